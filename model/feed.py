@@ -1,0 +1,152 @@
+"""Batches for a network, read from shards at random, ahead of their use and in an order that only the seed decides."""
+
+import itertools
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from model.scaling import Scaling, to_network
+from pipeline.shards import read_dataset
+
+READERS = 2
+BATCHES_AHEAD = 8
+Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+T = TypeVar("T")
+U = TypeVar("U")
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Where a sample lies."""
+
+    sample_id: str
+    shard: Path
+    row: int
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Samples, and how they become batches of photos and labels, both (n, S, S, 3) float32.
+
+    Photos are RGB in [0, 1], labels position maps in the range of the scaling, unclipped. Memory holds a few batches.
+    """
+
+    samples: Sequence[Sample]
+    batch_size: int
+    scaling: Scaling
+    face_mask: NDArray[np.bool_]
+
+    @property
+    def steps(self) -> int:
+        """Batches in a pass."""
+        return -(-len(self.samples) // self.batch_size)
+
+    def shuffled(self, seed: int, epoch: int) -> Iterator[Batch]:
+        """One epoch of full batches, see `shuffled_batches`."""
+        return prefetch(self._read, shuffled_batches(len(self.samples), self.batch_size, seed, epoch))
+
+    def ordered(self) -> Iterator[Batch]:
+        """All samples once, in their order; the last batch may be short."""
+        return prefetch(self._read, ordered_batches(len(self.samples), self.batch_size))
+
+    def _read(self, chosen: NDArray[np.int64]) -> Batch:
+        arrays = read_samples([self.samples[i] for i in chosen], ("image", "position_map"))
+        return to_photo(arrays["image"]), to_network(arrays["position_map"], self.scaling, self.face_mask)
+
+
+def locate(shards: Iterable[Path], wanted: Iterable[str] | None = None) -> list[Sample]:
+    """List the samples of shards.
+
+    Parameters
+    ----------
+    shards : iterable of Path
+    wanted : iterable of str, optional
+        Ids to keep; all by default. Ids that no shard holds are left out.
+
+    Returns
+    -------
+    list of Sample
+        In the order of shards and rows.
+    """
+    kept = None if wanted is None else set(wanted)
+    samples = []
+    for shard in shards:
+        with h5py.File(shard, "r") as file:
+            names = read_dataset(file["sample_id"])
+        samples += [Sample(str(name), shard, row) for row, name in enumerate(names) if kept is None or name in kept]
+    return samples
+
+
+def read_samples(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, NDArray]:
+    """Read datasets of samples, in their order, opening each shard once.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+        One or more, from any shards.
+    names : sequence of str
+
+    Returns
+    -------
+    dict of str to (len(samples), ...) array
+        Position maps in px.
+    """
+    rows: dict[int, list[NDArray]] = {}
+    by_shard = sorted(range(len(samples)), key=lambda i: (samples[i].shard, samples[i].row))
+    for shard, group in itertools.groupby(by_shard, key=lambda i: samples[i].shard):
+        with h5py.File(shard, "r") as file:
+            for i in group:
+                rows[i] = [read_dataset(file[name], samples[i].row) for name in names]
+    return {name: np.stack([rows[i][k] for i in range(len(samples))]) for k, name in enumerate(names)}
+
+
+def to_photo(image: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Scale 8-bit images to [0, 1], as PRNet's network sees them."""
+    return image.astype(np.float32) / np.float32(255)
+
+
+def shuffled_batches(count: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
+    """Draw the order of an epoch.
+
+    Parameters
+    ----------
+    count : int
+        Samples.
+    batch_size, seed, epoch : int
+
+    Returns
+    -------
+    (ceil(count / batch_size), batch_size) int64
+        Each sample at least once. The last batch is filled up from the beginning of the order: a short one would have
+        poor batch statistics, and would be compiled anew.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(count)
+    steps = -(-count // batch_size)
+    return np.resize(order, (steps, batch_size))
+
+
+def ordered_batches(count: int, batch_size: int) -> list[NDArray[np.int64]]:
+    """Cut 0 .. count - 1 into batches, the last of which may be short."""
+    return [np.arange(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
+
+
+def prefetch(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+    """Yield ``read(item)`` in the order of the items, a few ahead in threads."""
+    items = iter(items)
+    with ThreadPoolExecutor(READERS, thread_name_prefix="feed") as readers:
+        ahead = deque(readers.submit(read, item) for item in itertools.islice(items, BATCHES_AHEAD))
+        try:
+            while ahead:
+                done = ahead.popleft().result()
+                ahead.extend(readers.submit(read, item) for item in itertools.islice(items, 1))
+                yield done
+        finally:
+            for future in ahead:
+                future.cancel()

@@ -1,0 +1,155 @@
+"""The networks of the thesis in Keras 3: encoder-decoder (Tables 3.1 to 3.3) and residual refinement (section 3.4.3).
+
+Where the tables are silent this follows PRNet, whose layers they list: no biases, batch normalisation with scale and
+shift after every convolution but the one before an addition and the shortcut, the identity as shortcut where shapes
+agree, and batch normalisation also before the output's activation.
+
+The refinement adds its difference to the brief output's *logits* by default, ``tanh(a + d)``. Section 3.4.3 read
+literally squashes twice, ``tanh(tanh(a) + d)``: the difference is then not that "between the Brief-output and the
+Ground-Truth", since even the right one for a perfect brief output is not 0. Both joins exist, see `JOINS`. The last
+convolution of the difference starts at 0, so that with `logits` the refinement starts from the brief output itself.
+"""
+
+from typing import Any
+
+import keras
+from keras import layers
+
+from model.scaling import Scaling
+from model.settings import NetworkConfig
+
+KERNEL = 4
+BATCH_NORM_EPSILON = 1e-3
+# Where the decoder is only 3 channels wide, a ReLU at mean 0 would cut off half of each coordinate: batch normalisation
+# starts two deviations above 0 there, and puts out what tanh does not saturate at. Short runs learn much faster so.
+NARROW_BETA, LAST_GAMMA = 2.0, 0.4
+Tensor = Any
+
+
+def build_network(size: int, config: NetworkConfig, scaling: Scaling) -> keras.Model:
+    """Build a network from a photo to a position map.
+
+    Parameters
+    ----------
+    size : int
+        Side of photo and map in px, a multiple of 2 ** levels.
+    config : NetworkConfig
+    scaling : Scaling
+        Gives the output's activation.
+
+    Returns
+    -------
+    keras.Model
+        From photos (N, size, size, 3), RGB in [0, 1], to a dict of position maps (N, size, size, 3) in the scaling's
+        range: `final`, and with the residual part also `brief`, the encoder-decoder's own.
+
+    Raises
+    ------
+    ValueError
+        If the size cannot be halved as often as the network has levels.
+    """
+    step = 2**config.levels
+    if size % step or size < step:
+        raise ValueError(f"The network halves its input {config.levels} times: {size} px is not a multiple of {step}.")
+    photo = keras.Input((size, size, 3), name="photo")
+    logits = _decoder(_encoder(photo, config), config)
+    if not config.residual:
+        return keras.Model(photo, {"final": _activation(logits, scaling, "final")}, name="prn")
+    brief = _activation(logits, scaling, "brief")
+    joined = logits if config.residual_join == "logits" else brief
+    final = layers.Add(name="join")([joined, _difference(photo, brief, config)])
+    return keras.Model(photo, {"brief": brief, "final": _activation(final, scaling, "final")}, name="prn_resnet")
+
+
+def _encoder(photo: Tensor, config: NetworkConfig) -> Tensor:
+    """Table 3.1."""
+    x = _normalised(
+        layers.Conv2D(config.width, KERNEL, padding="same", use_bias=False, name="encoder_conv"), photo, config
+    )
+    for level in range(1, config.levels + 1):
+        channels = config.width * 2**level
+        x = _bottleneck_block(x, channels, 2, f"encoder_block{2 * level - 1}", config)
+        x = _bottleneck_block(x, channels, 1, f"encoder_block{2 * level}", config)
+    return x
+
+
+def _bottleneck_block(x: Tensor, channels: int, stride: int, name: str, config: NetworkConfig) -> Tensor:
+    """Table 3.2."""
+
+    def convolution(channels: int, kernel: int, stride: int, part: str) -> layers.Layer:
+        return layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, name=f"{name}_{part}")
+
+    shortcut = x
+    if stride != 1 or x.shape[-1] != channels:
+        # TensorFlow on CPU (2.18 to 2.21) corrupts the heap in oneDNN's gradient of a 1x1 convolution with a stride.
+        # Such a convolution only looks at every other pixel: taking these first is the same function, and safe.
+        shortcut = convolution(channels, 1, 1, "shortcut")(x[:, ::stride, ::stride])
+    x = _normalised(convolution(channels // 2, 1, 1, "conv1"), x, config)
+    x = _normalised(convolution(channels // 2, KERNEL, stride, "conv2"), x, config)
+    x = layers.Add(name=f"{name}_add")([convolution(channels, 1, 1, "conv3")(x), shortcut])
+    return layers.ReLU(name=f"{name}_relu")(_batch_norm(x, f"{name}_norm", config))
+
+
+def decoder_layers(levels: int) -> list[tuple[int, int | None]]:
+    """Stride of each transposed convolution and its width in multiples of the base width.
+
+    With 5 levels these are the 17 of Table 3.3; the last three, None, have the 3 channels of a position.
+    """
+    layout: list[tuple[int, int | None]] = [(1, 2**levels)]
+    for level in reversed(range(levels)):
+        layout += [(2, 2**level)] + [(1, 2**level)] * (2 if level >= 2 else 1)
+    return layout + [(1, None)] * 3
+
+
+def _decoder(x: Tensor, config: NetworkConfig) -> Tensor:
+    """Table 3.3, up to the last batch normalisation."""
+    layout = decoder_layers(config.levels)
+    for number, (stride, multiple) in enumerate(layout, start=1):
+        channels = 3 if multiple is None else multiple * config.width
+        name = f"decoder_deconv{number}"
+        layer = layers.Conv2DTranspose(channels, KERNEL, stride, padding="same", use_bias=False, name=name)
+        if number == len(layout):
+            x = _batch_norm(layer(x), f"{name}_norm", config, gamma=LAST_GAMMA)
+        else:
+            x = _normalised(layer, x, config, beta=NARROW_BETA if multiple is None else 0.0)
+    return x
+
+
+def _difference(photo: Tensor, brief: Tensor, config: NetworkConfig) -> Tensor:
+    """Section 3.4.3: what to add to the brief output, seen from the photo and the brief output together.
+
+    The section names no activation outside the blocks. The two convolutions around the stack have ReLU here: without
+    it the 3x3 and the 1x1 convolution after the stack would be one linear map.
+    """
+
+    def convolution(channels: int, name: str, activation: str | None = "relu") -> layers.Layer:
+        return layers.Conv2D(channels, 3, padding="same", activation=activation, name=f"residual_{name}")
+
+    x = layers.Concatenate(name="residual_input")([photo, brief])
+    x = convolution(config.residual_width, "conv")(x)
+    for number in range(1, config.residual_blocks + 1):
+        inner = convolution(config.residual_width, f"block{number}_conv1")(x)
+        inner = convolution(config.residual_width, f"block{number}_conv2", activation=None)(inner)
+        x = layers.Add(name=f"residual_block{number}_add")([x, inner])
+    x = convolution(config.residual_head_width, "head")(x)
+    return layers.Conv2D(3, 1, kernel_initializer="zeros", name="residual_difference")(x)
+
+
+def _normalised(layer: layers.Layer, x: Tensor, config: NetworkConfig, beta: float = 0.0) -> Tensor:
+    """Apply a convolution, batch normalisation and ReLU."""
+    return layers.ReLU(name=f"{layer.name}_relu")(_batch_norm(layer(x), f"{layer.name}_norm", config, beta))
+
+
+def _batch_norm(x: Tensor, name: str, config: NetworkConfig, beta: float = 0.0, gamma: float = 1.0) -> Tensor:
+    norm = layers.BatchNormalization(
+        momentum=config.batch_norm_momentum,
+        epsilon=BATCH_NORM_EPSILON,
+        beta_initializer=keras.initializers.Constant(beta),
+        gamma_initializer=keras.initializers.Constant(gamma),
+        name=name,
+    )
+    return norm(x)
+
+
+def _activation(x: Tensor, scaling: Scaling, name: str) -> Tensor:
+    return layers.Activation(scaling.activation, name=name)(x)

@@ -1,0 +1,123 @@
+"""Score one predicted position map against the truth by every protocol."""
+
+import dataclasses
+
+import numpy as np
+from numpy.typing import NDArray
+
+from model import evaluation
+from model.smoothness import adjacent_triangles
+from pipeline.camera import apply_similarity
+from pipeline.position_map import sample_map
+
+Array = NDArray[np.float64]
+
+
+@dataclasses.dataclass(frozen=True)
+class Surface:
+    """Where a position map is read.
+
+    Attributes
+    ----------
+    landmark_uv : (68, 2) float64
+    vertex_uv : (V, 2) float64
+        The mesh's vertices within the face mask: nothing teaches a network the rest, whose weight is 0.
+    triangles : (F, 3) int64
+        Triangles of these vertices.
+    pairs : (P, 2) int64
+        Adjacent triangles.
+    face_mask : (size, size) bool
+        The face texels.
+    """
+
+    landmark_uv: Array
+    vertex_uv: Array
+    triangles: NDArray[np.int64]
+    pairs: NDArray[np.int64]
+    face_mask: NDArray[np.bool_]
+
+
+@dataclasses.dataclass(frozen=True)
+class Points:
+    """What is read from one map, in pixels of the raw photo: landmarks (68, 3), vertices (V, 3), texels (T, 3)."""
+
+    landmarks: Array
+    vertices: Array
+    texels: Array
+
+
+def make_surface(uv: NDArray, triangles: NDArray, landmarks: NDArray, face_mask: NDArray[np.bool_]) -> Surface:
+    """Choose the part of the mesh that the face mask covers.
+
+    Parameters
+    ----------
+    uv : (V, 2) float
+        Place of each vertex of the whole mesh in the unit square.
+    triangles : (F, 3) int
+    landmarks : (68,) int
+        Vertices of the landmarks.
+    face_mask : (size, size) bool
+
+    Returns
+    -------
+    Surface
+        A vertex belongs where the four texels that a bilinear reading takes are all in the mask.
+    """
+    inside = sample_map(face_mask[..., None].astype(np.float64), uv)[:, 0] > 1 - 1e-9
+    if not inside.any():
+        raise ValueError("The face mask covers no vertex of the mesh: make the UV embedding anew, or larger.")
+    number = np.cumsum(inside) - 1
+    kept = number[triangles[inside[triangles].all(axis=1)]]
+    return Surface(uv[landmarks], uv[inside], kept, adjacent_triangles(kept), face_mask)
+
+
+def read_points(position_map: NDArray, similarity: NDArray, surface: Surface) -> Points:
+    """Read landmarks, vertices and face texels from a map and take them back to the raw photo.
+
+    Parameters
+    ----------
+    position_map : (size, size, 3) float
+        Pixels of the aligned image.
+    similarity : (3, 3) float
+        Raw photo pixels to aligned pixels.
+    surface : Surface
+
+    Returns
+    -------
+    Points
+        z is divided by the scale of the similarity.
+    """
+    inverse = np.linalg.inv(np.asarray(similarity, np.float64))
+    position_map = np.asarray(position_map, np.float64)
+    return Points(
+        landmarks=apply_similarity(inverse, sample_map(position_map, surface.landmark_uv)),
+        vertices=apply_similarity(inverse, sample_map(position_map, surface.vertex_uv)),
+        texels=apply_similarity(inverse, position_map[surface.face_mask]),
+    )
+
+
+def score(predicted: Points, truth: Points, true_landmarks: NDArray) -> dict[str, float]:
+    """Error of one image by every protocol of `model.evaluation.PROTOCOLS`.
+
+    Parameters
+    ----------
+    predicted, truth : Points
+        Pixels of the raw photo.
+    true_landmarks : (68, 3) float
+        Pixels of the raw photo; for AFLW2000-3D they are ``pt3d_68``, not the model's own 68 vertices.
+
+    Returns
+    -------
+    dict of str to float
+        Percent.
+    """
+    errors = {
+        "nme68_2d": evaluation.error_3ddfa(predicted.landmarks, true_landmarks),
+        "nme68_3d": evaluation.error_prnet(predicted.landmarks, true_landmarks, dimensions=3),
+        "dense_2d": evaluation.error_prnet(predicted.texels, truth.texels, dimensions=2),
+        "dense_3d": evaluation.error_prnet(predicted.texels, truth.texels, dimensions=3),
+        "reconstruction": evaluation.error_reconstruction(predicted.texels, truth.texels, true_landmarks),
+        "thesis_68": evaluation.error_thesis(predicted.landmarks, true_landmarks, true_landmarks),
+        "thesis_mesh": evaluation.error_thesis(predicted.vertices, truth.vertices, true_landmarks),
+    }
+    return {name: float(error) for name, error in errors.items()}

@@ -1,0 +1,122 @@
+"""What a training run can be told: checked, frozen, and free of Keras, so that every stage can read them."""
+
+from dataclasses import dataclass
+
+SCALINGS = ("tanh", "sigmoid", "prnet")
+STRATEGIES = ("joint",)
+NORMS = ("l1", "l2")
+RESIDUAL_JOINS = ("logits", "thesis")
+
+
+@dataclass(frozen=True)
+class NetworkConfig:
+    """Section `network`: the architecture, beside the side of the maps and the scaling of their values.
+
+    Attributes
+    ----------
+    width : int
+        Channels of the first convolution; 16 in Tables 3.1 and 3.3. Every other width is a multiple of it.
+    levels : int
+        Halvings between the image and the deepest level, two residual blocks each; 5 in the tables, which leaves 8 x 8
+        of 256 x 256 px.
+    batch_norm_momentum : float
+        Share of the old statistics kept at each step. It has to suit the number of steps of a run.
+    residual : bool
+        Whether the refinement of section 3.4.3 follows the encoder-decoder.
+    residual_blocks, residual_width, residual_head_width : int
+        Its blocks, their channels, and the channels of the 3x3 convolution after them: 8, 64 and 256.
+    residual_join : {'logits', 'thesis'}
+        Where the difference is added: before the brief output's activation, or after it; see `networks`.
+    """
+
+    width: int
+    levels: int
+    batch_norm_momentum: float
+    residual: bool
+    residual_blocks: int
+    residual_width: int
+    residual_head_width: int
+    residual_join: str
+
+    def __post_init__(self) -> None:
+        # A bottleneck has half of its block's channels, and the first block has twice this width.
+        _at_least_one("network", self, ("width", "levels", "residual_blocks", "residual_width", "residual_head_width"))
+        momentum = self.batch_norm_momentum
+        _check(0 <= momentum < 1, f"network.batch_norm_momentum is {momentum}; expected at least 0 and below 1.")
+        _one_of("network.residual_join", self.residual_join, RESIDUAL_JOINS)
+
+
+@dataclass(frozen=True)
+class LossConfig:
+    """Section `loss`.
+
+    Attributes
+    ----------
+    norm : {'l1', 'l2'}
+        How equation 3.1 measures the difference of two positions, see `losses.weighted_distance`.
+    """
+
+    norm: str
+
+    def __post_init__(self) -> None:
+        _one_of("loss.norm", self.norm, NORMS)
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """Section `train`.
+
+    Attributes
+    ----------
+    variant : str
+        Name of the entry of `variants` that these settings are.
+    policy, level : str
+        Which augmented samples: ``data/augmented/<policy>-<level>``.
+    scaling : {'tanh', 'sigmoid', 'prnet'}
+        How pixels become the network's values, see `scaling.Scaling`.
+    strategy : {'joint'}
+        Which parts of the network learn when.
+    lr : float
+        Adam's first rate; halved every `halve_every` epochs.
+    epochs : int
+        At most so many; `patience` epochs without a gain on the validation part end it sooner.
+    batch_size, seed : int
+    xla : bool
+        Whether XLA compiles the training step.
+    """
+
+    variant: str
+    policy: str
+    level: str
+    scaling: str
+    strategy: str
+    lr: float
+    epochs: int
+    batch_size: int
+    seed: int
+    halve_every: int
+    patience: int
+    xla: bool
+
+    def __post_init__(self) -> None:
+        _one_of("train.scaling", self.scaling, SCALINGS)
+        _one_of("train.strategy", self.strategy, STRATEGIES)
+        _one_of("train.level", self.level, ("on", "off"))
+        _check(self.lr > 0, f"train.lr is {self.lr}; expected a rate above 0.")
+        _check(self.seed >= 0, f"train.seed is {self.seed}; expected 0 or more.")
+        _at_least_one("train", self, ("epochs", "batch_size", "halve_every", "patience"))
+
+
+def _at_least_one(section: str, config: object, names: tuple[str, ...]) -> None:
+    for name in names:
+        value = getattr(config, name)
+        _check(value >= 1, f"{section}.{name} is {value}; expected 1 or more.")
+
+
+def _one_of(where: str, value: str, accepted: tuple[str, ...]) -> None:
+    _check(value in accepted, f"{where} is {value!r}; expected one of {', '.join(accepted)}.")
+
+
+def _check(condition: bool, sentence: str) -> None:
+    if not condition:
+        raise ValueError(sentence)

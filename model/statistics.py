@@ -1,0 +1,138 @@
+"""From one error an image to the numbers that a table or a figure shows."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+YAW_BINS = ("yaw_00_30", "yaw_30_60", "yaw_60_90")
+INTERVAL_PERCENT = 95.0
+
+# Numbers drawn at once by the bootstrap: bounds its memory whatever the number of images.
+_DRAWS = 1_000_000
+
+
+class Interval(NamedTuple):
+    """A mean and the interval that holds it with 95 % confidence."""
+
+    mean: float
+    low: float
+    high: float
+
+
+def yaw_bin(yaw_deg: ArrayLike) -> NDArray[np.int64]:
+    """Sort annotated yaw into the three bins of the 3ddfa protocol.
+
+    Parameters
+    ----------
+    yaw_deg : array_like
+        Degrees; wrapped to [-180, 180) here, since the files have -351.
+
+    Returns
+    -------
+    int64 of the same shape
+        0 where ``|yaw| <= 30`` degrees, 1 in (30, 60], 2 above.
+    """
+    wrapped = (np.asarray(yaw_deg, np.float64) + 180.0) % 360.0 - 180.0
+    return np.digitize(np.abs(wrapped), [30.0, 60.0], right=True).astype(np.int64)
+
+
+def yaw_bin_means(errors: ArrayLike, yaw_deg: ArrayLike) -> dict[str, float]:
+    """Mean error of each yaw bin that holds an image; an empty bin has no entry.
+
+    Parameters
+    ----------
+    errors, yaw_deg : (N,) array_like
+        Percent, and degrees.
+    """
+    errors, bins = np.asarray(errors, np.float64), yaw_bin(yaw_deg)
+    return {name: float(errors[bins == index].mean()) for index, name in enumerate(YAW_BINS) if np.any(bins == index)}
+
+
+def mean_of_yaw_bins(errors: ArrayLike, yaw_deg: ArrayLike) -> float | None:
+    """Mean of the three bins' means, the number that 3DDFA and SynergyNet publish.
+
+    Parameters
+    ----------
+    errors, yaw_deg : (N,) array_like
+        Percent, and degrees.
+
+    Returns
+    -------
+    float or None
+        Percent; None where a bin is empty: the mean of the others would be another protocol's number.
+    """
+    means = yaw_bin_means(errors, yaw_deg)
+    return float(np.mean(list(means.values()))) if len(means) == len(YAW_BINS) else None
+
+
+def cumulative_curve(errors: ArrayLike, thresholds: ArrayLike) -> Array:
+    """Cumulative error distribution.
+
+    Parameters
+    ----------
+    errors : (N,) array_like
+    thresholds : (T,) array_like
+
+    Returns
+    -------
+    (T,) float64
+        Percent of the errors that are at most each threshold.
+    """
+    ordered = np.sort(np.asarray(errors, np.float64))
+    if not ordered.size:
+        raise ValueError("No errors to draw a curve of: the test part is empty.")
+    return 100.0 * np.searchsorted(ordered, np.asarray(thresholds, np.float64), side="right") / ordered.size
+
+
+def bootstrap_interval(values: ArrayLike, resamples: int, seed: int) -> Interval:
+    """Percentile bootstrap of a mean.
+
+    Parameters
+    ----------
+    values : (N,) array_like
+        One value an image.
+    resamples : int
+        How many times N images are drawn with replacement.
+    seed : int
+        The same seed gives the same interval.
+
+    Returns
+    -------
+    Interval
+        The mean of `values` and its 95 % interval.
+    """
+    values = np.asarray(values, np.float64)
+    if not values.size:
+        raise ValueError("No values to take a mean of: the test part is empty.")
+    rng = np.random.default_rng([seed, values.size])
+    rows = max(1, _DRAWS // values.size)
+    means = [
+        values[rng.integers(values.size, size=(min(rows, resamples - start), values.size))].mean(axis=1)
+        for start in range(0, resamples, rows)
+    ]
+    tail = (100.0 - INTERVAL_PERCENT) / 2
+    low, high = np.percentile(np.concatenate(means), [tail, 100.0 - tail])
+    return Interval(float(values.mean()), float(low), float(high))
+
+
+def paired_interval(first: ArrayLike, second: ArrayLike, resamples: int, seed: int) -> Interval:
+    """Bootstrap the mean difference ``first - second`` of two methods on the same images in the same order.
+
+    The pairs are drawn together: images that are hard for both methods widen neither side of the interval.
+    """
+    first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
+    if first.shape != second.shape:
+        raise ValueError(f"Paired errors need the same images: got {first.size} and {second.size}.")
+    return bootstrap_interval(first - second, resamples, seed)
+
+
+def verdict(difference: Interval) -> str:
+    """Say in words what the interval of ``ours - other`` says of two errors, of which the smaller is the better."""
+    if difference.high < 0:
+        return "better"
+    if difference.low > 0:
+        return "worse"
+    return "not told apart by this test set"

@@ -1,0 +1,176 @@
+"""Camera of the 3DDFA annotations, and the similarities that crop and level a photo.
+
+Frames (README.md has the page on conventions):
+
+* model: the face model's own units, x to the subject's left, y up, z towards the viewer;
+* annotation: 1-based pixels of the photo with y **up**, ``q = f R v + t``;
+* pixel: 0-based pixels with y **down**, pixel centres at integers, ``(q_x - 1, height - q_y, q_z)``.
+
+A similarity is a (3, 3) matrix on homogeneous pixel coordinates (x, y, 1). It turns and scales x and y, and scales z.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Array = NDArray[np.float64]
+
+PIXEL_CONVENTIONS = ("annotation", "face3d")
+
+
+def rotation_matrix(pitch: float, yaw: float, roll: float) -> Array:
+    """Rotate from the model frame to the annotation frame, with 3DDFA's signs.
+
+    Parameters
+    ----------
+    pitch, yaw, roll : float
+        Angles in radians; they need not be wrapped.
+
+    Returns
+    -------
+    (3, 3) float64
+        ``R = Rx(pitch) Ry(yaw) Rz(roll)``, each axis turned clockwise, as in the code published with 300W-LP.
+    """
+    cx, sx = np.cos(pitch), np.sin(pitch)
+    cy, sy = np.cos(yaw), np.sin(yaw)
+    cz, sz = np.cos(roll), np.sin(roll)
+    rx = np.array([[1, 0, 0], [0, cx, sx], [0, -sx, cx]])
+    ry = np.array([[cy, 0, -sy], [0, 1, 0], [sy, 0, cy]])
+    rz = np.array([[cz, sz, 0], [-sz, cz, 0], [0, 0, 1]])
+    return rx @ ry @ rz
+
+
+def euler_angles(rotation: Array) -> Array:
+    """Invert `rotation_matrix`.
+
+    Parameters
+    ----------
+    rotation : (3, 3) float64
+        A rotation with determinant 1.
+
+    Returns
+    -------
+    (3,) float64
+        Pitch, yaw and roll in radians, yaw in [-pi/2, pi/2]. At a yaw of exactly +-90 degrees roll is set to 0.
+    """
+    yaw = -np.arcsin(np.clip(rotation[0, 2], -1.0, 1.0))
+    if abs(rotation[0, 2]) > 1 - 1e-12:
+        return np.array([np.arctan2(-rotation[2, 1], rotation[1, 1]), yaw, 0.0])
+    pitch = np.arctan2(rotation[1, 2], rotation[2, 2])
+    roll = np.arctan2(rotation[0, 1], rotation[0, 0])
+    return np.array([pitch, yaw, roll])
+
+
+def wrap_angle(angle: ArrayLike) -> Array:
+    """Wrap angles in radians into [-pi, pi)."""
+    return (np.asarray(angle, np.float64) + np.pi) % (2 * np.pi) - np.pi
+
+
+def project(vertices: NDArray, pose: NDArray, height: int, convention: str = "annotation") -> Array:
+    """Place model vertices in a photo.
+
+    Parameters
+    ----------
+    vertices : (..., 3) float
+        Model frame.
+    pose : (7,) float
+        Pitch, yaw, roll in radians, translation x, y, z and scale, as in ``Pose_Para``.
+    height : int
+        Height of the photo in pixels.
+    convention : {'annotation', 'face3d'}
+        How the annotation's y-up pixels become 0-based y-down ones. `annotation` is ``(x - 1, height - y)``, which
+        agrees with ``pt3d_68``; `face3d` is ``(x, height - y - 1)``, as the scripts of face3d and PRNet have it, kept
+        for comparison with them only.
+
+    Returns
+    -------
+    (..., 3) float64
+        Pixel frame, z in pixels towards the viewer.
+    """
+    pose = np.asarray(pose, np.float64)
+    image = pose[6] * np.asarray(vertices, np.float64) @ rotation_matrix(*pose[:3]).T + pose[3:6]
+    if convention == "annotation":
+        image[..., 0] -= 1
+        image[..., 1] = height - image[..., 1]
+    elif convention == "face3d":
+        image[..., 1] = height - image[..., 1] - 1
+    else:
+        raise ValueError(f"Unknown pixel convention {convention!r}: expected one of {PIXEL_CONVENTIONS}.")
+    return image
+
+
+def make_similarity(scale: float, angle: float, source: ArrayLike, target: ArrayLike) -> Array:
+    """Build the similarity that moves `source` to `target`, turning by `angle` and scaling by `scale`.
+
+    Parameters
+    ----------
+    scale : float
+        Target pixels a source pixel.
+    angle : float
+        Turn in radians, positive from x towards y, which is clockwise on the screen.
+    source, target : (2,) float
+        A point and its image, in pixels.
+
+    Returns
+    -------
+    (3, 3) float64
+    """
+    c, s = scale * np.cos(angle), scale * np.sin(angle)
+    linear = np.array([[c, -s], [s, c]])
+    matrix = np.eye(3)
+    matrix[:2, :2] = linear
+    matrix[:2, 2] = np.asarray(target, np.float64) - linear @ np.asarray(source, np.float64)
+    return matrix
+
+
+def similarity_scale(similarity: Array) -> Array:
+    """Scale of similarities of shape (..., 3, 3)."""
+    return np.hypot(similarity[..., 0, 0], similarity[..., 1, 0])
+
+
+def similarity_angle(similarity: Array) -> Array:
+    """Turn in radians of similarities of shape (..., 3, 3), positive from x towards y."""
+    return np.arctan2(similarity[..., 1, 0], similarity[..., 0, 0])
+
+
+def apply_similarity(similarity: NDArray, points: NDArray) -> NDArray:
+    """Move points by a similarity.
+
+    Parameters
+    ----------
+    similarity : (3, 3) float
+    points : (..., 2) or (..., 3) float
+        Pixel frame. A third column is z: it is scaled, and neither turned nor shifted.
+
+    Returns
+    -------
+    Same shape as `points`
+    """
+    moved = points[..., :2] @ similarity[:2, :2].T + similarity[:2, 2]
+    if points.shape[-1] == 2:
+        return moved
+    return np.concatenate([moved, similarity_scale(similarity) * points[..., 2:]], axis=-1)
+
+
+def transform_pose(pose: NDArray, height: int, similarity: Array, new_height: int) -> Array:
+    """Express an annotated pose in the image that a similarity makes.
+
+    Parameters
+    ----------
+    pose : (7,) float
+        As in `project`.
+    height, new_height : int
+        Heights in pixels of the photo and of the image that the similarity makes of it.
+    similarity : (3, 3) float64
+        Photo pixels to new pixels.
+
+    Returns
+    -------
+    (7,) float64
+        With it, ``project(v, result, new_height)`` equals ``apply_similarity(similarity, project(v, pose, height))``.
+        Turning the pixels by t (y down) turns the rotation by ``R' = Rz(t) R``.
+    """
+    pose = np.asarray(pose, np.float64)
+    scale, angle = similarity_scale(similarity), similarity_angle(similarity)
+    angles = euler_angles(rotation_matrix(0.0, 0.0, float(angle)) @ rotation_matrix(*pose[:3]))
+    origin = apply_similarity(similarity, np.array([pose[3] - 1, height - pose[4], pose[5]]))
+    return np.array([*angles, origin[0] + 1, new_height - origin[1], origin[2], scale * pose[6]])

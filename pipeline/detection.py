@@ -1,0 +1,57 @@
+"""Face boxes by MTCNN, the detector of the thesis (section 3.3.1)."""
+
+import os
+from collections.abc import Iterable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+BOX_COLUMNS = ("x", "y", "width", "height", "confidence")
+
+
+def detect_boxes(photos: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.float64]]:
+    """Find the faces in each photo.
+
+    Parameters
+    ----------
+    photos : iterable of (H, W, 3) uint8
+        RGB.
+
+    Yields
+    ------
+    (K, 5) float64
+        x and y of the top left pixel, width, height in px, and confidence of each face; K may be 0.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # TensorFlow talks of it on every start otherwise
+    from mtcnn import MTCNN  # TensorFlow takes 10 s to import: only where boxes are asked for
+
+    detector = MTCNN(device="CPU:0")
+    for photo in photos:
+        faces = detector.detect_faces(photo)
+        boxes = [[*face["box"], face["confidence"]] for face in faces]
+        yield np.array(boxes, np.float64).reshape(-1, len(BOX_COLUMNS))
+
+
+def choose_box(boxes: NDArray, landmarks: NDArray) -> NDArray[np.float64] | None:
+    """Choose the detected box that is the annotated face's.
+
+    Parameters
+    ----------
+    boxes : (K, >=4) float
+        x, y, width and height in px.
+    landmarks : (68, >=2) float
+        Pixel frame of the photo.
+
+    Returns
+    -------
+    (4,) float64 or None
+        The box that holds the most landmarks; None where none holds half of them.
+    """
+    if not len(boxes):
+        return None
+    points = landmarks[:, :2]
+    low, high = boxes[:, None, :2], boxes[:, None, :2] + boxes[:, None, 2:4]
+    held = ((points >= low) & (points <= high)).all(axis=2).mean(axis=1)
+    best = int(held.argmax())
+    return np.asarray(boxes[best, :4], np.float64) if held[best] >= 0.5 else None

@@ -1,0 +1,268 @@
+"""Z-buffer views of a mesh: which triangle a pixel sees, depth, shaded pictures, mesh over photo.
+
+Everything is in the pixel frame: x right, y **down**, z towards the viewer, pixel centres at integers.
+
+Winding: a model's triangles run counter-clockwise seen from outside in the y-up model frame. The step to y-down pixels
+is a mirror, which turns the cross product of a triangle's edges inwards; normals here carry the minus sign that points
+them outwards again. What a pixel sees is decided by depth alone, so a mesh that is wound otherwise is drawn too.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Floats = NDArray[np.floating]
+
+GREY = (190.0, 190.0, 195.0)
+HEADLIGHT = (-0.35, -0.55, 1.0)
+AMBIENT = 0.3
+CANDIDATES_AT_ONCE = 2_000_000  # bounds memory (about 200 MB) when a wild mesh has huge triangles
+
+
+def rasterize(
+    vertices: Floats, triangles: NDArray[np.integer], height: int, width: int
+) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+    """Find the triangle that each pixel centre sees.
+
+    A pixel centre on an edge is inside, so triangles that share an edge leave no hole; among triangles at the same
+    depth the one of the lowest index is seen. Triangles without area in the picture are not seen.
+
+    Parameters
+    ----------
+    vertices : (V, 3) float
+        Pixel frame.
+    triangles : (F, 3) int
+    height, width : int
+
+    Returns
+    -------
+    triangle_ids : (height, width) int32
+        Index of the nearest triangle (largest z), -1 where there is none.
+    weights : (height, width, 3) float32
+        Barycentric weights of the triangle's corners at the pixel centre, 0 where there is none.
+
+    Raises
+    ------
+    ValueError
+        If a vertex is not finite.
+    """
+    vertices = np.asarray(vertices, np.float64)
+    if not np.isfinite(vertices).all():
+        raise ValueError("The mesh has vertices that are not finite: it cannot be drawn.")
+    nearest = np.full(height * width, -np.inf)
+    ids = np.full(height * width, -1, np.int32)
+    weights = np.zeros((height * width, 3), np.float32)
+    edges = _edges(vertices, triangles)
+    for triangle, x, y in _candidates(vertices, triangles, height, width):
+        areas = [a[triangle] * x + b[triangle] * y + c[triangle] for a, b, c in edges]
+        total = areas[0] + areas[1] + areas[2]
+        sign = np.sign(total)
+        inside = np.flatnonzero((total != 0) & np.logical_and.reduce([area * sign >= 0 for area in areas]))
+        triangle, pixel = triangle[inside], (y * width + x)[inside]
+        shares = [area[inside] / total[inside] for area in areas]
+        z = sum(share * vertices[triangles[triangle, k], 2] for k, share in enumerate(shares))
+        before = nearest[pixel]
+        np.maximum.at(nearest, pixel, z)
+        front = np.flatnonzero((z == nearest[pixel]) & (z > before))
+        pixel, first = np.unique(pixel[front], return_index=True)  # candidates come in the order of their triangles
+        seen = front[first]
+        ids[pixel], weights[pixel] = triangle[seen], np.stack([share[seen] for share in shares], axis=1)
+    return ids.reshape(height, width), weights.reshape(height, width, 3)
+
+
+def _edges(vertices: Floats, triangles: NDArray[np.integer]) -> list[tuple[Floats, Floats, Floats]]:
+    """Coefficients (a, b, c), each (F,), of twice the signed area ``a x + b y + c`` that a pixel spans with each edge.
+
+    Both triangles at an edge compute it from the same end, so their values are exactly opposite.
+    """
+    edges = []
+    for k in range(3):
+        start, end = triangles[:, k - 2], triangles[:, k - 1]
+        low, high = np.minimum(start, end), np.maximum(start, end)
+        x, y = vertices[low, 0], vertices[low, 1]
+        sign = np.where(start == low, 1.0, -1.0)
+        a, b = sign * (y - vertices[high, 1]), sign * (vertices[high, 0] - x)
+        edges.append((a, b, -(a * x + b * y)))
+    return edges
+
+
+def _candidates(
+    vertices: Floats, triangles: NDArray[np.integer], height: int, width: int
+) -> Iterator[tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]]:
+    """List the pixels of the triangles' boxes: triangle index, x, y, in portions of a bounded size."""
+    left, columns = _range_inside(vertices[triangles, 0], width)
+    top, rows = _range_inside(vertices[triangles, 1], height)
+    counts = rows * columns
+    drawn = np.flatnonzero(counts)
+    portions = np.cumsum(counts[drawn]) // CANDIDATES_AT_ONCE
+    for portion in np.split(drawn, np.flatnonzero(np.diff(portions)) + 1):
+        count = counts[portion]
+        triangle = np.repeat(portion, count)
+        within = np.arange(count.sum()) - np.repeat(np.cumsum(count) - count, count)
+        row, column = np.divmod(within, columns[triangle])
+        yield triangle, left[triangle] + column, top[triangle] + row
+
+
+def _range_inside(corners: Floats, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """First pixel and number of pixels between each triangle's least and greatest coordinate (F, 3)."""
+    a, b, c = corners.T
+    first = np.clip(np.ceil(np.minimum(np.minimum(a, b), c)), 0, size).astype(np.int64)
+    last = np.clip(np.floor(np.maximum(np.maximum(a, b), c)), -1, size - 1).astype(np.int64)
+    return first, np.maximum(last - first + 1, 0)
+
+
+def interpolate(
+    attributes: Floats, triangles: NDArray[np.integer], triangle_ids: NDArray[np.integer], weights: Floats
+) -> NDArray[np.float32]:
+    """Carry the vertices' attributes to the pixels that see them.
+
+    Parameters
+    ----------
+    attributes : (V, C) float
+    triangles : (F, 3) int
+    triangle_ids : (H, W) int
+        From `rasterize`.
+    weights : (H, W, 3) float
+        From `rasterize`.
+
+    Returns
+    -------
+    (H, W, C) float32
+        0 where no triangle is seen.
+    """
+    image = np.zeros((*triangle_ids.shape, attributes.shape[1]), np.float32)
+    seen = triangle_ids >= 0
+    image[seen] = np.einsum("nkc,nk->nc", attributes[triangles[triangle_ids[seen]]], weights[seen])
+    return image
+
+
+def vertex_normals(vertices: Floats, triangles: NDArray[np.integer]) -> Floats:
+    """Outward unit normals of a mesh in the pixel frame, averaged over triangles by area.
+
+    Parameters
+    ----------
+    vertices : (V, 3) float
+        Pixel frame.
+    triangles : (F, 3) int
+        Counter-clockwise seen from outside in the y-up model frame.
+
+    Returns
+    -------
+    (V, 3) float64
+        Pixel frame; 0 for a vertex without a triangle of positive area.
+    """
+    a, b, c = (np.asarray(vertices, np.float64)[triangles[:, k]] for k in range(3))
+    outward = -np.cross(b - a, c - a)
+    index = triangles.T.ravel()
+    normals = np.stack([np.bincount(index, np.tile(outward[:, k], 3), len(vertices)) for k in range(3)], axis=1)
+    length = np.linalg.norm(normals, axis=1, keepdims=True)
+    return normals / np.where(length > 0, length, 1)
+
+
+def depth(vertices: Floats, triangles: NDArray[np.integer], height: int, width: int) -> NDArray[np.float32]:
+    """Depth picture of a mesh.
+
+    Parameters
+    ----------
+    vertices : (V, 3) float
+        Pixel frame.
+    triangles : (F, 3) int
+    height, width : int
+
+    Returns
+    -------
+    (height, width) float32
+        z of the nearest surface in pixels, NaN outside.
+    """
+    ids, weights = rasterize(vertices, triangles, height, width)
+    z = interpolate(vertices[:, 2:], triangles, ids, weights)[..., 0]
+    return np.where(ids >= 0, z, np.float32(np.nan))
+
+
+def shade(
+    vertices: Floats,
+    triangles: NDArray[np.integer],
+    height: int,
+    width: int,
+    colour: ArrayLike | None = None,
+    light: Sequence[float] = HEADLIGHT,
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """Draw a mesh as a matte surface under one distant light.
+
+    Parameters
+    ----------
+    vertices : (V, 3) float
+        Pixel frame.
+    triangles : (F, 3) int
+    height, width : int
+    colour : (3,) or (V, 3) array_like, optional
+        RGB in 0..255, for all or for each vertex; grey if left out.
+    light : (3,) float
+        Direction from the mesh to the light, pixel frame.
+
+    Returns
+    -------
+    image : (height, width, 3) uint8
+        RGB, white outside. A side seen from its back is lit as if it were the front.
+    mask : (height, width) bool
+        Where the mesh is.
+    """
+    ids, weights = rasterize(vertices, triangles, height, width)
+    mask = ids >= 0
+    colours = np.broadcast_to(np.asarray(GREY if colour is None else colour, np.float64), (len(vertices), 3))
+    normals = vertex_normals(vertices, triangles)
+    painted = interpolate(np.hstack([normals, colours]), triangles, ids, weights)[mask]
+    normal = painted[:, :3] * np.where(facing_viewer(vertices, triangles)[ids[mask]], 1, -1)[:, None]
+    brightness = diffuse(normal, light)
+    image = np.full((height, width, 3), 255, np.uint8)
+    image[mask] = np.clip(np.rint(painted[:, 3:] * brightness[:, None]), 0, 255).astype(np.uint8)
+    return image, mask
+
+
+def diffuse(normals: Floats, light: Sequence[float], ambient: float = AMBIENT) -> Floats:
+    """Lambert's brightness in 0..1 of surfaces with the given normals (..., 3), not necessarily of unit length."""
+    direction = np.asarray(light, np.float64) / np.linalg.norm(light)
+    length = np.linalg.norm(normals, axis=-1)
+    cosine = normals @ direction / np.where(length > 0, length, 1)
+    return ambient + (1 - ambient) * np.clip(cosine, 0, 1)
+
+
+def facing_viewer(vertices: Floats, triangles: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Tell the triangles (F,) whose outside faces the viewer; the others can be left out of a closed mesh's picture.
+
+    Parameters
+    ----------
+    vertices : (V, 3) float
+        Pixel frame.
+    triangles : (F, 3) int
+        Counter-clockwise seen from outside in the y-up model frame.
+    """
+    a, b, c = (vertices[triangles[:, k], :2] for k in range(3))
+    first, second = b - a, c - a
+    return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0] < 0
+
+
+def overlay(
+    photo: NDArray[np.uint8], vertices: Floats, triangles: NDArray[np.integer], opacity: float
+) -> NDArray[np.uint8]:
+    """Draw a mesh over a photo.
+
+    Parameters
+    ----------
+    photo : (H, W, 3) uint8
+    vertices : (V, 3) float
+        Pixel frame of the photo.
+    triangles : (F, 3) int
+    opacity : float
+        0 leaves the photo, 1 hides what the mesh covers.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+    """
+    image, mask = shade(vertices, triangles, *photo.shape[:2])
+    blended = (1 - opacity) * photo[mask] + opacity * image[mask]
+    result = photo.copy()
+    result[mask] = np.rint(blended).astype(np.uint8)
+    return result

@@ -1,0 +1,27 @@
+"""Stage `face_model`: the published face model as one HDF5 file."""
+
+from pathlib import Path
+
+import click
+
+from pipeline.face_model import load_bfm, save_model
+from stages.params import DataParams, read, sentences
+
+OUTPUT = Path("data/face_model/model.h5")
+
+
+@click.command()
+def main() -> None:
+    """Read Model_Shape.mat and Model_Exp.mat from data.root/bfm."""
+    with sentences():
+        data = read("data", DataParams)
+        model = load_bfm(Path(data.root) / "bfm")
+        save_model(OUTPUT, model)
+    click.echo(
+        f"face_model: {len(model.mean)} vertices, {len(model.triangles)} triangles, "
+        f"{model.shape_basis.shape[2]} identity and {model.expression_basis.shape[2]} expression vectors"
+    )
+
+
+if __name__ == "__main__":
+    main()

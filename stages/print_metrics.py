@@ -1,0 +1,41 @@
+"""Print what a run came to: the metrics of the main model, and where the report is. Not a stage."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import click
+
+from stages.params import sentences
+
+METRICS = (Path("metrics/evaluation.json"), Path("metrics/thesis.json"))
+REPORTS = (Path("reports/main.html"), Path("reports/index.html"))
+
+
+@click.command()
+def main() -> None:
+    """Print the metrics as a table, and the path of each report that there is."""
+    with sentences():
+        for path in METRICS:
+            if path.is_file():
+                rows = list(flatten(json.loads(path.read_text())))
+                width = max(len(name) for name, _ in rows)
+                click.echo(f"\n{path}")
+                for name, value in rows:
+                    click.echo(f"  {name:<{width}}  {value:>10g}")
+    for path in REPORTS:
+        if path.is_file():
+            click.echo(f"\nreport: {path.resolve()}")
+
+
+def flatten(values: dict, prefix: str = "") -> Iterator[tuple[str, float]]:
+    """Names of nested metrics joined by dots, with their numbers."""
+    for name, value in values.items():
+        if isinstance(value, dict):
+            yield from flatten(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,32 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from pipeline.annotations import list_pairs
+from pipeline.embedding import embed
+from pipeline.face_model import load_bfm
+
+FACE_DATA = Path(os.environ.get("FACE_DATA", Path(__file__).parents[3] / "shared" / "data"))
+
+
+@pytest.fixture(scope="session")
+def face_data():
+    if not (FACE_DATA / "bfm").is_dir():
+        pytest.skip(f"the real sample is not at {FACE_DATA}; set FACE_DATA to its folder")
+    return FACE_DATA
+
+
+@pytest.fixture(scope="session")
+def bfm(face_data):
+    return load_bfm(face_data / "bfm")
+
+
+@pytest.fixture(scope="session")
+def bfm_embedding(bfm):
+    return embed(bfm.mean, bfm.triangles)
+
+
+@pytest.fixture(scope="session")
+def aflw_pairs(face_data):
+    return list_pairs(face_data / "AFLW2000")[0]

@@ -1,0 +1,45 @@
+"""MTCNN on real photos through the stages, in child processes: a fast pytest never imports TensorFlow."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from pipeline.shards import read_shard
+
+pytestmark = pytest.mark.slow
+ROOT = Path(__file__).parents[2]
+SUBSET = "HELEN"
+
+
+def run(folder, stage, *arguments):
+    command = [sys.executable, "-m", f"stages.{stage}", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    return subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True, text=True, timeout=300)
+
+
+def test_the_crop_can_come_from_the_detector(face_data, tmp_path):
+    yaml = YAML()
+    params = yaml.load(ROOT / "params.yaml")
+    params["data"] |= {"root": str(face_data), "subsets": {SUBSET: f"300W_LP/{SUBSET}"}}
+    params["crop"]["box"] = "detector"
+    yaml.dump(params, tmp_path / "params.yaml")
+    run(tmp_path, "face_model")
+    run(tmp_path, "index", SUBSET)
+    assert run(tmp_path, "detected", SUBSET).stderr == ""
+    run(tmp_path, "meshes", SUBSET)
+    run(tmp_path, "aligned", SUBSET, "on")
+
+    with (tmp_path / f"data/detected/{SUBSET}/boxes.csv").open() as file:
+        boxes = {row["sample_id"]: row for row in csv.DictReader(file)}
+    shard = read_shard(tmp_path / f"data/aligned/{SUBSET}-on/00000.h5")
+    assert set(shard["sample_id"]) == set(boxes)
+    size = params["data"]["size"]
+    for name, similarity in zip(shard["sample_id"], shard["similarity"], strict=True):
+        x, y, width, height = (float(boxes[name][key]) for key in ("x", "y", "width", "height"))
+        centre = similarity @ [x + (width - 1) / 2, y + (height - 1) / 2, 1]
+        assert centre[:2] == pytest.approx([(size - 1) / 2] * 2, abs=1e-6)

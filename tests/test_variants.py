@@ -1,0 +1,97 @@
+"""Variants: overrides in params.yaml, merged strictly."""
+
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+from stages.variants import merge, read_variant
+
+PARAMS = {
+    "train": {
+        "variant": "final",
+        "policy": "full",
+        "level": "on",
+        "scaling": "tanh",
+        "strategy": "joint",
+        "lr": 0.001,
+        "epochs": 3,
+        "batch_size": 4,
+        "seed": 1,
+        "halve_every": 5,
+        "patience": 5,
+        "xla": False,
+    },
+    "network": {
+        "width": 8,
+        "levels": 5,
+        "batch_norm_momentum": 0.9,
+        "residual": True,
+        "residual_blocks": 8,
+        "residual_width": 16,
+        "residual_head_width": 64,
+        "residual_join": "logits",
+    },
+    "loss": {"norm": "l1"},
+    "variants": {
+        "final": {},
+        "prn": {"network": {"residual": False}},
+        "coarse": {"train": {"scaling": "sigmoid", "lr": 1e-05}, "loss": {"norm": "l2"}},
+    },
+}
+
+
+def write(folder: Path, changes: dict) -> Path:
+    path = folder / "params.yaml"
+    YAML().dump(merge(PARAMS, {}, "") | changes, path)
+    return path
+
+
+def test_the_main_variant_is_the_one_that_train_names(tmp_path: Path):
+    settings = read_variant(path=write(tmp_path, {"train": PARAMS["train"] | {"variant": "prn"}}))
+    assert (settings.variant, settings.network.residual) == ("prn", False)
+
+
+def test_a_variant_changes_what_it_names_in_any_section_and_nothing_else(tmp_path: Path):
+    path = write(tmp_path, {})
+    final, coarse = read_variant("final", path), read_variant("coarse", path)
+    assert (coarse.train.scaling, coarse.train.lr, coarse.loss.norm) == ("sigmoid", 1e-5, "l2")
+    assert (coarse.network, coarse.train.epochs, coarse.variant) == (final.network, 3, "coarse")
+    assert (final.train.scaling, final.loss.norm, final.variant) == ("tanh", "l1", "final")
+
+
+def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
+    base = {"loss": {"brief": {"smooth": 0, "weighted": 1}}}
+    assert merge(base, {"loss": {"brief": {"smooth": 2}}}, "v") == {"loss": {"brief": {"smooth": 2, "weighted": 1}}}
+    assert base["loss"]["brief"]["smooth"] == 0
+
+
+@pytest.mark.parametrize(
+    ("overrides", "sentence"),
+    [
+        ({"networks": {}}, "variants.prn.networks overrides nothing; expected one of train, network, loss"),
+        ({"network": {"depth": 3}}, "variants.prn.network.depth overrides nothing; expected one of width"),
+        ({"network": 3}, "variants.prn.network is 3; expected a mapping"),
+        ({"network": {"width": {"a": 1}}}, r"variants.prn.network.width is \{'a': 1\}; expected a value"),
+        ({"train": {"variant": "final"}}, "variants.prn must not override train.variant"),
+        ({"train": {"lr": 0}}, "train.lr is 0.0; expected a rate above 0"),
+        ({"train": {"strategy": "staged"}}, "train.strategy is 'staged'; expected one of joint"),
+        ({"network": {"residual_join": "sum"}}, "network.residual_join is 'sum'; expected one of logits, thesis"),
+        ({"network": {"width": 0}}, "network.width is 0; expected 1 or more"),
+        (
+            {"network": {"batch_norm_momentum": 1.0}},
+            "network.batch_norm_momentum is 1.0; expected at least 0 and below 1",
+        ),
+        ({"loss": {"norm": "wing"}}, "loss.norm is 'wing'; expected one of l1, l2"),
+        ({"train": {"epochs": 2.5}}, "train.epochs is 2.5; expected a whole number"),
+    ],
+)
+def test_a_wrong_override_is_named_with_what_would_be_right(tmp_path: Path, overrides: dict, sentence: str):
+    path = write(tmp_path, {"variants": {"final": {}, "prn": overrides}})
+    with pytest.raises(ValueError, match=sentence):
+        read_variant("prn", path)
+
+
+def test_an_unknown_variant_is_named_with_those_that_exist(tmp_path: Path):
+    with pytest.raises(ValueError, match=r"no variant 'prm' in .*; it has final, prn, coarse"):
+        read_variant("prm", write(tmp_path, {}))
