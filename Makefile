@@ -1,4 +1,4 @@
-# Everything happens in .venv inside the project. Targets: repro, test, test-all, thesis, real, check, clean.
+# Everything happens in .venv inside the project. Targets: repro, test, test-all, thesis, real, bench-data, check, clean.
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 READY := $(VENV)/.ready
@@ -8,7 +8,7 @@ export DVC_NO_ANALYTICS := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
 export FACE_DATA
 
-.PHONY: repro test test-all thesis real check clean
+.PHONY: repro test test-all thesis real bench-data check clean
 
 repro: $(READY)
 	dvc repro
@@ -23,6 +23,9 @@ test: $(READY)
 
 test-all: $(READY)
 	pytest -m "slow or not slow"
+
+bench-data: $(READY)
+	python -m benchmarks.data
 
 check: $(READY)
 	ruff check .
@@ -58,4 +61,4 @@ MADE := .venv .dvc dvc_plots runs reports metrics work .pytest_cache .ruff_cache
   data/position_maps data/augmented
 clean:
 	git clean -ffdXq -- $(MADE)
-	find pipeline model stages tests -name __pycache__ -type d -exec rm -rf {} +
+	find pipeline model stages tests benchmarks -name __pycache__ -type d -exec rm -rf {} +

@@ -8,12 +8,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from model.scaling import Scaling, to_network
-from pipeline.shards import read_dataset
+from pipeline.shards import read_dataset, reading
 
 READERS = 2
 BATCHES_AHEAD = 8
@@ -78,7 +77,7 @@ def locate(shards: Iterable[Path], wanted: Iterable[str] | None = None) -> list[
     kept = None if wanted is None else set(wanted)
     samples = []
     for shard in shards:
-        with h5py.File(shard, "r") as file:
+        with reading(shard) as file:
             names = read_dataset(file["sample_id"])
         samples += [Sample(str(name), shard, row) for row, name in enumerate(names) if kept is None or name in kept]
     return samples
@@ -101,7 +100,7 @@ def read_samples(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, N
     rows: dict[int, list[NDArray]] = {}
     by_shard = sorted(range(len(samples)), key=lambda i: (samples[i].shard, samples[i].row))
     for shard, group in itertools.groupby(by_shard, key=lambda i: samples[i].shard):
-        with h5py.File(shard, "r") as file:
+        with reading(shard) as file:
             for i in group:
                 rows[i] = [read_dataset(file[name], samples[i].row) for name in names]
     return {name: np.stack([rows[i][k] for i in range(len(samples))]) for k, name in enumerate(names)}

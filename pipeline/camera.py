@@ -14,7 +14,8 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 
-PIXEL_CONVENTIONS = ("annotation", "face3d")
+# What is added to x and to height - y.
+PIXEL_ORIGINS = {"annotation": (-1, 0), "face3d": (0, -1)}
 
 
 def rotation_matrix(pitch: float, yaw: float, roll: float) -> Array:
@@ -65,13 +66,11 @@ def wrap_angle(angle: ArrayLike) -> Array:
     return (np.asarray(angle, np.float64) + np.pi) % (2 * np.pi) - np.pi
 
 
-def project(vertices: NDArray, pose: NDArray, height: int, convention: str = "annotation") -> Array:
-    """Place model vertices in a photo.
+def camera_matrix(pose: NDArray, height: int, convention: str = "annotation") -> Array:
+    """Camera that places model vertices in a photo.
 
     Parameters
     ----------
-    vertices : (..., 3) float
-        Model frame.
     pose : (7,) float
         Pitch, yaw, roll in radians, translation x, y, z and scale, as in ``Pose_Para``.
     height : int
@@ -83,19 +82,23 @@ def project(vertices: NDArray, pose: NDArray, height: int, convention: str = "an
 
     Returns
     -------
-    (..., 3) float64
-        Pixel frame, z in pixels towards the viewer.
+    (3, 4) float64
+        ``pixels = matrix @ [x, y, z, 1]``, z in pixels towards the viewer.
     """
+    if convention not in PIXEL_ORIGINS:
+        raise ValueError(f"Unknown pixel convention {convention!r}: expected one of {tuple(PIXEL_ORIGINS)}.")
     pose = np.asarray(pose, np.float64)
-    image = pose[6] * np.asarray(vertices, np.float64) @ rotation_matrix(*pose[:3]).T + pose[3:6]
-    if convention == "annotation":
-        image[..., 0] -= 1
-        image[..., 1] = height - image[..., 1]
-    elif convention == "face3d":
-        image[..., 1] = height - image[..., 1] - 1
-    else:
-        raise ValueError(f"Unknown pixel convention {convention!r}: expected one of {PIXEL_CONVENTIONS}.")
-    return image
+    matrix = np.column_stack([pose[6] * rotation_matrix(*pose[:3]), pose[3:6]])
+    matrix[1] *= -1
+    left, top = PIXEL_ORIGINS[convention]
+    matrix[:2, 3] += [left, height + top]
+    return matrix
+
+
+def project(vertices: NDArray, pose: NDArray, height: int, convention: str = "annotation") -> Array:
+    """Place model vertices (..., 3) in a photo by `camera_matrix`: (..., 3) float64 in its pixel frame."""
+    matrix = camera_matrix(pose, height, convention)
+    return np.asarray(vertices, np.float64) @ matrix[:, :3].T + matrix[:, 3]
 
 
 def make_similarity(scale: float, angle: float, source: ArrayLike, target: ArrayLike) -> Array:

@@ -1,7 +1,9 @@
 """Face boxes by MTCNN, the detector of the thesis (section 3.3.1)."""
 
+import functools
 import os
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,15 +24,19 @@ def detect_boxes(photos: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.flo
     (K, 5) float64
         x and y of the top left pixel, width, height in px, and confidence of each face; K may be 0.
     """
+    for photo in photos:
+        faces = _detector().detect_faces(photo)
+        boxes = [[*face["box"], face["confidence"]] for face in faces]
+        yield np.array(boxes, np.float64).reshape(-1, len(BOX_COLUMNS))
+
+
+@functools.cache
+def _detector() -> Any:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # TensorFlow talks of it on every start otherwise
     from mtcnn import MTCNN  # TensorFlow takes 10 s to import: only where boxes are asked for
 
-    detector = MTCNN(device="CPU:0")
-    for photo in photos:
-        faces = detector.detect_faces(photo)
-        boxes = [[*face["box"], face["confidence"]] for face in faces]
-        yield np.array(boxes, np.float64).reshape(-1, len(BOX_COLUMNS))
+    return MTCNN(device="CPU:0")
 
 
 def choose_box(boxes: NDArray, landmarks: NDArray) -> NDArray[np.float64] | None:

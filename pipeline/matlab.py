@@ -1,5 +1,6 @@
 """Read plain numeric arrays from Matlab files, and nothing else: objects and cells are refused."""
 
+import io
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -30,18 +31,18 @@ def read_arrays(path: Path, required: Sequence[str], optional: Sequence[str] = (
     OSError
         If the file can't be read.
     """
+    names = (*required, *optional)
+    content = path.read_bytes()
     try:
-        content = scipy.io.loadmat(path, variable_names=[*required, *optional])
+        arrays = scipy.io.loadmat(io.BytesIO(content), variable_names=list(names))  # type: ignore[arg-type]
     except NotImplementedError as error:
         raise ValueError(f"{path} is a Matlab 7.3 file; save it with -v7.") from error
-    except OSError:
-        raise
     except Exception as error:  # scipy raises many kinds on damaged files, struct.error and zlib.error among them
         raise ValueError(f"{path} is damaged or no Matlab file: {error}") from error
-    missing = [name for name in required if name not in content]
+    missing = [name for name in required if name not in arrays]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}.")
-    arrays = {name: content[name] for name in (*required, *optional) if name in content}
+    arrays = {name: arrays[name] for name in names if name in arrays}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
             raise ValueError(f"{name} in {path} is no numeric array.")

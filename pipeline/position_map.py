@@ -4,20 +4,21 @@ The texel of a vertex is ``uv * (size - 1)``, column 0 first; texel centres are 
 """
 
 import dataclasses
+import functools
 from pathlib import Path
 
 import numpy as np
 import scipy.sparse
-from matplotlib.tri import Triangulation
 from numpy.typing import NDArray
 
 from pipeline.embedding import Embedding
-from pipeline.shards import reading, writing
+from pipeline.face_model import FaceModel
+from pipeline.shards import reading, while_unchanged, writing
 
 Vectors = NDArray[np.float64]
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class UVLayout:
     """Everything that ties the mesh to its position map of one size.
 
@@ -63,6 +64,8 @@ def make_operator(embedding: Embedding, size: int) -> scipy.sparse.csr_array:
         Three barycentric weights a texel. Texels inside a closed hole use its rim, since the hole's virtual centre is
         the mean of the rim. Each row sums to 1.
     """
+    from matplotlib.tri import Triangulation  # a quarter of a second, and once a project
+
     uv, triangles = embedding.uv, embedding.triangles
     texels = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2) / (size - 1)
     # Texels on the square's rim would be on the edge of the triangulation; a hair inside they have a triangle.
@@ -98,6 +101,33 @@ def render_map(operator: scipy.sparse.csr_array, vertices: NDArray) -> NDArray[n
     columns = np.ascontiguousarray(vertices.transpose(1, 0, 2), dtype=np.float32).reshape(vertex_count, count * 3)
     texels = (operator @ columns).reshape(size, size, count, 3)
     return np.ascontiguousarray(texels.transpose(2, 0, 1, 3))
+
+
+@functools.lru_cache(maxsize=1)
+def texel_model(model: FaceModel, layout: UVLayout) -> FaceModel:
+    """Face model whose vertices are the texels of the position map.
+
+    The operator is linear and so is the model: applied to mean and vectors once, it need not be applied to any mesh.
+    ``project(deform(texel_model, c), pose)`` is ``render_map(operator, project(deform(model, c), pose))``, since each
+    row of the operator sums to 1. The last result is kept.
+
+    Returns
+    -------
+    FaceModel
+        Of size * size vertices in the order of texels, without triangles and landmarks.
+    """
+
+    def at_texels(values: NDArray) -> NDArray[np.float32]:
+        flat = layout.operator @ values.reshape(len(values), -1)
+        return np.ascontiguousarray(flat.reshape(-1, *values.shape[1:]), np.float32)
+
+    return FaceModel(
+        mean=at_texels(model.mean),
+        shape_basis=at_texels(model.shape_basis),
+        expression_basis=at_texels(model.expression_basis),
+        triangles=np.zeros((0, 3), np.int32),
+        landmarks=np.zeros(0, np.int32),
+    )
 
 
 def sample_map(position_map: NDArray, uv: NDArray) -> NDArray:
@@ -140,6 +170,7 @@ def save_uv(path: Path, layout: UVLayout) -> None:
             file[f"operator/{name}"] = getattr(layout.operator, name)
 
 
+@while_unchanged
 def load_uv(path: Path) -> UVLayout:
     """Read what `save_uv` wrote."""
     with reading(path) as file:

@@ -1,6 +1,7 @@
 """Stage `augmented@policy-level`: the training part, each sample with its augmented copies."""
 
 import dataclasses
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -11,12 +12,13 @@ from pipeline.alignment import resample
 from pipeline.annotations import read_photo
 from pipeline.augmentation import AugmentationPolicy, disturb, draw_similarity, sample_rng
 from pipeline.camera import apply_similarity, transform_pose
-from pipeline.parallel import map_shards
-from pipeline.shards import encode_positions, list_shards, read_shard, shard_path, write_shard
-from stages.outcome import Outcome, conclude, read_table
+from pipeline.encoding import decode_positions, encode_positions
+from pipeline.resume import Made
+from pipeline.shards import list_shards, read_shard
 from stages.params import ComputeParams, DataParams, check, read, sentences
+from stages.shard_stage import Task, run_stage
+from stages.tables import read_table
 
-INDEX = Path("data/index")
 SPLIT = Path("data/split.csv")
 POSITION_MAPS = Path("data/position_maps")
 OUTPUT = Path("data/augmented")
@@ -40,41 +42,29 @@ def main(policy: str, level: str) -> None:
         augmented = read("augmented", AugmentedParams)
         check(policy in augmented.policies, f"augmented.policies has no {policy!r}.")
         name = f"{policy}-{level}"
-        paths = _shards_with(training_samples(), data, level)
         tasks = [
-            (data, augmented.policies[policy], augmented.seed, path, shard_path(OUTPUT / name, number))
-            for number, path in enumerate(paths)
+            Task((path,), (path, rows, data.folder(subset), augmented.policies[policy], augmented.seed, data.size))
+            for subset, path, rows in _training_rows(data, level)
         ]
-        outcomes = map_shards(augment, tasks, compute.workers, compute.scheduler, f"augmented@{name}")
-        conclude(f"augmented@{name}", outcomes, OUTPUT / name, data.max_reject_fraction)
+        run_stage(f"augmented@{name}", augment, tasks, OUTPUT / name, data.max_reject_fraction, compute)
 
 
-def training_samples() -> set[str]:
-    """Ids of the training part."""
-    return {row["sample_id"] for row in read_table(SPLIT) if row["part"] == "train"}
-
-
-def augment(data: DataParams, policy: AugmentationPolicy, seed: int, source: Path, target: Path) -> Outcome:
-    """Write one shard: the training samples of one shard of position maps, then their copies."""
-    subset = source.parent.name.rpartition("-")[0]
-    training = training_samples()
-    photos = {row["sample_id"]: row["photo"] for row in read_table(INDEX / subset / "accepted.csv")}
-    shard = read_shard(source)
-    kept = np.array([sample_id in training for sample_id in shard["sample_id"]], bool)
-    originals = {name: values[kept] for name, values in shard.items()}
-    samples = {name: [originals[name]] for name in originals}
-    for row, sample_id in enumerate(originals["sample_id"] if policy.copies else []):
-        original = {name: values[row] for name, values in originals.items()}
-        photo = read_photo(data.folder(subset) / photos[sample_id])
+def augment(
+    source: Path, rows: tuple[int, ...], folder: Path, policy: AugmentationPolicy, seed: int, size: int
+) -> Made:
+    """Make one shard: some samples of one shard of position maps, then their copies."""
+    samples = {name: [values[row] for row in rows] for name, values in read_shard(source).items()}
+    samples["position_map"] = [encode_positions(positions, size) for positions in samples["position_map"]]
+    for row in range(len(rows) if policy.copies else 0):
+        original = {name: values[row] for name, values in samples.items()}
+        original["position_map"] = decode_positions(original["position_map"], size)
+        photo = read_photo(folder / original["photo"])
         for copy in range(policy.copies):
-            made = augment_sample(original, photo, sample_rng(sample_id, copy, seed), policy, data.size)
+            made = augment_sample(original, photo, sample_rng(original["sample_id"], copy, seed), policy, size)
+            made["position_map"] = encode_positions(made["position_map"], size)
             for name, value in made.items():
-                samples[name].append(np.asarray(value)[None])
-    arrays = {name: np.concatenate(values) for name, values in samples.items()}
-    arrays["position_map"] = encode_positions(arrays["position_map"], data.size)
-    write_shard(target, arrays, {"stage": "augmented"})
-    count = int(kept.sum()) * (1 + policy.copies)
-    return Outcome(count, len(arrays["sample_id"]))
+                samples[name].append(value)
+    return Made({name: np.stack(values) for name, values in samples.items()}, len(rows) * (1 + policy.copies))
 
 
 def augment_sample(
@@ -115,12 +105,16 @@ def augment_sample(
     }
 
 
-def _shards_with(samples: set[str], data: DataParams, level: str) -> list[Path]:
-    """Shards of position maps that hold any of the samples, in the order of data.subsets."""
-    subsets = {sample_id.split("/")[0] for sample_id in samples}
-    folders = [POSITION_MAPS / f"{subset}-{level}" for subset in data.subsets if subset in subsets]
-    paths = [path for folder in folders for path in list_shards(folder)]
-    return [path for path in paths if not samples.isdisjoint(read_shard(path, ["sample_id"])["sample_id"])]
+def _training_rows(data: DataParams, level: str) -> Iterator[tuple[str, Path, tuple[int, ...]]]:
+    """Subset, shard of position maps and rows of the training samples, in the order of data.subsets."""
+    training = {row["sample_id"] for row in read_table(SPLIT) if row["part"] == "train"}
+    subsets = {sample_id.split("/")[0] for sample_id in training}
+    for subset in (name for name in data.subsets if name in subsets):
+        for path in list_shards(POSITION_MAPS / f"{subset}-{level}"):
+            names = read_shard(path, ["sample_id"])["sample_id"]
+            rows = tuple(row for row, name in enumerate(names) if name in training)
+            if rows:
+                yield subset, path, rows
 
 
 if __name__ == "__main__":

@@ -1,16 +1,17 @@
 """Stage `detected@subset`: MTCNN's boxes, where `crop.box` asks for them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import click
-from tqdm import tqdm
+import numpy as np
 
 from pipeline.annotations import read_photo
 from pipeline.detection import BOX_COLUMNS, detect_boxes
+from pipeline.resume import Made
+from pipeline.shards import list_shards, read_shard
 from stages.crop import CropParams
-from stages.outcome import read_table, write_table
-from stages.params import DataParams, read, sentences
+from stages.params import ComputeParams, DataParams, read, sentences
+from stages.shard_stage import Task, run_stage
 
 INDEX = Path("data/index")
 OUTPUT = Path("data/detected")
@@ -21,22 +22,23 @@ OUTPUT = Path("data/detected")
 def main(subset: str) -> None:
     """Find all faces in each photo of one subset; with crop.box = landmarks there is nothing to do."""
     with sentences():
-        data, crop = read("data", DataParams), read("crop", CropParams)
-        samples = list(read_table(INDEX / subset / "accepted.csv")) if crop.box == "detector" else []
-        photos = (read_photo(data.folder(subset) / sample["photo"]) for sample in samples)
-        rows = list(_rows(samples, photos))
-        write_table(OUTPUT / subset / "boxes.csv", ("sample_id", *BOX_COLUMNS), rows)
-    faces = f"{len(samples)} photos, {len(rows)} faces" if samples else f"not needed, crop.box is {crop.box}"
-    click.echo(f"detected@{subset}: {faces}")
+        data, crop, compute = read("data", DataParams), read("crop", CropParams), read("compute", ComputeParams)
+        wanted = crop.box == "detector"
+        shards = list_shards(INDEX / subset) if wanted else []
+        tasks = [Task((path,), (path, data.folder(subset))) for path in shards]
+        run_stage(f"detected@{subset}", detect, tasks, OUTPUT / subset, data.max_reject_fraction, compute)
+    if not wanted:
+        click.echo(f"detected@{subset}: not needed, crop.box is {crop.box}")
 
 
-def _rows(samples: list[dict[str, str]], photos: Iterator) -> Iterator[tuple]:
-    if not samples:
-        return  # MTCNN brings TensorFlow, 10 s to import
-    bar = tqdm(detect_boxes(photos), total=len(samples), desc="detected", unit="photo", disable=None, leave=False)
-    for sample, boxes in zip(samples, bar, strict=True):
-        for box in boxes:
-            yield (sample["sample_id"], *(round(float(value), 4) for value in box))
+def detect(index: Path, folder: Path) -> Made:
+    """Make one shard: boxes (N, K, 5) float64 as `detect_boxes` gives them, filled up with NaN to the most faces."""
+    samples = read_shard(index, ["sample_id", "photo"])
+    found = list(detect_boxes(read_photo(folder / photo) for photo in samples["photo"]))
+    boxes = np.full((len(found), max(map(len, found), default=0), len(BOX_COLUMNS)), np.nan)
+    for row, faces in enumerate(found):
+        boxes[row, : len(faces)] = faces.round(4)
+    return Made({"sample_id": samples["sample_id"], "boxes": boxes}, len(found))
 
 
 if __name__ == "__main__":

@@ -7,19 +7,16 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.annotations import decode_photo, hash_pair, list_pairs, read_annotation
-from pipeline.parallel import map_shards
-from pipeline.shards import append_rows, writing
-from stages.outcome import Outcome, conclude, write_table
+from pipeline.annotations import check_photo, hash_pair, list_pairs, read_annotation
+from pipeline.resume import Made
+from pipeline.shards import list_shards, read_shard
 from stages.params import ComputeParams, DataParams, read, sentences
+from stages.shard_stage import Task, run_stage
+from stages.tables import write_table
 
 OUTPUT = Path("data/index")
-COLUMNS = (
-    *("sample_id", "photo", "annotation", "source_sha256", "width", "height"),
-    *("pitch", "yaw", "roll", "tx", "ty", "tz", "scale"),
-)
-Row = tuple[str | int | float, ...]
-Rejected = list[tuple[str, str]]
+FILE_COLUMNS = ("sample_id", "photo", "annotation", "source_sha256", "width", "height")
+POSE_COLUMNS = ("pitch", "yaw", "roll", "tx", "ty", "tz", "scale")
 
 
 @click.command()
@@ -28,67 +25,65 @@ def main(subset: str) -> None:
     """Read and check each pair of one subset."""
     with sentences():
         data, compute = read("data", DataParams), read("compute", ComputeParams)
-        output = OUTPUT / subset
-        pairs, alone = list_pairs(data.folder(subset))
+        output, folder = OUTPUT / subset, data.folder(subset)
+        pairs, alone = list_pairs(folder)
         step = data.samples_per_shard
-        tasks = [(subset, pairs[i : i + step]) for i in range(0, len(pairs), step)]
-        results = map_shards(read_pairs, tasks, compute.workers, compute.scheduler, f"index@{subset}")
-        rows: list[Row] = []
-        outcomes = _collect(results, output, rows, [(path.name, reason) for path, reason in alone])
-        conclude(f"index@{subset}", outcomes, output, data.max_reject_fraction)
-        write_table(output / "accepted.csv", COLUMNS, rows)
+        tasks = [_task(subset, folder, pairs[i : i + step]) for i in range(0, len(pairs), step)]
+        run_stage(f"index@{subset}", read_pairs, tasks, output, data.max_reject_fraction, compute, alone)
+        write_table(output / "accepted.csv", (*FILE_COLUMNS, *POSE_COLUMNS), _rows(output))
 
 
-def read_pairs(subset: str, pairs: list[tuple[Path, Path]]) -> tuple[list[Row], dict[str, NDArray], Rejected]:
+def _task(subset: str, folder: Path, pairs: list[tuple[str, str]]) -> Task:
+    """One shard's pairs; sizes and times tell a changed file from an unchanged one when the work is resumed."""
+    status = [(folder / name).stat() for pair in pairs for name in pair]
+    return Task((), (subset, folder, pairs, tuple((s.st_size, s.st_mtime_ns) for s in status)))
+
+
+def read_pairs(subset: str, folder: Path, pairs: list[tuple[str, str]], _status: tuple) -> Made:
     """Read some pairs.
 
     Parameters
     ----------
     subset : str
-    pairs : list of (photo, annotation)
+    folder : Path
+    pairs : list of (photo's name, annotation's name)
 
     Returns
     -------
-    rows : list of tuple
-        `COLUMNS` of the accepted pairs.
-    arrays : dict of str to (N, ...) array
-        sample_id, shape (N, 199), expression (N, 29), pose (N, 7), true_landmarks (N, 68, 3), in the same order.
-    rejected : list of (file name, reason)
+    Made
+        Datasets `FILE_COLUMNS`, shape (N, 199), expression (N, 29) and pose (N, 7) float64, true_landmarks (N, 68, 3)
+        float32, see `Annotation`.
     """
-    rows: list[Row] = []
-    annotations, rejected = [], []
-    for photo_path, path in pairs:
+    names, annotations, rejected = [], [], []
+    for photo_name, name in pairs:
         try:
-            content = photo_path.read_bytes()
-            height, width = decode_photo(content, photo_path).shape[:2]
-            annotation = read_annotation(path)
-            digest = hash_pair(content, path.read_bytes())
+            content = (folder / photo_name).read_bytes()
+            height, width = check_photo(content, folder / photo_name)
+            annotation = read_annotation(folder / name)
+            digest = hash_pair(content, (folder / name).read_bytes())
         except (ValueError, OSError) as error:
-            rejected.append((photo_path.name, str(error).replace(f"{path.parent}/", "")))
+            rejected.append((photo_name, str(error).replace(f"{folder}/", "")))
             continue
-        names = (f"{subset}/{photo_path.stem}", photo_path.name, path.name, digest)
-        rows.append((*names, width, height, *(float(value) for value in annotation.pose)))
+        names.append((f"{subset}/{Path(photo_name).stem}", photo_name, name, digest, width, height))
         annotations.append(annotation)
-    arrays = {
-        "sample_id": np.array([row[0] for row in rows], object),
+    columns: list[tuple] = list(zip(*names, strict=True)) if names else [() for _ in FILE_COLUMNS]
+    datasets: dict[str, NDArray] = {
+        **{name: np.array(values, object) for name, values in zip(FILE_COLUMNS[:4], columns[:4], strict=True)},
+        **{name: np.array(values, np.int32) for name, values in zip(FILE_COLUMNS[4:], columns[4:], strict=True)},
         "shape": np.array([a.shape for a in annotations]).reshape(-1, 199),
         "expression": np.array([a.expression for a in annotations]).reshape(-1, 29),
         "pose": np.array([a.pose for a in annotations]).reshape(-1, 7),
         "true_landmarks": np.array([a.true_landmarks for a in annotations], np.float32).reshape(-1, 68, 3),
     }
-    return rows, arrays, rejected
+    return Made(datasets, len(pairs), rejected)
 
 
-def _collect(
-    results: Iterator[tuple[list[Row], dict[str, NDArray], Rejected]], output: Path, rows: list[Row], alone: Rejected
-) -> Iterator[Outcome]:
-    """Append each chunk's arrays to annotations.h5 as it comes."""
-    yield Outcome(taken=len(alone), rejected=alone)
-    with writing(output / "annotations.h5") as file:
-        for accepted, arrays, rejected in results:
-            append_rows(file, arrays)
-            rows += accepted
-            yield Outcome(len(accepted) + len(rejected), len(accepted), rejected)
+def _rows(output: Path) -> Iterator[tuple]:
+    """Accepted samples as a person reads them: the file's columns and the annotated pose."""
+    for path in list_shards(output):
+        shard = read_shard(path, [*FILE_COLUMNS, "pose"])
+        for *columns, pose in zip(*(shard[name] for name in FILE_COLUMNS), shard["pose"].tolist(), strict=True):
+            yield (*columns, *pose)
 
 
 if __name__ == "__main__":

@@ -1,20 +1,25 @@
-"""Stage `meshes@subset`: coefficients to vertices in photo pixels."""
+"""Stage `meshes@subset`: each sample's mesh in its photo, as the coefficients and the camera that make it."""
 
 from pathlib import Path
 
 import click
 import numpy as np
 
+from pipeline.alignment import landmark_box
 from pipeline.camera import project
-from pipeline.face_model import deform, load_model, select_coefficients
-from pipeline.parallel import map_shards
-from pipeline.shards import count_samples, read_shard, shard_path, write_shard
-from stages.outcome import Outcome, conclude, read_table
+from pipeline.face_model import at_landmarks, deform, load_model, select_coefficients
+from pipeline.meshes import read_vertices
+from pipeline.resume import Made
+from pipeline.shards import count_samples, list_shards, read_shard
 from stages.params import ComputeParams, DataParams, read, sentences
+from stages.shard_stage import Task, run_stage
 
 INDEX = Path("data/index")
 MODEL = Path("data/face_model/model.h5")
 OUTPUT = Path("data/meshes")
+CARRIED = ("sample_id", "photo", "source_sha256", "height", "pose")
+# A face whose landmarks' box is smaller has nothing to learn from; the smallest of AFLW2000-3D is 130 px.
+MIN_FACE_PX = 8
 
 
 @click.command()
@@ -23,34 +28,61 @@ def main(subset: str) -> None:
     """Deform the face model for each accepted sample of one subset, and place it in its photo."""
     with sentences():
         data, compute = read("data", DataParams), read("compute", ComputeParams)
-        annotations = INDEX / subset / "annotations.h5"
-        step = data.samples_per_shard
-        tasks = [
-            (subset, start // step, slice(start, start + step)) for start in range(0, count_samples(annotations), step)
-        ]
-        outcomes = map_shards(make_meshes, tasks, compute.workers, compute.scheduler, f"meshes@{subset}")
-        conclude(f"meshes@{subset}", outcomes, OUTPUT / subset, data.max_reject_fraction)
+        tasks = [Task((MODEL, path), (path,)) for path in list_shards(INDEX / subset)]
+        output = OUTPUT / subset
+        run_stage(f"meshes@{subset}", make_meshes, tasks, output, data.max_reject_fraction, compute)
+        _save_first(output)
 
 
-def make_meshes(subset: str, number: int, rows: slice) -> Outcome:
-    """Write one shard: vertices (N, V, 3) and landmarks (N, 68, 3) float32 in photo pixels, coefficients, pose."""
+def make_meshes(index: Path) -> Made:
+    """Make one shard: what `pipeline.meshes.read_vertices` needs, and the landmarks (N, 68, 3) float64 in photo pixels.
+
+    Samples whose landmarks are not in their photo are set aside: the annotation is of another photo or another model.
+    """
     model = load_model(MODEL)
-    annotations = read_shard(INDEX / subset / "annotations.h5", rows=rows)
-    heights = [int(row["height"]) for row in read_table(INDEX / subset / "accepted.csv")][rows]
+    annotations = read_shard(index)
     coefficients = select_coefficients(model, annotations["shape"], annotations["expression"])
-    shapes = deform(model, coefficients)
-    vertices = np.zeros_like(shapes)
-    for i, (shape, pose, height) in enumerate(zip(shapes, annotations["pose"], heights, strict=True)):
-        vertices[i] = project(shape, pose, height)
-    arrays = {
-        "sample_id": annotations["sample_id"],
-        "vertices": vertices,
-        "landmarks": vertices[:, model.landmarks],
-        "coefficients": coefficients,
-        "pose": annotations["pose"],
+    shapes = deform(at_landmarks(model), coefficients)
+    landmarks = np.zeros(shapes.shape)
+    for i, shape in enumerate(shapes):
+        landmarks[i] = project(shape, annotations["pose"][i], annotations["height"][i])
+    reasons = [
+        _fault(points, width, height)
+        for points, width, height in zip(landmarks, annotations["width"], annotations["height"], strict=True)
+    ]
+    good = np.array([reason is None for reason in reasons], bool)
+    datasets = {
+        **{name: annotations[name][good] for name in CARRIED},
+        "coefficients": coefficients[good],
+        "landmarks": landmarks[good],
     }
-    write_shard(shard_path(OUTPUT / subset, number), arrays, {"stage": "meshes"})
-    return Outcome(len(vertices), len(vertices))
+    rejected = [(name, reason) for name, reason in zip(annotations["sample_id"], reasons, strict=True) if reason]
+    return Made(datasets, len(reasons), rejected)
+
+
+def _fault(landmarks: np.ndarray, width: int, height: int) -> str | None:
+    """Why landmarks (68, 3) can't belong to a photo, or None."""
+    if not np.isfinite(landmarks).all():
+        return "The landmarks of the annotated face are not finite; its coefficients are of another model."
+    side = landmark_box(landmarks)[1]
+    if side < MIN_FACE_PX:
+        return f"The annotated face is {side:.2g} px wide; expected {MIN_FACE_PX} px or more."
+    inside = ((landmarks[:, :2] >= 0) & (landmarks[:, :2] < (width, height))).all(axis=1).sum()
+    if inside < len(landmarks) / 2:
+        return f"Only {inside} of 68 landmarks are in the photo; the annotation belongs to another photo or model."
+    return None
+
+
+def _save_first(output: Path) -> None:
+    """Save the first mesh as first.ply, for a look at it in any viewer; z to the front and y up, as viewers have it."""
+    import trimesh  # half a second, for this alone
+
+    model = load_model(MODEL)
+    for path in list_shards(output):
+        if count_samples(path):
+            vertices = read_vertices(path, model, slice(0, 1))[0] * (1, -1, 1)
+            trimesh.Trimesh(vertices, model.triangles, process=False).export(output / "first.ply")
+            return
 
 
 if __name__ == "__main__":

@@ -18,9 +18,9 @@ from pipeline.position_map import load_uv
 from stages import report_parts as parts
 from stages import report_samples as samples
 from stages import truth
-from stages.outcome import read_table
 from stages.params import DataParams, check, read, sentences
 from stages.results import EvaluateParams, Results, count_parts, read_results
+from stages.tables import read_table
 from stages.variants import MAIN_RUN, read_variant
 
 REASONS_SHOWN = 12

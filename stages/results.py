@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.outcome import read_table
 from stages.params import check
+from stages.tables import read_table
 from stages.variants import MAIN_RUN
 
 PARTS = ("train", "validation", "test")

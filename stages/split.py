@@ -7,8 +7,8 @@ from pathlib import Path
 import click
 
 from pipeline.splitting import assign_parts
-from stages.outcome import read_table, write_table
 from stages.params import DataParams, check, read, sentences
+from stages.tables import read_table, write_table
 
 INDEX = Path("data/index")
 OUTPUT = Path("data/split.csv")

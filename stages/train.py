@@ -12,16 +12,16 @@ from pathlib import Path
 from typing import TextIO
 
 import click
-import h5py
 import numpy as np
 from numpy.typing import NDArray
 
 from model.feed import Feed, Sample, locate, read_samples
 from model.scaling import Scaling
+from pipeline.encoding import encode_positions
 from pipeline.position_map import UVLayout, load_uv
-from pipeline.shards import encode_positions, list_shards, position_range, writing
-from stages.outcome import read_table
+from pipeline.shards import append_images, list_shards, write_dataset, writing
 from stages.params import DataParams, check, read, sentences
+from stages.tables import read_table
 from stages.variants import MAIN_RUN, VariantSettings, read_variant
 
 AUGMENTED = Path("data/augmented")
@@ -157,30 +157,18 @@ def write_predictions(
     ValueError
         If there are more or fewer than `count`.
     """
-    low, high = position_range(size)
     with writing(path) as file:
-        ids = file.create_dataset("sample_id", count, h5py.string_dtype())
-        similarities = file.create_dataset("similarity", (count, 3, 3), np.float64)
-        shape = (count, size, size, 3)
-        maps = file.create_dataset(
-            "position_map",
-            shape,
-            np.uint16,
-            chunks=(1, *shape[1:]),
-            compression="gzip",
-            compression_opts=1,
-            shuffle=True,
-        )
-        maps.attrs["scale"], maps.attrs["offset"] = (high - low) / np.iinfo(np.uint16).max, low
-        start = 0
+        ids: list[str] = []
+        similarities = []
         for samples, position_map in predictions:
-            rows = slice(start, start + len(samples))
-            ids[rows] = [sample.sample_id for sample in samples]
-            similarities[rows] = read_samples(samples, ["similarity"])["similarity"]
-            maps[rows] = encode_positions(position_map, size)
-            start = rows.stop
+            ids += [sample.sample_id for sample in samples]
+            similarities.append(read_samples(samples, ["similarity"])["similarity"])
+            append_images(file, "position_map", encode_positions(position_map, size))
+        write_dataset(file, "sample_id", np.array(ids, object))
+        write_dataset(file, "similarity", np.concatenate(similarities))
         check(
-            start == count, f"{path} got {start} predictions for {count} test samples; this is a mistake in the stage."
+            len(ids) == count,
+            f"{path} got {len(ids)} predictions for {count} test samples; this is a mistake in the stage.",
         )
 
 

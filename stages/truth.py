@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.camera import apply_similarity
-from pipeline.shards import list_shards, read_dataset
-from stages.outcome import read_table
+from pipeline.shards import list_shards, read_dataset, read_shard, reading
 from stages.params import check
+from stages.tables import read_table
 
 # Enough maps for their mean to stand still; the whole training part would be read for nothing.
 MEAN_MAP_SAMPLES = 2000
@@ -76,7 +76,7 @@ def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Place]:
     places = []
     for subset in sorted({subset_of(sample_id) for sample_id in wanted}):
         for shard in list_shards(root / "data/position_maps" / f"{subset}-{level}"):
-            with h5py.File(shard, "r") as file:
+            with reading(shard) as file:
                 names = read_dataset(file["sample_id"])
             places += [Place(name, shard, row) for row, name in enumerate(names) if name in wanted]
     return places
@@ -92,20 +92,21 @@ def spread(places: list[Place], limit: int) -> list[Place]:
 def read_maps(places: list[Place]) -> Iterator[NDArray[np.float32]]:
     """Read the position maps alone, one at a time."""
     for shard, group in itertools.groupby(places, lambda place: place.shard):
-        with h5py.File(shard, "r") as file:
+        with reading(shard) as file:
             for place in group:
                 yield read_dataset(file["position_map"], place.row)
 
 
 def read_truths(root: Path, places: list[Place]) -> Iterator[Truth]:
     """Read samples with their annotated landmarks, one at a time."""
-    for subset, of_subset in itertools.groupby(places, lambda place: subset_of(place.sample_id)):
-        with h5py.File(root / "data/index" / subset / "annotations.h5", "r") as annotations:
-            rows = {name: row for row, name in enumerate(read_dataset(annotations["sample_id"]))}
-            for shard, group in itertools.groupby(of_subset, lambda place: place.shard):
-                with h5py.File(shard, "r") as file:
-                    for place in group:
-                        yield _read_truth(file, place, annotations["true_landmarks"][rows[place.sample_id]])
+    for shard, group in itertools.groupby(places, lambda place: place.shard):
+        # A shard of position maps has the samples of the index's shard of that number, less the rejected ones.
+        index = root / "data/index" / shard.parent.name.rpartition("-")[0] / shard.name
+        annotated = read_shard(index, ["sample_id", "true_landmarks"])
+        rows = dict(zip(annotated["sample_id"], annotated["true_landmarks"], strict=True))
+        with reading(shard) as file:
+            for place in group:
+                yield _read_truth(file, place, rows[place.sample_id])
 
 
 def _read_truth(file: h5py.File, place: Place, annotated: NDArray) -> Truth:
@@ -160,10 +161,8 @@ class Predictions:
     """Predicted maps of the test part, read one at a time from ``runs/<variant>/predictions.h5``."""
 
     def __init__(self, path: Path) -> None:
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; train the variant first.")
         self.path = path
-        self._file = h5py.File(path, "r")
+        self._file = reading(path)
         self.rows = {name: row for row, name in enumerate(read_dataset(self._file["sample_id"]))}
 
     def __enter__(self) -> "Predictions":

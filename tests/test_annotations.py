@@ -75,8 +75,8 @@ def test_pairs_are_sorted_and_what_is_alone_is_named(tmp_path):
     for name in ("b.jpg", "b.mat", "a.jpg", "a.mat", "only.jpg", "only_too.mat", "a.png", "notes.txt"):
         (tmp_path / name).touch()
     pairs, alone = list_pairs(tmp_path)
-    assert [photo.name for photo, _ in pairs] == ["a.jpg", "b.jpg"]
-    assert {path.name for path, _ in alone} == {"only.jpg", "only_too.mat", "a.png"}
+    assert pairs == [("a.jpg", "a.mat"), ("b.jpg", "b.mat")]
+    assert {name for name, _ in alone} == {"only.jpg", "only_too.mat", "a.png"}
 
 
 def test_missing_and_empty_folders_get_a_sentence(tmp_path):

@@ -8,7 +8,8 @@ import pytest
 
 from model.feed import BATCHES_AHEAD, Feed, locate, ordered_batches, prefetch, read_samples, shuffled_batches
 from model.scaling import Scaling
-from pipeline.shards import encode_positions, list_shards, write_shard
+from pipeline.encoding import encode_positions
+from pipeline.shards import list_shards, write_shard
 
 SIZE = 32
 MASK = np.ones((SIZE, SIZE), bool)

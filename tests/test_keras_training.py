@@ -12,8 +12,9 @@ import pytest
 import scipy.sparse
 from ruamel.yaml import YAML
 
+from pipeline.encoding import encode_positions
 from pipeline.position_map import UVLayout, save_uv
-from pipeline.shards import encode_positions, read_shard, write_shard
+from pipeline.shards import read_shard, write_shard
 from stages.variants import MAIN_RUN
 from tests.test_variants import PARAMS
 

@@ -18,9 +18,10 @@ from click.testing import CliRunner
 
 from model.scoring import make_surface
 from pipeline.camera import apply_similarity, make_similarity
+from pipeline.encoding import encode_positions
 from pipeline.face_model import FaceModel, load_model, save_model
 from pipeline.position_map import UVLayout, load_uv, save_uv
-from pipeline.shards import encode_positions, write_shard
+from pipeline.shards import write_shard
 from stages import data_report as data_report_stage
 from stages import evaluate, report, report_parts, report_samples, results, thesis, truth
 from stages.data_report import data_report

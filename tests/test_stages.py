@@ -109,7 +109,7 @@ def test_a_sample_keeps_its_contract(prepared):
     }
     for name, (shape, dtype) in expected.items():
         assert (shard[name].shape, shard[name].dtype) == (shape, dtype), name
-    assert set(shard) == {*expected, "coefficients", "sample_id", "source_sha256"}
+    assert set(shard) == {*expected, "coefficients", "photo", "sample_id", "source_sha256"}
     assert all(len(digest) == 64 for digest in shard["source_sha256"])
 
 
@@ -218,7 +218,7 @@ def test_too_many_rejected_samples_stop_the_run(project, raw):
         ),
         (index, ("LFPW",), {}, "Error: 'LFPW' is not in data.subsets, which has AFW, AFW_Flip, AFLW2000."),
         (uv_embedding, (), {"size": 50}, "Error: data.size is 50; expected a multiple of 32 px."),
-        (meshes, ("AFW",), {}, "Error: data/index/AFW/annotations.h5 is missing; run the stage that makes it."),
+        (meshes, ("AFW",), {}, "Error: data/index/AFW holds no shards; run the stage that makes it."),
     ],
 )
 def test_bad_input_gets_one_sentence(project, stage, arguments, break_it, sentence):

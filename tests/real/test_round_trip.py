@@ -6,9 +6,10 @@ import pytest
 from pipeline.alignment import align
 from pipeline.annotations import read_annotation, read_photo
 from pipeline.camera import apply_similarity, project
+from pipeline.encoding import encode_positions
 from pipeline.face_model import deform, select_coefficients
 from pipeline.position_map import make_operator, nearest_texels, render_map, sample_map
-from pipeline.shards import encode_positions, read_shard, write_shard
+from pipeline.shards import read_shard, write_shard
 
 SIZE = 256
 

@@ -1,0 +1,30 @@
+"""Csv tables, read and written row by row."""
+
+import csv
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+
+def write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple]) -> None:
+    """Write a csv table, row by row, beside its place, so that it is whole under its name."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.part")
+    with part.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(header)
+        writer.writerows(rows)
+    part.replace(path)
+
+
+def read_table(path: Path) -> Iterator[dict[str, str]]:
+    """Read a csv table row by row, every value as a string.
+
+    Raises
+    ------
+    FileNotFoundError
+        If it is missing.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing; run the stage that makes it.")
+    with path.open(newline="") as file:
+        yield from csv.DictReader(file)
