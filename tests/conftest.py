@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.face_model import FaceModel
+from tests.small_project import make_everything
 
 
 def grid_mesh(rows, columns, hole=None):
@@ -29,3 +30,9 @@ def patch_model():
         triangles=triangles,
         landmarks=np.arange(68, dtype=np.int32),
     )
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory):
+    """A made-up project after evaluate, data_report, report and thesis; tests only read it."""
+    return make_everything(tmp_path_factory.mktemp("project"))

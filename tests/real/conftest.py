@@ -29,4 +29,5 @@ def bfm_embedding(bfm):
 
 @pytest.fixture(scope="session")
 def aflw_pairs(face_data):
-    return list_pairs(face_data / "AFLW2000")[0]
+    folder = face_data / "AFLW2000"
+    return [(folder / photo, folder / annotation) for photo, annotation in list_pairs(folder)[0]]

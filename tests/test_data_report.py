@@ -1,0 +1,35 @@
+"""Drive the stage data_report on a small made-up project, and read what it wrote."""
+
+from stages.data_report import missing_pairs
+from tests.small_project import read_json
+
+
+class TestDataReport:
+    def test_what_goes_in_comes_out_or_is_rejected(self, project):
+        metrics = read_json(project / "metrics/data.json")
+        assert metrics["subsets"] == {
+            "train": {"in": 4, "out": 3, "rejected": 1},
+            "test": {"in": 8, "out": 7, "rejected": 1},
+        }
+        assert metrics["split"] == {"train": 3, "validation": 0, "test": 8}
+
+    def test_texels_beyond_the_frame_are_counted_for_each_axis(self, project):
+        # x = 4 + 24 u + dx with dx -8, -8 and 10, u = column / 31: of the 26 columns of the face, the first 2 are left
+        # of -0.5 in two samples and the last 6 right of 31.5 in the third.
+        outside = read_json(project / "metrics/data.json")["outside"]
+        assert outside == {"x": round(100 * (2 + 2 + 6) / 26 / 3, 3), "y": 0.0, "z": 0.0}
+
+    def test_every_stage_s_counts_are_metrics(self, project):
+        stages = read_json(project / "metrics/data.json")["stages"]
+        assert stages["index"] == {
+            "test": {"in": 8, "out": 7, "rejected": 1},
+            "train": {"in": 4, "out": 3, "rejected": 1},
+        }
+        assert list(stages) == ["index", "meshes", "aligned", "position_maps", "augmented"]
+
+    def test_the_index_is_held_against_the_thesis_s_counts(self):
+        found = {"HELEN": 37_676, "LFPW": 16_556, "AFW": 5_207, "IBUG": 1_786}
+        assert sum(found.values()) == 61_225
+        both = found | {f"{name}_Flip": count for name, count in found.items()}
+        assert set(missing_pairs(both).values()) == {0}
+        assert missing_pairs({"AFW_Flip": 5_200, "IBUG": 1_790, "AFLW2000": 2_000}) == {"AFW_Flip": 7, "IBUG": -4}
