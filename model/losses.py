@@ -12,15 +12,26 @@ from keras import ops
 from numpy.typing import NDArray
 
 from model.scaling import Scaling
-from model.settings import LossConfig
+from model.settings import LossConfig, LossTerms
+from pipeline.position_map import UVLayout
 
 Tensor = Any
 Loss = Callable[[Tensor, Tensor], Tensor]
 
+NOSE_TIP = 30
+# The 29 pairs of iBUG's 68 points that are each other's mirror image: jaw, brows, nostrils, eyes, mouth.
+SYMMETRIC_PAIRS = np.array(
+    [(i, 16 - i) for i in range(8)]
+    + [(i, 43 - i) for i in range(17, 22)]
+    + [(31, 35), (32, 34)]
+    + [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
+    + [(48, 54), (49, 53), (50, 52), (59, 55), (58, 56), (60, 64), (61, 63), (67, 65)]
+)
+# Keeps the gradient of a Euclidean length finite at 0, far below the 1/64 px that a label resolves.
+TINY_PX2 = 1e-8
 
-def make_losses(
-    outputs: Iterable[str], config: LossConfig, weight_mask: NDArray[np.float32], scaling: Scaling
-) -> dict[str, Loss]:
+
+def make_losses(outputs: Iterable[str], config: LossConfig, layout: UVLayout, scaling: Scaling) -> dict[str, Loss]:
     """Give each output of a network its loss.
 
     Parameters
@@ -28,15 +39,30 @@ def make_losses(
     outputs : iterable of str
         `final`, and `brief` where the network has one.
     config : LossConfig
-    weight_mask : (S, S) float32
-        Weights of the thesis's four regions.
+    layout : UVLayout
+        Its weights, face mask and landmark texels.
     scaling : Scaling
 
     Returns
     -------
     dict of str to Loss
     """
-    return {name: weighted_distance(weight_mask, scaling, config.norm) for name in outputs}
+    return {name: combined(getattr(config, name), config.norm, layout, scaling) for name in outputs}
+
+
+def combined(terms: LossTerms, norm: str, layout: UVLayout, scaling: Scaling) -> Loss:
+    """Make equation 3.4, the sum of position, symmetry and smoothness; a term of factor 0 is not computed."""
+    weights = layout.weight_mask if terms.regions else np.ones_like(layout.weight_mask)
+    parts = [(terms.position, weighted_distance(weights, scaling, norm))]
+    if terms.symmetry:
+        parts.append((terms.symmetry, landmark_symmetry(layout.landmark_texels, scaling)))
+    if terms.smoothness:
+        parts.append((terms.smoothness, laplacian_smoothness(layout.face_mask, scaling)))
+
+    def loss(true: Tensor, predicted: Tensor) -> Tensor:
+        return sum(np.float32(factor) * part(true, predicted) for factor, part in parts)
+
+    return loss
 
 
 def weighted_distance(weight_mask: NDArray[np.float32], scaling: Scaling, norm: str = "l1") -> Loss:
@@ -77,3 +103,72 @@ def weighted_distance(weight_mask: NDArray[np.float32], scaling: Scaling, norm: 
         return ops.sum(ops.sum(size, axis=-1) * weights, axis=(1, 2))
 
     return loss
+
+
+def landmark_symmetry(landmark_texels: NDArray[np.int32], scaling: Scaling) -> Loss:
+    """Make equation 3.2: how differently far the two points of a symmetric pair are from the tip of the nose.
+
+    The equation leaves the sign of a difference open, and names its number of pairs n: this is the mean of the absolute
+    differences over the 29 pairs, in px. Distances are spatial, so that a turned face is as symmetric as a frontal one.
+
+    Parameters
+    ----------
+    landmark_texels : (68, 2) int32
+        Row and column of each landmark.
+    scaling : Scaling
+
+    Returns
+    -------
+    Loss
+        Of maps (N, S, S, 3) to values (N,); the true map is not looked at.
+    """
+    rows, columns = landmark_texels.T
+
+    def loss(_true: Tensor, predicted: Tensor) -> Tensor:
+        points = ops.stack(
+            [predicted[:, int(row), int(column)] for row, column in zip(rows, columns, strict=True)], axis=1
+        ) * np.float32(scaling.divisor)
+        distance = _length(points - points[:, NOSE_TIP : NOSE_TIP + 1])
+        right, left = (ops.take(distance, side, axis=1) for side in SYMMETRIC_PAIRS.T)
+        return ops.mean(ops.abs(right - left), axis=1)
+
+    return loss
+
+
+def laplacian_smoothness(face_mask: NDArray[np.bool_], scaling: Scaling) -> Loss:
+    """Make equation 3.3: how far each texel of the face is from the mean of its four neighbours.
+
+    The equation adds up texels; this is their mean, in px, over the face mask (without texels on the map's rim, which
+    have fewer neighbours).
+
+    Parameters
+    ----------
+    face_mask : (S, S) bool
+    scaling : Scaling
+
+    Returns
+    -------
+    Loss
+        Of maps (N, S, S, 3) to values (N,); the true map is not looked at.
+
+    Raises
+    ------
+    ValueError
+        If no texel off the rim is in the mask.
+    """
+    inside = face_mask[1:-1, 1:-1]
+    if not inside.any():
+        raise ValueError("The face mask is empty: there is nothing to smooth. Check the uv_embedding stage.")
+    weights = (inside / inside.sum()).astype(np.float32)[None]
+
+    def loss(_true: Tensor, predicted: Tensor) -> Tensor:
+        pixels = predicted * np.float32(scaling.divisor)
+        around = pixels[:, :-2, 1:-1] + pixels[:, 2:, 1:-1] + pixels[:, 1:-1, :-2] + pixels[:, 1:-1, 2:]
+        return ops.sum(_length(pixels[:, 1:-1, 1:-1] - 0.25 * around) * weights, axis=(1, 2))
+
+    return loss
+
+
+def _length(vectors: Tensor) -> Tensor:
+    """Euclidean length along the last axis."""
+    return ops.sqrt(ops.sum(ops.square(vectors), axis=-1) + TINY_PX2)

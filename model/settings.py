@@ -47,6 +47,30 @@ class NetworkConfig:
 
 
 @dataclass(frozen=True)
+class LossTerms:
+    """What the loss of one output adds up (equation 3.4), each with its factor.
+
+    Attributes
+    ----------
+    regions : bool
+        Whether equation 3.1 weighs texels by the thesis's four regions, or all of the map alike.
+    position, symmetry, smoothness : float
+        Factors of equations 3.1, 3.2 and 3.3: lambda 1, 2 and 3.
+    """
+
+    regions: bool
+    position: float
+    symmetry: float
+    smoothness: float
+
+    def __post_init__(self) -> None:
+        _check(self.position > 0, f"loss.*.position is {self.position}; expected a factor above 0.")
+        for name in ("symmetry", "smoothness"):
+            value = getattr(self, name)
+            _check(value >= 0, f"loss.*.{name} is {value}; expected a factor of 0 or more.")
+
+
+@dataclass(frozen=True)
 class LossConfig:
     """Section `loss`.
 
@@ -54,9 +78,15 @@ class LossConfig:
     ----------
     norm : {'l1', 'l2'}
         How equation 3.1 measures the difference of two positions, see `losses.weighted_distance`.
+    brief : LossTerms
+        Of the encoder-decoder's output where the refinement follows it.
+    final : LossTerms
+        Of the last output.
     """
 
     norm: str
+    brief: LossTerms
+    final: LossTerms
 
     def __post_init__(self) -> None:
         _one_of("loss.norm", self.norm, NORMS)

@@ -91,7 +91,7 @@ def run(
     from model import losses, training
 
     model = training.new_model(size, settings.network, settings.train)
-    model_losses = losses.make_losses(model.output, settings.loss, layout.weight_mask, feeds["train"].scaling)
+    model_losses = losses.make_losses(model.output, settings.loss, layout, feeds["train"].scaling)
     with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
         history = training.train(
             model, feeds["train"], feeds["validation"], model_losses, settings.train, report=history_writer(file)

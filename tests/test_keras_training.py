@@ -42,7 +42,8 @@ from stages.train import prepare_keras
 prepare_keras()
 from model import feed, losses, training
 from model.scaling import Scaling
-from model.settings import LossConfig, NetworkConfig, TrainConfig
+from model.settings import LossConfig, LossTerms, NetworkConfig, TrainConfig
+from pipeline.position_map import UVLayout
 from pipeline.shards import list_shards
 
 folder, network = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -58,8 +59,9 @@ def config(**changes):
 def make(settings, **changes):
     samples = feed.Feed(feed.locate(list_shards(folder)), 4, Scaling("tanh", size), mask)
     model = training.new_model(size, NetworkConfig(**network | changes), settings)
-    weights = np.ones((size, size), np.float32)
-    return model, samples, losses.make_losses(model.output, LossConfig("l1"), weights, samples.scaling)
+    layout = UVLayout(None, None, mask, np.ones((size, size), np.float32), np.zeros((68, 2), np.int32))
+    terms = LossTerms(regions=True, position=1.0, symmetry=0.0, smoothness=0.0)
+    return model, samples, losses.make_losses(model.output, LossConfig("l1", terms, terms), layout, samples.scaling)
 
 
 answer = {}

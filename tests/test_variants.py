@@ -7,6 +7,7 @@ from ruamel.yaml import YAML
 
 from stages.variants import merge, read_variant
 
+TERMS = {"regions": True, "position": 1.0, "symmetry": 0.0, "smoothness": 0.0}
 PARAMS = {
     "train": {
         "variant": "final",
@@ -32,7 +33,7 @@ PARAMS = {
         "residual_head_width": 64,
         "residual_join": "logits",
     },
-    "loss": {"norm": "l1"},
+    "loss": {"norm": "l1", "brief": TERMS, "final": TERMS},
     "variants": {
         "final": {},
         "prn": {"network": {"residual": False}},
@@ -83,6 +84,8 @@ def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
             "network.batch_norm_momentum is 1.0; expected at least 0 and below 1",
         ),
         ({"loss": {"norm": "wing"}}, "loss.norm is 'wing'; expected one of l1, l2"),
+        ({"loss": {"final": {"position": 0}}}, "loss.*.position is 0.0; expected a factor above 0"),
+        ({"loss": {"brief": {"smoothness": -1}}}, "loss.*.smoothness is -1.0; expected a factor of 0 or more"),
         ({"train": {"epochs": 2.5}}, "train.epochs is 2.5; expected a whole number"),
     ],
 )
