@@ -1,7 +1,9 @@
 """Train a network and apply it, on any backend of Keras (thesis, sections 3.4.5 and 4.2)."""
 
+import json
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -14,6 +16,7 @@ from model.losses import Loss
 from model.networks import build_network
 from model.scaling import Scaling, to_pixels
 from model.settings import NetworkConfig, TrainConfig
+from pipeline.shards import reading, writing
 
 Row = dict[str, float]
 Report = Callable[[Row], None]
@@ -32,6 +35,7 @@ def train(
     losses: Mapping[str, Loss],
     config: TrainConfig,
     report: Report,
+    checkpoint: Path,
 ) -> list[Row]:
     """Train all parts of a network together, and leave it with the weights that were best on the validation samples.
 
@@ -47,7 +51,10 @@ def train(
         `final`, and whatever else the model puts out.
     config : TrainConfig
     report : callable
-        Told each epoch's row as soon as it is complete.
+        Told each epoch's row as soon as it is complete, those of an earlier run that is resumed first.
+    checkpoint : Path
+        Where the state after each epoch is kept. If it is there, training goes on from it; on the same machine it ends
+        with the weights of a run that was never stopped.
 
     Returns
     -------
@@ -61,9 +68,14 @@ def train(
         If a loss is not finite; the model then has the best weights so far.
     """
     _compile(model, losses, config)
-    best_loss, best_epoch, best_weights = math.inf, 0, model.get_weights()
-    history = []
-    for epoch in range(config.epochs):
+    history: list[Row] = []
+    best_weights = model.get_weights()
+    if checkpoint.is_file():
+        history, best_weights = read_checkpoint(checkpoint, model)
+        for row in history:
+            report(row)
+    while len(history) < config.epochs and not _has_settled(history, config.patience):
+        epoch = len(history)
         lr = config.lr * 0.5 ** (epoch // config.halve_every)
         model.optimizer.learning_rate = lr
         try:
@@ -75,12 +87,46 @@ def train(
         row = {"epoch": epoch + 1, "lr": lr, **_named(trained, ""), **_named(validated, "val_")}
         history.append(row)
         report(row)
-        if row["val_loss"] < best_loss:
-            best_loss, best_epoch, best_weights = row["val_loss"], epoch, model.get_weights()
-        if epoch - best_epoch >= config.patience:
-            break
+        if _best_epoch(history) == epoch:
+            best_weights = model.get_weights()
+        write_checkpoint(checkpoint, model, history, best_weights)
     model.set_weights(best_weights)
     return history
+
+
+def write_checkpoint(path: Path, model: keras.Model, history: list[Row], best_weights: list[NDArray]) -> None:
+    """Keep the state after an epoch: weights, the optimizer's variables, the best weights so far, the rows so far."""
+    groups = {
+        "weights": model.get_weights(),
+        "optimizer": [ops.convert_to_numpy(variable) for variable in model.optimizer.variables],
+        "best_weights": best_weights,
+    }
+    with writing(path) as file:
+        file.attrs["history"] = json.dumps(history)
+        for group, arrays in groups.items():
+            for number, array in enumerate(arrays):
+                file[f"{group}/{number}"] = array
+
+
+def read_checkpoint(path: Path, model: keras.Model) -> tuple[list[Row], list[NDArray]]:
+    """Set a compiled model to what `write_checkpoint` kept; returns the rows and the best weights."""
+    with reading(path) as file:
+        groups = {name: [group[str(number)][()] for number in range(len(group))] for name, group in file.items()}
+        history = json.loads(file.attrs["history"])
+    model.set_weights(groups["weights"])
+    for variable, value in zip(model.optimizer.variables, groups["optimizer"], strict=True):
+        variable.assign(value)
+    return history, groups["best_weights"]
+
+
+def _best_epoch(history: list[Row]) -> int:
+    """Index of the first epoch that reached the lowest validation loss."""
+    return int(np.argmin([row["val_loss"] for row in history]))
+
+
+def _has_settled(history: list[Row], patience: int) -> bool:
+    """Whether the last `patience` epochs brought nothing on the validation samples."""
+    return bool(history) and len(history) - 1 - _best_epoch(history) >= patience
 
 
 def evaluate(model: keras.Model, feed: Feed, losses: Mapping[str, Loss]) -> Row:

@@ -5,6 +5,8 @@
 
 import contextlib
 import csv
+import hashlib
+import importlib.metadata
 import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -19,6 +21,7 @@ from model.feed import Feed, Sample, locate, read_samples
 from model.scaling import Scaling
 from pipeline.encoding import encode_positions
 from pipeline.position_map import UVLayout, load_uv
+from pipeline.resume import digest_code, end, sole_writer
 from pipeline.shards import append_images, list_shards, write_dataset, writing
 from stages.params import DataParams, check, read, sentences
 from stages.tables import read_table
@@ -29,6 +32,9 @@ POSITION_MAPS = Path("data/position_maps")
 SPLIT = Path("data/split.csv")
 UV = Path("data/uv_embedding/uv.h5")
 OUTPUT = Path("runs")
+# Beside the work of the data stages, the last of which ends its own when training begins.
+WORK = Path("work/shards")
+ROOT = Path(__file__).parents[1]
 
 
 @click.command()
@@ -43,7 +49,11 @@ def main(variant: str | None) -> None:
         feeds = make_feeds(settings, data, layout)
         folder = OUTPUT / (variant or MAIN_RUN)
         folder.mkdir(parents=True, exist_ok=True)
-        history = run(settings, data.size, layout, feeds, folder)
+        work = WORK / f"train@{folder.name}"
+        with sole_writer(work, click.echo):
+            checkpoint = work / f"{checkpoint_key(settings, data.size, feeds)}.h5"
+            history = run(settings, data.size, layout, feeds, folder, checkpoint)
+            end(work)
     best = min(history, key=lambda row: row["val_loss"])
     seconds, seen = time.perf_counter() - start, len(history) * len(feeds["train"].samples)
     click.echo(
@@ -83,10 +93,19 @@ def make_feeds(settings: VariantSettings, data: DataParams, layout: UVLayout) ->
     return {part: Feed(found, config.batch_size, scaling, layout.face_mask) for part, found in samples.items()}
 
 
+def checkpoint_key(settings: VariantSettings, size: int, feeds: dict[str, Feed]) -> str:
+    """Name what training is made from: code, libraries, settings, and the shards by their size and time."""
+    shards = sorted({sample.shard for feed in feeds.values() for sample in feed.samples})
+    status = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in shards]
+    backend = (importlib.metadata.version("keras"), os.environ.get("KERAS_BACKEND", "tensorflow"))
+    code = digest_code(ROOT, ("pipeline", "model", "stages"))
+    return hashlib.sha256(repr((code, backend, settings, size, status)).encode()).hexdigest()[:32]
+
+
 def run(
-    settings: VariantSettings, size: int, layout: UVLayout, feeds: dict[str, Feed], folder: Path
+    settings: VariantSettings, size: int, layout: UVLayout, feeds: dict[str, Feed], folder: Path, checkpoint: Path
 ) -> list[dict[str, float]]:
-    """Train and predict; returns the history."""
+    """Train, or go on from a checkpoint, and predict; returns the history."""
     prepare_keras()
     from model import losses, training
 
@@ -94,7 +113,13 @@ def run(
     model_losses = losses.make_losses(model.output, settings.loss, layout, feeds["train"].scaling)
     with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
         history = training.train(
-            model, feeds["train"], feeds["validation"], model_losses, settings.train, report=history_writer(file)
+            model,
+            feeds["train"],
+            feeds["validation"],
+            model_losses,
+            settings.train,
+            report=history_writer(file),
+            checkpoint=checkpoint,
         )
     model.save_weights(folder / "model.weights.h5")
     predictions = training.predict(model, feeds["test"])

@@ -2,8 +2,11 @@
 
 import csv
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,7 +17,7 @@ from ruamel.yaml import YAML
 
 from pipeline.encoding import encode_positions
 from pipeline.position_map import UVLayout, save_uv
-from pipeline.shards import read_shard, write_shard
+from pipeline.shards import read_shard, reading, write_shard
 from stages.variants import MAIN_RUN
 from tests.test_variants import PARAMS
 
@@ -68,7 +71,8 @@ answer = {}
 for name, changes in (("final", {}), ("thesis", {"residual_join": "thesis"}), ("prn", {"residual": False})):
     settings = config()
     model, samples, by_output = make(settings, **changes)
-    answer[name] = training.train(model, samples, samples, by_output, settings, report=lambda row: None)
+    kept = folder / f"{name}.kept"
+    answer[name] = training.train(model, samples, samples, by_output, settings, lambda row: None, kept)
     if name == "final":
         after = training.evaluate(model, samples, by_output)["final"]
         answer["kept"] = [after, min(row["val_loss"] for row in answer[name])]
@@ -92,7 +96,7 @@ def scripted(model, *_):
 
 
 real, training.evaluate = training.evaluate, scripted
-answer["scripted"] = training.train(model, samples, samples, by_output, settings, report=lambda row: None)
+answer["scripted"] = training.train(model, samples, samples, by_output, settings, lambda row: None, folder / "scripted")
 answer["restored"] = [all(np.array_equal(a, b) for a, b in zip(model.get_weights(), kept)) for kept in weights]
 
 # A label that is no number, from the second epoch on.
@@ -112,7 +116,7 @@ def broken(chosen, names):
 broken.rows = []
 feed.read_samples = broken
 try:
-    training.train(model, samples, samples, by_output, settings, report=broken.rows.append)
+    training.train(model, samples, samples, by_output, settings, broken.rows.append, folder / "broken")
 except ValueError as error:
     answer["nan"] = str(error)
 answer["finite"] = all(np.isfinite(w).all() for w in model.get_weights())
@@ -202,7 +206,7 @@ def prepare_project(folder: Path) -> Path:
         "samples_per_shard": 8,
         "max_reject_fraction": 0.0,
     }
-    params = PARAMS | {"data": data, "network": NETWORK, "train": PARAMS["train"] | {"lr": 0.01, "epochs": 2}}
+    params = PARAMS | {"data": data, "network": NETWORK, "train": PARAMS["train"] | {"lr": 0.01, "epochs": 3}}
     YAML().dump(params, folder / "params.yaml")
     return folder
 
@@ -242,10 +246,34 @@ def test_the_stage_predicts_each_test_sample_once_with_the_similarity_of_its_cro
     assert np.abs(predictions["position_map"] - [15.5, 15.5, 0]).max() <= 16.01
 
 
+def test_training_that_was_killed_ends_with_the_bytes_of_a_run_that_was_not(projects, tmp_path):
+    folder = prepare_project(tmp_path)
+    code = "import sys; sys.path.insert(0, sys.argv.pop(1)); from stages.train import main; main()"
+    child = subprocess.Popen(
+        [sys.executable, "-c", code, str(ROOT)], cwd=folder, stdout=subprocess.DEVNULL, start_new_session=True
+    )
+    deadline = time.monotonic() + 120
+    while not list((folder / "work/shards/train@main").glob("*.h5")):
+        assert child.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    kept = next((folder / "work/shards/train@main").glob("*.h5"))
+    with reading(kept) as file:
+        epochs_done = len(json.loads(file.attrs["history"]))
+    assert 1 <= epochs_done < 3
+    result = run_stage(folder)
+    assert result.returncode == 0, result.stderr
+    for name in ("model.weights.h5", "history.csv", "predictions.h5"):
+        ours, undisturbed = (root / "runs" / MAIN_RUN / name for root in (folder, projects[0]))
+        assert ours.read_bytes() == undisturbed.read_bytes(), name
+
+
 def test_the_history_has_a_row_an_epoch(projects):
     rows = list(csv.DictReader((projects[0] / "runs" / MAIN_RUN / "history.csv").read_text().splitlines()))
     assert list(rows[0]) == ["epoch", "lr", "loss", "brief_loss", "val_loss", "val_brief_loss"]
-    assert [row["epoch"] for row in rows] == ["1", "2"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3"]
 
 
 def test_a_sample_of_another_part_among_those_to_learn_from_is_refused_before_tensorflow_starts(tmp_path):
