@@ -1,10 +1,12 @@
 """Stage `augmented@policy-level`: the training part, each sample with its augmented copies."""
 
 import dataclasses
+from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,9 +14,9 @@ from pipeline.alignment import resample
 from pipeline.annotations import read_photo
 from pipeline.augmentation import AugmentationPolicy, disturb, draw_similarity, sample_rng
 from pipeline.camera import apply_similarity, transform_pose
-from pipeline.encoding import decode_positions, encode_positions
+from pipeline.encoding import encode_positions
 from pipeline.resume import Made
-from pipeline.shards import list_shards, read_shard
+from pipeline.shards import list_shards, read_dataset, read_shard, reading
 from stages.params import ComputeParams, DataParams, check, read, sentences
 from stages.shard_stage import Task, run_stage
 from stages.tables import read_table
@@ -52,19 +54,33 @@ def main(policy: str, level: str) -> None:
 def augment(
     source: Path, rows: tuple[int, ...], folder: Path, policy: AugmentationPolicy, seed: int, size: int
 ) -> Made:
-    """Make one shard: some samples of one shard of position maps, then their copies."""
-    samples = {name: [values[row] for row in rows] for name, values in read_shard(source).items()}
-    samples["position_map"] = [encode_positions(positions, size) for positions in samples["position_map"]]
-    for row in range(len(rows) if policy.copies else 0):
-        original = {name: values[row] for name, values in samples.items()}
-        original["position_map"] = decode_positions(original["position_map"], size)
-        photo = read_photo(folder / original["photo"])
-        for copy in range(policy.copies):
-            made = augment_sample(original, photo, sample_rng(original["sample_id"], copy, seed), policy, size)
-            made["position_map"] = encode_positions(made["position_map"], size)
-            for name, value in made.items():
-                samples[name].append(value)
-    return Made({name: np.stack(values) for name, values in samples.items()}, len(rows) * (1 + policy.copies))
+    """Make one shard: some samples of one shard of position maps, each followed by its copies."""
+    count = len(rows) * (1 + policy.copies)
+    images = np.zeros((count, size, size, 3), np.uint8)
+    maps = np.zeros(images.shape, np.uint16)
+    others = defaultdict(list)
+    with reading(source) as file:
+        versions = (version for row in rows for version in _versions(file, row, folder, policy, seed, size))
+        for number, sample in enumerate(versions):
+            images[number] = sample.pop("image")
+            maps[number] = encode_positions(sample.pop("position_map"), size)
+            for name, value in sample.items():
+                others[name].append(value)
+    datasets = {name: np.array(values) for name, values in others.items()}
+    return Made({**datasets, "image": images, "position_map": maps}, count)
+
+
+def _versions(
+    file: h5py.File, row: int, folder: Path, policy: AugmentationPolicy, seed: int, size: int
+) -> Iterator[dict[str, NDArray]]:
+    """One sample of a shard of position maps, then its copies."""
+    original = {name: read_dataset(file[name], row) for name in file}
+    yield dict(original)
+    if not policy.copies:
+        return
+    sample_id, photo = str(original["sample_id"]), read_photo(folder / str(original["photo"]))
+    for copy in range(policy.copies):
+        yield augment_sample(original, photo, sample_rng(sample_id, copy, seed), policy, size)
 
 
 def augment_sample(
