@@ -55,10 +55,18 @@ def build_network(size: int, config: NetworkConfig, scaling: Scaling) -> keras.M
     logits = _decoder(_encoder(photo, config), config)
     if not config.residual:
         return keras.Model(photo, {"final": _activation(logits, scaling, "final")}, name="prn")
-    brief = _activation(logits, scaling, "brief")
-    joined = logits if config.residual_join == "logits" else brief
-    final = layers.Add(name="join")([joined, _difference(photo, brief, config)])
-    return keras.Model(photo, {"brief": brief, "final": _activation(final, scaling, "final")}, name="prn_resnet")
+    if size % config.residual_shrink:
+        raise ValueError(
+            f"network.residual_shrink gathers squares of {config.residual_shrink} px; {size} px is no multiple of that."
+        )
+    brief = output = _activation(logits, scaling, "brief")
+    for stage in range(1, config.residual_stages + 1):
+        last = stage == config.residual_stages
+        joined = logits if config.residual_join == "logits" else output
+        difference = _difference(photo, output, config, "residual" if stage == 1 else f"residual{stage}")
+        logits = layers.Add(name="join" if stage == 1 else f"join{stage}")([joined, difference])
+        output = _activation(logits, scaling, "final" if last else f"refined{stage}")
+    return keras.Model(photo, {"brief": brief, "final": output}, name="prn_resnet")
 
 
 def _encoder(photo: Tensor, config: NetworkConfig) -> Tensor:
@@ -115,7 +123,7 @@ def _decoder(x: Tensor, config: NetworkConfig) -> Tensor:
     return x
 
 
-def _difference(photo: Tensor, brief: Tensor, config: NetworkConfig) -> Tensor:
+def _difference(photo: Tensor, brief: Tensor, config: NetworkConfig, prefix: str) -> Tensor:
     """Section 3.4.3: what to add to the brief output, seen from the photo and the brief output together.
 
     The section names no activation outside the blocks. The two convolutions around the stack have ReLU here: without
@@ -123,16 +131,38 @@ def _difference(photo: Tensor, brief: Tensor, config: NetworkConfig) -> Tensor:
     """
 
     def convolution(channels: int, name: str, activation: str | None = "relu") -> layers.Layer:
-        return layers.Conv2D(channels, 3, padding="same", activation=activation, name=f"residual_{name}")
+        return layers.Conv2D(channels, 3, padding="same", activation=activation, name=f"{prefix}_{name}")
 
-    x = layers.Concatenate(name="residual_input")([photo, brief])
-    x = convolution(config.residual_width, "conv")(x)
+    side = config.residual_shrink
+    x = layers.Concatenate(name=f"{prefix}_input")([photo, brief])
+    x = convolution(config.residual_width, "conv")(gather_squares(x, side))
     for number in range(1, config.residual_blocks + 1):
         inner = convolution(config.residual_width, f"block{number}_conv1")(x)
         inner = convolution(config.residual_width, f"block{number}_conv2", activation=None)(inner)
-        x = layers.Add(name=f"residual_block{number}_add")([x, inner])
+        x = layers.Add(name=f"{prefix}_block{number}_add")([x, inner])
     x = convolution(config.residual_head_width, "head")(x)
-    return layers.Conv2D(3, 1, kernel_initializer="zeros", name="residual_difference")(x)
+    x = layers.Conv2D(3 * side**2, 1, kernel_initializer="zeros", name=f"{prefix}_difference")(x)
+    return spread_squares(x, side)
+
+
+def gather_squares(x: Tensor, side: int) -> Tensor:
+    """Turn squares of pixels into channels: (N, H, W, C) to (N, H / side, W / side, side * side * C)."""
+    if side == 1:
+        return x
+    _, height, width, channels = x.shape
+    x = layers.Reshape((height // side, side, width // side, side, channels))(x)
+    x = layers.Permute((1, 3, 2, 4, 5))(x)
+    return layers.Reshape((height // side, width // side, side * side * channels))(x)
+
+
+def spread_squares(x: Tensor, side: int) -> Tensor:
+    """Undo `gather_squares`."""
+    if side == 1:
+        return x
+    _, height, width, channels = x.shape
+    x = layers.Reshape((height, width, side, side, channels // side**2))(x)
+    x = layers.Permute((1, 3, 2, 4, 5))(x)
+    return layers.Reshape((height * side, width * side, channels // side**2))(x)
 
 
 def _normalised(layer: layers.Layer, x: Tensor, config: NetworkConfig, beta: float = 0.0) -> Tensor:

@@ -27,6 +27,11 @@ class NetworkConfig:
         Its blocks, their channels, and the channels of the 3x3 convolution after them: 8, 64 and 256.
     residual_join : {'logits', 'thesis'}
         Where the difference is added: before the brief output's activation, or after it; see `networks`.
+    residual_stages : int
+        How often the refinement follows, each time on the output before; 1 in the thesis, which suggests more.
+    residual_shrink : int
+        Side of the squares of pixels that the refinement gathers into channels: 1 in the thesis; 4 refines at a quarter
+        of the resolution, with a sixteenth of the work in the blocks.
     """
 
     width: int
@@ -37,10 +42,13 @@ class NetworkConfig:
     residual_width: int
     residual_head_width: int
     residual_join: str
+    residual_stages: int
+    residual_shrink: int
 
     def __post_init__(self) -> None:
         # A bottleneck has half of its block's channels, and the first block has twice this width.
         _at_least_one("network", self, ("width", "levels", "residual_blocks", "residual_width", "residual_head_width"))
+        _at_least_one("network", self, ("residual_stages", "residual_shrink"))
         momentum = self.batch_norm_momentum
         _check(0 <= momentum < 1, f"network.batch_norm_momentum is {momentum}; expected at least 0 and below 1.")
         _one_of("network.residual_join", self.residual_join, RESIDUAL_JOINS)

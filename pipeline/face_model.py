@@ -40,7 +40,7 @@ class FaceModel:
     landmarks: NDArray[np.int32]
 
     @functools.cached_property
-    def rows(self) -> NDArray[np.float32]:
+    def linear_map(self) -> NDArray[np.float32]:
         """All vectors and the mean as rows, (S + E + 1, V * 3): so laid out, the product of a batch is fastest."""
         columns = np.concatenate([self.shape_basis, self.expression_basis, self.mean[:, :, None]], axis=2)
         return np.ascontiguousarray(columns.reshape(self.mean.size, -1).T)
@@ -103,9 +103,9 @@ def deform(model: FaceModel, coefficients: NDArray) -> NDArray[np.float32]:
     (N, V, 3) float32
         Model frame.
     """
-    weights = np.ones((len(coefficients), len(model.rows)), np.float32)
+    weights = np.ones((len(coefficients), len(model.linear_map)), np.float32)
     weights[:, :-1] = coefficients
-    return (weights @ model.rows).reshape(-1, *model.mean.shape)
+    return (weights @ model.linear_map).reshape(-1, *model.mean.shape)
 
 
 @functools.lru_cache(maxsize=1)

@@ -23,8 +23,14 @@ from model.scaling import Scaling
 from model.settings import NetworkConfig
 
 
-def config(width, residual, join="logits", blocks=8, channels=64, head=256):
-    return NetworkConfig(width, 5, 0.99, residual, blocks, channels, head, join)
+def config(width, residual, join="logits", blocks=8, channels=64, head=256, stages=1, shrink=1):
+    return NetworkConfig(width, 5, 0.99, residual, blocks, channels, head, join, stages, shrink)
+
+
+def work(model):
+    # Multiplications of the refinement's convolutions for one photo.
+    return sum(int(np.prod(layer.output.shape[1:3])) * int(np.prod(layer.kernel.shape))
+               for layer in model.layers if layer.name.startswith("residual") and hasattr(layer, "kernel"))
 
 
 def describe(model):
@@ -59,6 +65,20 @@ for join in ("logits", "thesis"):
     brief, final = np.asarray(out["brief"]), np.asarray(out["final"])
     expected = brief if join == "logits" else np.tanh(brief)
     answer[join] = [float(np.abs(final - expected).max()), float(np.abs(brief).max())]
+
+squares = np.arange(2 * 8 * 12 * 3, dtype=np.float32).reshape(2, 8, 12, 3)
+gathered = networks.gather_squares(squares, 4)
+square = np.asarray(gathered)[1, 1, 2], squares[1, 4:8, 8:]
+answer["square"] = [list(gathered.shape), *(values.ravel().tolist() for values in square)]
+answer["spread"] = bool(np.array_equal(np.asarray(networks.spread_squares(gathered, 4)), squares))
+fast, twice = (networks.build_network(256, config(16, True, **more), tanh) for more in ({"shrink": 4}, {"stages": 2}))
+answer["work"] = [work(resnet), work(fast), work(twice)]
+answer["fast"] = dict(describe(fast))
+answer["twice"] = [layer.name for layer in twice.layers if layer.name.startswith(("join", "refined", "final"))]
+try:
+    networks.build_network(32, config(1, True, shrink=3), Scaling("tanh", 32))
+except ValueError as error:
+    answer["squares"] = str(error)
 
 # The strided shortcut against a strided 1x1 convolution with the same kernel (forward only: its gradient may crash).
 keras.utils.set_random_seed(0)
@@ -186,6 +206,27 @@ def test_the_refinement_is_that_of_section_3_4_3(answer):
     assert "residual_block9_conv1" not in answer["layers"]
     assert layer(answer, "residual_head") == (3, 1, 256, 256)
     assert layer(answer, "residual_difference") == (1, 1, 256, 3)
+
+
+def test_gathering_squares_puts_each_square_s_pixels_into_the_channels_of_one(answer):
+    shape, channels, square = answer["square"]
+    assert shape == [2, 2, 3, 48]
+    assert channels == square
+    assert answer["spread"]
+
+
+def test_refining_at_a_quarter_of_the_resolution_is_more_than_five_times_less_work(answer):
+    full, fast, _ = answer["work"]
+    assert full > 5 * fast
+    assert layer({"layers": answer["fast"]}, "residual_conv") == (3, 1, 64, 64)
+    assert layer({"layers": answer["fast"]}, "residual_difference") == (1, 1, 64, 48)
+    assert "squares of 3 px; 32 px is no multiple" in answer["squares"]
+
+
+def test_a_second_stage_refines_the_first_one_s_output(answer):
+    full, _, twice = answer["work"]
+    assert twice == 2 * full
+    assert answer["twice"] == ["join", "refined1", "join2", "final"]
 
 
 def test_only_the_refinement_has_biases(answer):

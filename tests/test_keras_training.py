@@ -34,6 +34,8 @@ NETWORK = {
     "residual_width": 4,
     "residual_head_width": 4,
     "residual_join": "logits",
+    "residual_stages": 1,
+    "residual_shrink": 1,
 }
 
 CHILD = """

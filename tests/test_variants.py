@@ -32,6 +32,8 @@ PARAMS = {
         "residual_width": 16,
         "residual_head_width": 64,
         "residual_join": "logits",
+        "residual_stages": 1,
+        "residual_shrink": 1,
     },
     "loss": {"norm": "l1", "brief": TERMS, "final": TERMS},
     "variants": {
