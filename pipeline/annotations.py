@@ -2,10 +2,14 @@
 
 import contextlib
 import dataclasses
+import filecmp
 import hashlib
 import io
 import os
 import re
+import struct
+import warnings
+import zlib
 from pathlib import Path
 
 import cv2
@@ -18,10 +22,14 @@ from pipeline.matlab import read_arrays
 
 SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS, LANDMARKS = 199, 29, 68
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
+# Others are left out on purpose: for EPS, Pillow starts Ghostscript.
+PHOTO_FORMATS = ("JPEG", "PNG")
 PHOTO_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 MAX_PIXELS = 64_000_000
+MAX_PHOTO_BYTES = 2**28
 # An annotation has a few kB; compressed data may unfold to a thousand times their size.
 MAX_ANNOTATION_BYTES = 2**18
+MAX_ANNOTATION_VALUES = 1000
 MAX_TURNS = 10
 
 
@@ -68,7 +76,7 @@ def read_annotation(path: Path) -> Annotation:
     size = path.stat().st_size
     if size > MAX_ANNOTATION_BYTES:
         raise ValueError(f"{path} has {size:,} bytes; an annotation has a few thousand.")
-    arrays = read_arrays(path, ("Shape_Para", "Exp_Para", "Pose_Para"), ("pt3d_68",))
+    arrays = read_arrays(path, ("Shape_Para", "Exp_Para", "Pose_Para"), ("pt3d_68",), MAX_ANNOTATION_VALUES)
     expected = {"Shape_Para": SHAPE_COEFFICIENTS, "Exp_Para": EXPRESSION_COEFFICIENTS, "Pose_Para": 7}
     for name, size in expected.items():
         if arrays[name].size != size:
@@ -84,6 +92,9 @@ def read_annotation(path: Path) -> Annotation:
     if "pt3d_68" in arrays:
         if arrays["pt3d_68"].shape != (3, LANDMARKS):
             raise ValueError(f"pt3d_68 in {path} has shape {arrays['pt3d_68'].shape}; expected (3, {LANDMARKS}).")
+        largest = np.abs(arrays["pt3d_68"].astype(np.float64)).max()
+        if largest > np.finfo(np.float32).max:
+            raise ValueError(f"pt3d_68 in {path} reaches {largest:g} px; expected pixels of the photo.")
         landmarks = (arrays["pt3d_68"].T - np.array([1, 1, 0])).astype(np.float32)
     return Annotation(
         shape=arrays["Shape_Para"].astype(np.float64).ravel(),
@@ -111,25 +122,49 @@ def check_photo(content: bytes, path: Path) -> tuple[int, int]:
     ------
     ValueError
         If the bytes are no picture, cut off, or a picture larger than `MAX_PIXELS`.
+
+    Notes
+    -----
+    A JPEG has no check sums: damage that only changes what its bits mean, such as a run of zeros, is not found.
     """
     try:
-        with PIL.Image.open(io.BytesIO(content)) as picture:
-            (width, height), mode = picture.size, picture.mode
-            usable = width * height <= MAX_PIXELS and mode in PHOTO_MODES
-            if usable:
-                # Of a JPEG all data are read, and an eighth of the pixels made.
-                picture.draft("L", (width // 8, height // 8))
-                picture.load()
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # Pillow's remarks name no file
+            with PIL.Image.open(io.BytesIO(content), formats=PHOTO_FORMATS) as picture:
+                (width, height), mode = picture.size, picture.mode
+                usable = width * height <= MAX_PIXELS and mode in PHOTO_MODES
+                if usable:
+                    if picture.format == "PNG":
+                        _check_chunks(content)
+                    # Of a JPEG all data are read, and an eighth of the pixels made.
+                    picture.draft("L", (width // 8, height // 8))
+                    picture.load()
     except PIL.UnidentifiedImageError as error:
-        raise ValueError(f"{path} is damaged or no picture.") from error
+        raise ValueError(f"{path} is damaged or no picture of kind {' or '.join(PHOTO_FORMATS)}.") from error
+    except PIL.Image.DecompressionBombError as error:
+        raise ValueError(f"{path} is a picture of far more px than the {MAX_PIXELS:,} expected at most.") from error
     except Exception as error:  # Pillow raises many kinds on damaged files, SyntaxError and struct.error among them
-        raise ValueError(f"{path} is damaged: {error}.") from error
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ValueError(f"{path} is damaged: {reason}.") from error
     if not usable:
         raise ValueError(
             f"{path} is a picture of {width} x {height} px of kind {mode}; expected up to {MAX_PIXELS:,} px, and 8-bit "
             "grey, palette, RGB or CMYK."
         )
     return height, width
+
+
+def _check_chunks(content: bytes) -> None:
+    """Check the sizes and sums in a PNG: Pillow skips some, and OpenCV allocates whatever size a chunk says to have."""
+    place, kind = 8, b""
+    while kind != b"IEND":
+        length, kind = struct.unpack(">I4s", content[place : place + 8].ljust(8, b"\0"))
+        end = place + 12 + length
+        if end > len(content):
+            raise ValueError("image file is truncated")
+        if zlib.crc32(content[place + 4 : end - 4]) != int.from_bytes(content[end - 4 : end], "big"):
+            raise ValueError("a check sum in it is wrong")
+        place = end
 
 
 def decode_photo(content: bytes, path: Path) -> NDArray[np.uint8]:
@@ -153,7 +188,10 @@ def decode_photo(content: bytes, path: Path) -> NDArray[np.uint8]:
         If the bytes are no picture that OpenCV reads.
     """
     flags = cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION
-    photo = cv2.imdecode(np.frombuffer(content, np.uint8), flags) if content else None
+    photo = None
+    if content:
+        with contextlib.suppress(cv2.error):
+            photo = cv2.imdecode(np.frombuffer(content, np.uint8), flags)
     if photo is None:
         raise ValueError(f"{path} is damaged or no picture.")
     return np.asarray(photo, np.uint8)
@@ -161,7 +199,15 @@ def decode_photo(content: bytes, path: Path) -> NDArray[np.uint8]:
 
 def read_photo(path: Path) -> NDArray[np.uint8]:
     """Read a photo as (H, W, 3) uint8 RGB, see `decode_photo`."""
-    return decode_photo(path.read_bytes(), path)
+    return decode_photo(read_content(path), path)
+
+
+def read_content(path: Path) -> bytes:
+    """Read the bytes of a photo, unless they are too many for one."""
+    size = path.stat().st_size
+    if size > MAX_PHOTO_BYTES:
+        raise ValueError(f"{path} has {size:,} bytes; expected a photo of up to {MAX_PHOTO_BYTES:,}.")
+    return path.read_bytes()
 
 
 def hash_pair(photo: bytes, annotation: bytes) -> str:
@@ -207,7 +253,9 @@ def list_pairs(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str
     for photo in photos:
         stem = Path(photo).stem
         if stem in seen:
-            alone.append((photo, "Another photo has the same name with another ending."))
+            alone.append((_as_text(photo), "Another photo has the same name with another ending."))
+        elif not _is_text(photo):
+            alone.append((_as_text(photo), "The name is no valid UTF-8; rename the photo and its annotation."))
         elif stem not in annotations:
             alone.append((photo, "The annotation (.mat) of this photo is missing."))
         elif not (files[photo] and files[annotations[stem]]):
@@ -217,9 +265,9 @@ def list_pairs(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str
         seen.add(stem)
     for name in sorted(files):
         if _suffix(name) == ".mat" and Path(name).stem not in seen:
-            alone.append((name, "The photo of this annotation is missing."))
+            alone.append((_as_text(name), "The photo of this annotation is missing."))
         elif _suffix(name) == ".mat" and annotations[Path(name).stem] != name:
-            alone.append((name, "Another annotation has the same name with another ending."))
+            alone.append((_as_text(name), "Another annotation has the same name with another ending."))
     copies = _second_copies(folder, pairs)
     return [pair for pair in pairs if pair[0] not in copies], alone + list(copies.items())
 
@@ -228,16 +276,27 @@ def _suffix(name: str) -> str:
     return Path(name).suffix.lower()
 
 
+def _as_text(name: str) -> str:
+    """A file's name as tables can hold it: bytes that are no UTF-8 as backslash and code."""
+    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+
+
+def _is_text(name: str) -> bool:
+    return _as_text(name) == name
+
+
 def _second_copies(folder: Path, pairs: list[tuple[str, str]]) -> dict[str, str]:
     """Photos whose pair has the bytes of an earlier one, and why; photos are read only where annotations agree."""
     first: dict[bytes, list[tuple[str, str]]] = {}
     copies = {}
     for photo, annotation in pairs:
         with contextlib.suppress(OSError):  # said by whoever reads it next
+            if not 0 < (folder / annotation).stat().st_size <= MAX_ANNOTATION_BYTES:
+                continue
             content = (folder / annotation).read_bytes()
             same = first.setdefault(hashlib.blake2b(content, digest_size=16).digest(), [])
             for earlier, _ in same:
-                if content and (folder / earlier).read_bytes() == (folder / photo).read_bytes():
+                if filecmp.cmp(folder / earlier, folder / photo, shallow=False):
                     copies[photo] = f"The pair is a copy of {earlier} and its annotation."
                     break
             same.append((photo, annotation))

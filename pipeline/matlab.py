@@ -1,15 +1,33 @@
-"""Read plain numeric arrays from Matlab files, and nothing else: objects and cells are refused."""
+"""Read plain numeric arrays from Matlab files, and nothing else: objects and cells are refused.
 
+Files of version 5 to 7 are parsed here. scipy's compiled reader takes a file's word for it: a type number that does not
+exist, or cells in cells in cells, end the interpreter. What it has for version 4 is written in Python, and is used.
+"""
+
+import contextlib
 import io
-from collections.abc import Sequence
+import math
+import struct
+import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 import scipy.io
 from numpy.typing import NDArray
 
+MATRIX, COMPRESSED = 14, 15
+TYPES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
+NUMERIC_KINDS = range(6, 16)
+OTHER_KINDS = {1: "cell", 2: "struct", 3: "object", 4: "char", 5: "sparse", 16: "function", 17: "opaque"}
+OPAQUE, COMPLEX_FLAG = 17, 0x800
+# What is unpacked to see a matrix's name and shape, and what is allowed beside its values.
+HEAD_BYTES = 1024
 
-def read_arrays(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, NDArray]:
+
+def read_arrays(
+    path: Path, required: Sequence[str], optional: Sequence[str] = (), max_values: float = math.inf
+) -> dict[str, NDArray]:
     """Read named numeric arrays.
 
     Parameters
@@ -18,6 +36,8 @@ def read_arrays(path: Path, required: Sequence[str], optional: Sequence[str] = (
         A Matlab file of version 4 to 7.
     required, optional : sequence of str
         Names; a missing required one is an error.
+    max_values : float
+        Arrays with more values are refused before they are unpacked.
 
     Returns
     -------
@@ -33,19 +53,125 @@ def read_arrays(path: Path, required: Sequence[str], optional: Sequence[str] = (
     """
     names = (*required, *optional)
     content = path.read_bytes()
-    try:
-        arrays = scipy.io.loadmat(io.BytesIO(content), variable_names=list(names))  # type: ignore[arg-type]
-    except NotImplementedError as error:
-        raise ValueError(f"{path} is a Matlab 7.3 file; save it with -v7.") from error
-    except Exception as error:  # scipy raises many kinds on damaged files, struct.error and zlib.error among them
-        raise ValueError(f"{path} is damaged or no Matlab file: {error}") from error
+    with _naming(path):
+        if 0 in content[:4]:  # where later versions have text
+            arrays = scipy.io.loadmat(io.BytesIO(content), variable_names=list(names))  # type: ignore[arg-type]
+        else:
+            arrays = _read_version_5(content, names, max_values)
     missing = [name for name in required if name not in arrays]
     if missing:
         raise ValueError(f"{path} lacks {', '.join(missing)}.")
     arrays = {name: arrays[name] for name in names if name in arrays}
     for name, array in arrays.items():
         if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
-            raise ValueError(f"{name} in {path} is no numeric array.")
+            raise ValueError(f"{name} in {path} is no numeric array of real numbers.")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"{name} in {path} holds values that are not finite.")
     return arrays
+
+
+class _RefusedError(Exception):
+    """An array that is whole, and can't be used: its name, and why."""
+
+
+@contextlib.contextmanager
+def _naming(path: Path) -> Iterator[None]:
+    """Turn what readers raise into one sentence on the file."""
+    try:
+        yield
+    except _RefusedError as error:
+        name, reason = error.args
+        raise ValueError(f"{name} in {path} {reason}.") from None
+    except NotImplementedError as error:
+        raise ValueError(f"{path} is a Matlab 7.3 file; save it with -v7.") from error
+    except Exception as error:  # of many kinds, struct.error and zlib.error among them
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ValueError(f"{path} is damaged or no Matlab file: {reason}.") from error
+
+
+def _read_version_5(content: bytes, names: Sequence[str], max_values: float) -> dict[str, NDArray]:
+    if not content:
+        raise ValueError("it is empty")
+    order = {b"IM": "<", b"MI": ">"}.get(content[126:128])
+    if order is None:
+        raise ValueError("it does not begin as one")
+    (version,) = struct.unpack(f"{order}H", content[124:126])
+    if version >> 8 == 2:
+        raise NotImplementedError
+    arrays: dict[str, NDArray] = {}
+    data, place = memoryview(content), 128
+    while place < len(data):
+        kind, element, place = _element(data, place, order)
+        read = _read_matrix(kind, element, order, names, max_values)
+        if read is None:
+            continue
+        name, array = read
+        if name in arrays:
+            raise ValueError(f"{name} is in it twice")
+        arrays[name] = array
+    return arrays
+
+
+def _read_matrix(
+    kind: int, element: memoryview, order: str, names: Sequence[str], max_values: float
+) -> tuple[str, NDArray] | None:
+    """Name and values of a matrix, or None if its name is none of those asked for."""
+    if kind not in (MATRIX, COMPRESSED):
+        raise ValueError(f"it has an element of type {kind}")
+    head = element if kind == MATRIX else memoryview(zlib.decompressobj().decompress(element, HEAD_BYTES))[8:]
+    name, shape, flags, start = _parse_head(head, order)
+    if name not in names:
+        return None
+    if flags & 0xFF not in NUMERIC_KINDS:
+        raise _RefusedError(name, f"is no numeric array but of kind {OTHER_KINDS.get(flags & 0xFF, flags & 0xFF)}")
+    if flags & COMPLEX_FLAG:
+        raise _RefusedError(name, "is no numeric array of real numbers but of complex ones")
+    count = math.prod(shape)
+    if count > max_values:
+        raise _RefusedError(name, f"has {count:,} values; expected up to {max_values:,}")
+    if min(shape, default=0) < 0:
+        raise ValueError(f"{name} has a shape of {shape}")
+    matrix = element if kind == MATRIX else _unpack(element, HEAD_BYTES + 8 * count)[8:]
+    number, values, _ = _element(matrix, start, order)
+    if number not in TYPES:
+        raise ValueError(f"{name} has values of type {number}")
+    array = np.frombuffer(values, order + TYPES[number])
+    return name, array.astype(TYPES[number], copy=False).reshape(shape, order="F")
+
+
+def _parse_head(matrix: memoryview, order: str) -> tuple[str, list[int], int, int]:
+    """Name, shape and flags of a matrix, and where its values start."""
+    _, flags, place = _element(matrix, 0, order)
+    _, sides, place = _padded_element(matrix, place, order)
+    kind = struct.unpack_from(f"{order}I", flags)[0]
+    if kind & 0xFF == OPAQUE:  # has its name in place of its shape
+        return bytes(sides).decode("latin1"), [], kind, place
+    _, name, place = _padded_element(matrix, place, order)
+    return bytes(name).decode("latin1"), np.frombuffer(sides, f"{order}i4").tolist(), kind, place
+
+
+def _element(data: memoryview, place: int, order: str) -> tuple[int, memoryview, int]:
+    """Type and bytes of the element at a place, and where the next one is."""
+    kind, size = struct.unpack_from(f"{order}II", data, place)
+    start = place + 8
+    if kind >> 16:  # up to four bytes share the eight of the type and the size
+        kind, size, start = kind & 0xFFFF, kind >> 16, place + 4
+        if size > 4:
+            raise ValueError("it has an element of a wrong size")
+    if start + size > len(data):
+        raise ValueError("it ends within an element")
+    return kind, data[start : start + size], max(start + size, place + 8)
+
+
+def _padded_element(data: memoryview, place: int, order: str) -> tuple[int, memoryview, int]:
+    """As `_element`; within a matrix elements start at multiples of eight bytes."""
+    kind, content, after = _element(data, place, order)
+    return kind, content, after + -after % 8
+
+
+def _unpack(packed: memoryview, limit: int) -> memoryview:
+    stream = zlib.decompressobj()
+    content = stream.decompress(packed, limit)
+    if not stream.eof:
+        raise ValueError("an array has more values than its shape says, or is cut off")
+    return memoryview(content)

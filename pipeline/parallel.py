@@ -1,5 +1,7 @@
 """A map over shards on Dask: in this process, in local processes, or on a cluster by its address."""
 
+import contextlib
+import ctypes
 import os
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
@@ -8,8 +10,12 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 Result = TypeVar("Result")
-# Dask has its processes give freed memory back at once; asking for it again with each array took half of their time.
-WORKER_MEMORY = {"MALLOC_TRIM_THRESHOLD_": 2**28, "MALLOC_MMAP_THRESHOLD_": 2**25}
+# Options of glibc's mallopt, in bytes: free memory to keep, and the size from which an array gets its own. By default,
+# more so in Dask's processes, each large array is new memory, which the system clears first: a quarter of the time of
+# making position maps, half of it under Dask.
+KEPT_MEMORY = {-1: 2**28, -3: 2**25}
+LOCAL: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
+CONNECT_SECONDS = 10
 
 
 def map_shards(
@@ -55,23 +61,24 @@ def _one_thread(function: Callable[..., Result], task: tuple) -> Result:
     import cv2
 
     cv2.setNumThreads(1)
+    _keep_memory()
     with threadpool_limits(1):
         return function(*task)
+
+
+def _keep_memory() -> None:
+    """Have this process keep freed memory for the next array, where its C library can be told so."""
+    with contextlib.suppress(OSError, AttributeError):
+        for option, value in KEPT_MEMORY.items():
+            ctypes.CDLL(None).mallopt(option, value)
 
 
 def _map_on_dask(
     function: Callable[..., Result], tasks: Sequence[tuple], workers: int, scheduler: str
 ) -> Iterator[Result]:
-    import dask  # half a second, and not needed for a single shard
-    import distributed
+    import distributed  # half a second, and not needed for a single shard
 
-    options: dict[str, Any] = {"address": scheduler} if scheduler else {}
-    if not scheduler:
-        options = {"n_workers": workers, "threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
-    with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": WORKER_MEMORY}),
-        distributed.Client(**options) as client,
-    ):
+    with _connect(scheduler) if scheduler else distributed.Client(n_workers=workers, **LOCAL) as client:
         ahead = 2 * max(workers, len(client.scheduler_info()["workers"]))
         waiting: list[distributed.Future] = []
         for task in tasks:
@@ -80,3 +87,14 @@ def _map_on_dask(
                 yield waiting.pop(0).result()
         for future in waiting:
             yield future.result()
+
+
+def _connect(scheduler: str) -> Any:
+    import distributed
+
+    try:
+        return distributed.Client(scheduler, timeout=CONNECT_SECONDS)
+    except (OSError, ValueError) as error:
+        raise OSError(
+            f"No Dask scheduler answers at {scheduler}: {error}. Start one there, or leave compute.scheduler empty."
+        ) from error

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from numpy.typing import NDArray
 
-from pipeline.shards import StoredImages, digest_file, shard_path, while_unchanged, write_shard
+from pipeline.shards import StoredImages, digest_file, naming, replacing, shard_path, while_unchanged, write_shard
 
 LIBRARIES = ("numpy", "scipy", "h5py", "hdf5plugin", "opencv-python-headless", "pillow", "albumentations")
 ENDED = "ended"
@@ -73,7 +73,7 @@ def make_once(
     key = hashlib.sha256("\n".join((code, stage, made_from, repr(arguments))).encode()).hexdigest()
     path = work / f"{key[:32]}.h5"
     note = _note_path(path)
-    with contextlib.suppress(OSError, ValueError, KeyError):
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
         known = json.loads(note.read_text(encoding="utf-8"))
         if known["sha256"] == digest_file(path):
             return Receipt(path, known["taken"], known["made"], known["sha256"])
@@ -84,9 +84,8 @@ def make_once(
         raise ValueError(f"{stage} lost {lost} samples of {made.taken}; this is a mistake in the stage.")
     digest = write_shard(path, made.datasets, {"stage": stage, "made_from": made_from})
     content = {"taken": made.taken, "made": count, "sha256": digest, "rejected": made.rejected}
-    part = note.with_name(f"{note.name}.{os.getpid()}.part")
-    part.write_text(json.dumps(content), encoding="utf-8")
-    part.replace(note)
+    with replacing(note) as part:
+        part.write_text(json.dumps(content), encoding="utf-8")
     return Receipt(path, made.taken, count, digest)
 
 
@@ -102,8 +101,11 @@ def sole_writer(work: Path, wait: Callable[[str], None]) -> Iterator[None]:
     wait : callable
         Is told in a sentence when there is something to wait for.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    with work.with_name(f"{work.name}.lock").open("a+") as lock:
+    place = work.with_name(f"{work.name}.lock")
+    with naming(place):
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.touch()
+    with place.open("a+") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -112,9 +114,14 @@ def sole_writer(work: Path, wait: Callable[[str], None]) -> Iterator[None]:
                 f"Process {lock.read().strip()} is at work on {work.name}; waiting for it to end, or for you to end it."
             )
             fcntl.flock(lock, fcntl.LOCK_EX)
-        lock.truncate(0)
-        lock.write(str(os.getpid()))
-        lock.flush()
+        with naming(place):
+            lock.truncate(0)
+            lock.write(str(os.getpid()))
+            lock.flush()
+        with naming(work):
+            work.mkdir(exist_ok=True)
+            # From an earlier run: while this one is at work, a stage that begins elsewhere must not remove the folder.
+            (work / ENDED).unlink(missing_ok=True)
         for marker in work.parent.glob(f"*/{ENDED}"):
             if marker.parent != work:
                 shutil.rmtree(marker.parent, ignore_errors=True)
@@ -127,13 +134,15 @@ def publish(work: Path, receipts: Sequence[Receipt], output: Path) -> None:
     They are links to the same bytes where the file system has them: a kill before DVC records them costs nothing.
     """
     shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
+    with naming(output):
+        output.mkdir(parents=True)
     for number, receipt in enumerate(receipts):
         target = shard_path(output, number)
         try:
             os.link(receipt.path, target)
         except OSError:
-            shutil.copyfile(receipt.path, target)
+            with replacing(target) as part:
+                shutil.copyfile(receipt.path, part)
     kept = {path for receipt in receipts for path in (receipt.path, _note_path(receipt.path))}
     for path in set(work.iterdir()) - kept:
         path.unlink(missing_ok=True)
@@ -141,7 +150,8 @@ def publish(work: Path, receipts: Sequence[Receipt], output: Path) -> None:
 
 def end(work: Path) -> None:
     """Say that the stage has ended well; the next stage removes its work folder."""
-    (work / ENDED).touch()
+    with naming(work / ENDED):
+        (work / ENDED).touch()
 
 
 def digest_code(root: Path, folders: Sequence[str]) -> str:

@@ -85,22 +85,44 @@ def writing(path: Path) -> Iterator[h5py.File]:
     OSError
         If it can't be written: no space, no permission, no folder. Nothing is left of it then.
     """
-    part = path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}.part")
     # Made in memory and written in one go: HDF5 itself does not recover from a full disk.
-    with h5py.File(part.name, "w", driver="core", backing_store=False, block_size=2**22) as file:
+    with h5py.File(_beside(path).name, "w", driver="core", backing_store=False, block_size=2**22) as file:
         yield file
         file.flush()
         content = file.id.get_file_image()
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+    with replacing(path) as part:
         part.write_bytes(content)
-        part.replace(path)
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a place beside a file to write to, which takes its name when the block ends well; raises as `writing`."""
+    part = _beside(path)
+    with naming(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            part.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Say which file or folder it was that could not be written: the system's own error of a full disk does not."""
+    try:
+        yield
     except OSError as error:
-        with contextlib.suppress(OSError):
-            part.unlink(missing_ok=True)
         raise OSError(
             f"{path} can't be written: {error.strerror or error}. Free the disk or the folder, and run it again."
         ) from error
+
+
+def _beside(path: Path) -> Path:
+    """Name beside a file that no other thread, process or host uses."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}.part")
 
 
 def reading(path: Path) -> h5py.File:

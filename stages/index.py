@@ -7,7 +7,7 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.annotations import check_photo, hash_pair, list_pairs, read_annotation
+from pipeline.annotations import check_photo, hash_pair, list_pairs, read_annotation, read_content
 from pipeline.resume import Made
 from pipeline.shards import list_shards, read_shard
 from stages.params import ComputeParams, DataParams, read, sentences
@@ -57,7 +57,7 @@ def read_pairs(subset: str, folder: Path, pairs: list[tuple[str, str]], _status:
     names, annotations, rejected = [], [], []
     for photo_name, name in pairs:
         try:
-            content = (folder / photo_name).read_bytes()
+            content = read_content(folder / photo_name)
             height, width = check_photo(content, folder / photo_name)
             annotation = read_annotation(folder / name)
             digest = hash_pair(content, (folder / name).read_bytes())

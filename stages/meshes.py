@@ -18,6 +18,8 @@ INDEX = Path("data/index")
 MODEL = Path("data/face_model/model.h5")
 OUTPUT = Path("data/meshes")
 CARRIED = ("sample_id", "photo", "source_sha256", "height", "pose")
+# A face that is larger than its photo by more than this has coefficients or a camera of something else.
+MAX_FACE_PHOTOS = 2
 # A face whose landmarks' box is smaller has nothing to learn from; the smallest of AFLW2000-3D is 130 px.
 MIN_FACE_PX = 8
 
@@ -41,11 +43,12 @@ def make_meshes(index: Path) -> Made:
     """
     model = load_model(MODEL)
     annotations = read_shard(index)
-    coefficients = select_coefficients(model, annotations["shape"], annotations["expression"])
-    shapes = deform(at_landmarks(model), coefficients)
-    landmarks = np.zeros(shapes.shape)
-    for i, shape in enumerate(shapes):
-        landmarks[i] = project(shape, annotations["pose"][i], annotations["height"][i])
+    with np.errstate(over="ignore", invalid="ignore"):  # said below, of the sample
+        coefficients = select_coefficients(model, annotations["shape"], annotations["expression"])
+        shapes = deform(at_landmarks(model), coefficients)
+        landmarks = np.zeros(shapes.shape)
+        for i, shape in enumerate(shapes):
+            landmarks[i] = project(shape, annotations["pose"][i], annotations["height"][i])
     reasons = [
         _fault(points, width, height)
         for points, width, height in zip(landmarks, annotations["width"], annotations["height"], strict=True)
@@ -67,6 +70,11 @@ def _fault(landmarks: np.ndarray, width: int, height: int) -> str | None:
     side = landmark_box(landmarks)[1]
     if side < MIN_FACE_PX:
         return f"The annotated face is {side:.2g} px wide; expected {MIN_FACE_PX} px or more."
+    if side > MAX_FACE_PHOTOS * (width * height) ** 0.5:
+        return (
+            f"The annotated face is {side:.3g} px wide in a photo of {width} x {height} px; the annotation belongs to "
+            "another photo or model."
+        )
     inside = ((landmarks[:, :2] >= 0) & (landmarks[:, :2] < (width, height))).all(axis=1).sum()
     if inside < len(landmarks) / 2:
         return f"Only {inside} of 68 landmarks are in the photo; the annotation belongs to another photo or model."

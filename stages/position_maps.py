@@ -23,7 +23,7 @@ ALIGNED = Path("data/aligned")
 OUTPUT = Path("data/position_maps")
 CARRIED = ("sample_id", "photo", "source_sha256")
 # Maps that are made in one matrix product: more is no faster, and a float map of 256 px has 0.8 MB.
-BATCH = 32
+BATCH = 16
 
 
 @click.command()

@@ -10,6 +10,7 @@ import click
 
 from pipeline.parallel import map_shards
 from pipeline.resume import Made, Receipt, digest_code, end, make_once, publish, sole_writer
+from pipeline.shards import naming, replacing
 from stages.params import ComputeParams, check
 from stages.tables import write_table
 
@@ -58,28 +59,29 @@ def run_stage(
         If samples are lost, or too many are rejected.
     """
     work = WORK / stage
-    with sole_writer(work, click.echo):
-        start = time.perf_counter()
-        code = digest_code(ROOT, ("pipeline", "stages"))
-        jobs = [(work, code, stage, make, *task) for task in tasks]
-        receipts = list(map_shards(make_once, jobs, compute.workers, compute.scheduler, stage))
-        publish(work, receipts, output)
-        seconds = time.perf_counter() - start
+    # Held until the command ends, not only this function: some stages write a table or a mesh after their shards.
+    click.get_current_context().with_resource(sole_writer(work, click.echo))
+    start = time.perf_counter()
+    code = digest_code(ROOT, ("pipeline", "stages"))
+    jobs = [(work, code, stage, make, *task) for task in tasks]
+    receipts = list(map_shards(make_once, jobs, compute.workers, compute.scheduler, stage))
+    publish(work, receipts, output)
+    seconds = time.perf_counter() - start
+    with naming(output / REJECTED):
         write_table(output / REJECTED, ("sample", "reason"), _rejected(alone, receipts))
-        taken = len(alone) + sum(receipt.taken for receipt in receipts)
-        made = sum(receipt.made for receipt in receipts)
-        counts = {"in": taken, "out": made, "rejected": taken - made}
-        (output / COUNTS).write_text(json.dumps(counts) + "\n", encoding="utf-8")
-        click.echo(
-            f"{stage}: {taken} in, {made} out, {taken - made} rejected, {taken / max(seconds, 1e-9):.0f} samples/s"
-        )
-        check(
-            taken - made <= max_reject_fraction * taken,
-            f"{stage} rejected {taken - made} of {taken} samples, more than data.max_reject_fraction "
-            f"({max_reject_fraction:g}) allows; {output / REJECTED} says why. First: "
-            f"{' - '.join(next(_rejected(alone, receipts), ()))}",
-        )
-        end(work)
+    taken = len(alone) + sum(receipt.taken for receipt in receipts)
+    made = sum(receipt.made for receipt in receipts)
+    counts = {"in": taken, "out": made, "rejected": taken - made}
+    with replacing(output / COUNTS) as part:
+        part.write_text(json.dumps(counts) + "\n", encoding="utf-8")
+    click.echo(f"{stage}: {taken} in, {made} out, {taken - made} rejected, {taken / max(seconds, 1e-9):.0f} samples/s")
+    check(
+        taken - made <= max_reject_fraction * taken,
+        f"{stage} rejected {taken - made} of {taken} samples, more than data.max_reject_fraction "
+        f"({max_reject_fraction:g}) allows; {output / REJECTED} says why. First: "
+        f"{' - '.join(next(_rejected(alone, receipts), ()))}",
+    )
+    end(work)
 
 
 def read_counts(output: Path) -> dict[str, int]:
