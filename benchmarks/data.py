@@ -46,7 +46,7 @@ class Run:
 
 @click.command()
 @click.option("--face-data", type=Path, default=lambda: os.environ.get("FACE_DATA", "../shared/data"))
-@click.option("--copies", default=16, help="How often the photos are used, to spread what starting a process costs.")
+@click.option("--copies", default=10, help="How often the photos are used, to spread what starting a process costs.")
 @click.option("--size", default=256, help="Side of aligned images and maps in px.")
 @click.option("--compared", default=200, help="Samples that the reference makes.")
 @click.option("--folder", type=Path, default=None, help="Where to work; a temporary folder by default.")

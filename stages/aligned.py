@@ -51,8 +51,10 @@ def align_photos(meshes: Path, boxes: Path | None, folder: Path, margin: float, 
         try:
             similarities[row] = align(shard["landmarks"][row], margin, level, size, box)
             images[row] = resample(read_photo(folder / shard["photo"][row]), similarities[row], size)
-        except (ValueError, OSError) as error:
+        except ValueError as error:
             rejected[row] = str(error).replace(f"{folder}/", "")
+        except OSError as error:
+            rejected[row] = f"{shard['photo'][row]} can't be read any more: {error.strerror}."
     good = [row for row in range(count) if row not in rejected]
     datasets = {name: shard[name][good] for name in CARRIED}
     reasons = [(shard["sample_id"][row], reason) for row, reason in sorted(rejected.items())]

@@ -9,7 +9,7 @@ def write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple]) -> N
     """Write a csv table, row by row, beside its place, so that it is whole under its name."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="") as file:
+    with part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
@@ -26,5 +26,5 @@ def read_table(path: Path) -> Iterator[dict[str, str]]:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run the stage that makes it.")
-    with path.open(newline="") as file:
+    with path.open(newline="", encoding="utf-8") as file:
         yield from csv.DictReader(file)

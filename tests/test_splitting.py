@@ -30,9 +30,8 @@ def random_names(seed):
                 for copy in range(copies):
                     for flip in ("", "_Flip"):
                         name = f"{subset}{flip}/{pattern.format(number, face, copy)}"
-                        if (
-                            name not in photo_of and rng.random() < 0.9
-                        ):  # some are missing, and not the same ones in both
+                        # some are missing, and not the same ones in both
+                        if name not in photo_of and rng.random() < 0.9:
                             samples[f"{subset}{flip}"].append(name)
                             photo_of[name] = f"{key}/{number}"
     samples["AFLW2000"] = [f"AFLW2000/image{number:05d}" for number in np.unique(rng.integers(0, 5000, 80))]
