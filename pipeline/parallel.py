@@ -81,12 +81,18 @@ def _map_on_dask(
     with _connect(scheduler) if scheduler else distributed.Client(n_workers=workers, **LOCAL) as client:
         ahead = 2 * max(workers, len(client.scheduler_info()["workers"]))
         waiting: list[distributed.Future] = []
-        for task in tasks:
-            waiting.append(client.submit(_one_thread, function, task, pure=False))
-            if len(waiting) > ahead:
-                yield waiting.pop(0).result()
-        for future in waiting:
-            yield future.result()
+        try:
+            for task in tasks:
+                waiting.append(client.submit(_one_thread, function, task, pure=False))
+                if len(waiting) > ahead:
+                    yield waiting.pop(0).result()
+            for future in waiting:
+                yield future.result()
+        except distributed.KilledWorker as error:
+            raise OSError(
+                f"Processes kept dying over one shard: {error}. Is there too little memory? Set compute.workers or "
+                "data.samples_per_shard lower."
+            ) from error
 
 
 def _connect(scheduler: str) -> Any:

@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.alignment import align, resample
-from pipeline.annotations import read_photo
 from pipeline.detection import choose_box
+from pipeline.photos import read_photo
 from pipeline.resume import Made
 from pipeline.shards import list_shards, read_shard
 from stages.crop import CropParams

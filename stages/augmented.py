@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.alignment import resample
-from pipeline.annotations import read_photo
 from pipeline.augmentation import AugmentationPolicy, disturb, draw_similarity, sample_rng
 from pipeline.camera import apply_similarity, transform_pose
 from pipeline.encoding import encode_positions
+from pipeline.photos import read_photo
 from pipeline.resume import Made
 from pipeline.shards import list_shards, read_dataset, read_shard, reading
 from stages.params import ComputeParams, DataParams, check, read, sentences

@@ -5,8 +5,8 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.annotations import read_photo
 from pipeline.detection import BOX_COLUMNS, detect_boxes
+from pipeline.photos import read_photo
 from pipeline.resume import Made
 from pipeline.shards import list_shards, read_shard
 from stages.crop import CropParams

@@ -7,7 +7,8 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.annotations import check_photo, hash_pair, list_pairs, read_annotation, read_content
+from pipeline.annotations import hash_pair, list_pairs, read_annotation
+from pipeline.photos import check_photo, read_content
 from pipeline.resume import Made
 from pipeline.shards import list_shards, read_shard
 from stages.params import ComputeParams, DataParams, read, sentences

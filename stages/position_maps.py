@@ -51,16 +51,16 @@ def make_samples(meshes: Path, aligned: Path, size: int) -> Made:
     count = len(order)
     poses, landmarks = np.zeros((count, 7)), np.zeros((count, 68, 3))
     maps, fits = np.zeros((count, size, size, 3), np.uint16), np.ones(count, bool)
-    low, high = position_range(size)
     for start in range(0, count, BATCH):
         for row, deformed in enumerate(deform(texels, coefficients[start : start + BATCH]), start):
             similarity, source = photos["similarity"][row], order[row]
             poses[row] = transform_pose(shard["pose"][source], heights[row], similarity, size)
             landmarks[row] = apply_similarity(similarity, shard["landmarks"][source])
             positions = cv2.transform(deformed[None], camera_matrix(poses[row], size))[0]
-            fits[row] = positions.min() >= low and positions.max() <= high
-            if fits[row]:
+            try:
                 maps[row] = encode_positions(positions.reshape(size, size, 3), size)
+            except ValueError:
+                fits[row] = False
     datasets: dict[str, NDArray | StoredImages] = {
         **photos,
         "image": read_stored(aligned, "image"),
@@ -69,6 +69,7 @@ def make_samples(meshes: Path, aligned: Path, size: int) -> Made:
         "pose": poses.astype(np.float32),
         "coefficients": coefficients,
     }
+    low, high = position_range(size)
     reason = f"The aligned mesh leaves the stored range of {low:.0f} to {high:.0f} px; the pose can't be right."
     rejected = [(sample_id, reason) for sample_id in photos["sample_id"][~fits]]
     if rejected:

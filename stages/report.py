@@ -12,8 +12,8 @@ import click
 from model import statistics
 from model.evaluation import PROTOCOLS
 from model.scoring import make_surface
-from pipeline.annotations import read_photo
 from pipeline.face_model import load_model
+from pipeline.photos import read_photo
 from pipeline.position_map import load_uv
 from stages import report_parts as parts
 from stages import report_samples as samples

@@ -10,7 +10,7 @@ import click
 
 from pipeline.parallel import map_shards
 from pipeline.resume import Made, Receipt, digest_code, end, make_once, publish, sole_writer
-from pipeline.shards import naming, replacing
+from pipeline.shards import replacing
 from stages.params import ComputeParams, check
 from stages.tables import write_table
 
@@ -67,8 +67,7 @@ def run_stage(
     receipts = list(map_shards(make_once, jobs, compute.workers, compute.scheduler, stage))
     publish(work, receipts, output)
     seconds = time.perf_counter() - start
-    with naming(output / REJECTED):
-        write_table(output / REJECTED, ("sample", "reason"), _rejected(alone, receipts))
+    write_table(output / REJECTED, ("sample", "reason"), _rejected(alone, receipts))
     taken = len(alone) + sum(receipt.taken for receipt in receipts)
     made = sum(receipt.made for receipt in receipts)
     counts = {"in": taken, "out": made, "rejected": taken - made}

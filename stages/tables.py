@@ -4,16 +4,15 @@ import csv
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from pipeline.shards import replacing
+
 
 def write_table(path: Path, header: tuple[str, ...], rows: Iterable[tuple]) -> None:
     """Write a csv table, row by row, beside its place, so that it is whole under its name."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)
-    part.replace(path)
 
 
 def read_table(path: Path) -> Iterator[dict[str, str]]:

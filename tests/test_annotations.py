@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from pipeline.annotations import decode_photo, hash_pair, identity, list_pairs, read_annotation
+from pipeline.annotations import hash_pair, identity, list_pairs, read_annotation
+from pipeline.photos import decode_photo
 from pipeline.splitting import assign_parts
 
 

@@ -22,7 +22,8 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from pipeline.annotations import MAX_ANNOTATION_BYTES, MAX_TURNS, check_photo, decode_photo, list_pairs
+from pipeline.annotations import MAX_ANNOTATION_BYTES, MAX_TURNS, list_pairs
+from pipeline.photos import check_photo, decode_photo
 from pipeline.shards import list_shards, read_shard
 from pipeline.synthetic import matlab_bytes, write_dataset
 from stages import aligned, face_model, index, meshes, position_maps, uv_embedding

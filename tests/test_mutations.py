@@ -14,7 +14,8 @@ import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.annotations import check_photo, decode_photo, read_annotation
+from pipeline.annotations import read_annotation
+from pipeline.photos import check_photo, decode_photo
 from pipeline.synthetic import matlab_bytes
 from stages.index import read_pairs
 

@@ -10,7 +10,7 @@ import pytest
 import scipy.io
 from click.testing import CliRunner
 
-from pipeline import annotations, face_model, synthetic
+from pipeline import annotations, face_model, photos, synthetic
 from pipeline.camera import euler_angles, project, rotation_matrix
 from pipeline.rendering import depth
 from pipeline.synthetic_face import ProceduralFace, make_face
@@ -243,8 +243,8 @@ def test_a_flipped_photo_and_its_annotation_are_the_mirrored_originals(root, mod
         expected = original[model.landmarks][SWAP]
         expected[:, 0] = SIZE - 1 - expected[:, 0]
         np.testing.assert_allclose(mirrored[model.landmarks], expected, atol=0.01)
-        photo = annotations.read_photo(path.with_suffix(".jpg")).astype(int)
-        assert np.abs(photo[:, ::-1] - annotations.read_photo(twin.with_suffix(".jpg"))).mean() < 2  # but for JPEG
+        photo = photos.read_photo(path.with_suffix(".jpg")).astype(int)
+        assert np.abs(photo[:, ::-1] - photos.read_photo(twin.with_suffix(".jpg"))).mean() < 2  # but for JPEG
 
 
 def test_the_test_photos_cover_the_three_yaw_bins_equally(root):
