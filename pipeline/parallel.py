@@ -10,10 +10,10 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 Result = TypeVar("Result")
-# Options of glibc's mallopt, in bytes: free memory to keep, and the size from which an array gets its own. By default,
-# more so in Dask's processes, each large array is new memory, which the system clears first: a quarter of the time of
-# making position maps, half of it under Dask.
-KEPT_MEMORY = {-1: 2**28, -3: 2**25}
+# Settings of glibc's memory, as variables and as options of mallopt, in bytes: free memory to keep, and the size from
+# which an array gets its own. By default, more so in Dask's processes, each large array is new memory, which the
+# system clears first: a quarter of the time of making position maps, half of it under Dask.
+KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": (-1, 2**28), "MALLOC_MMAP_THRESHOLD_": (-3, 2**25)}
 LOCAL: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
 CONNECT_SECONDS = 10
 
@@ -69,16 +69,21 @@ def _one_thread(function: Callable[..., Result], task: tuple) -> Result:
 def _keep_memory() -> None:
     """Have this process keep freed memory for the next array, where its C library can be told so."""
     with contextlib.suppress(OSError, AttributeError):
-        for option, value in KEPT_MEMORY.items():
+        for option, value in KEPT_MEMORY.values():
             ctypes.CDLL(None).mallopt(option, value)
 
 
 def _map_on_dask(
     function: Callable[..., Result], tasks: Sequence[tuple], workers: int, scheduler: str
 ) -> Iterator[Result]:
-    import distributed  # half a second, and not needed for a single shard
+    import dask  # half a second, and not needed for a single shard
+    import distributed
 
-    with _connect(scheduler) if scheduler else distributed.Client(n_workers=workers, **LOCAL) as client:
+    variables = {name: value for name, (_, value) in KEPT_MEMORY.items()}
+    with (
+        dask.config.set({"distributed.nanny.pre-spawn-environ": variables}),
+        _connect(scheduler) if scheduler else distributed.Client(n_workers=workers, **LOCAL) as client,
+    ):
         ahead = 2 * max(workers, len(client.scheduler_info()["workers"]))
         waiting: list[distributed.Future] = []
         try:

@@ -159,7 +159,7 @@ def test_the_tree_is_the_real_data_s(root):
         pairs, alone = annotations.list_pairs(root / subset)
         assert len(pairs) == 3
         assert not alone
-        identities = {annotations.identity(f"{subset.split('/')[1]}/{photo.stem}") for photo, _ in pairs}
+        identities = {annotations.identity(f"{subset.split('/')[1]}/{Path(photo).stem}") for photo, _ in pairs}
         assert len(identities) == 1
     assert [path.name for path in sorted(root.glob("AFLW2000/*.jpg"))][:2] == ["image00002.jpg", "image00004.jpg"]
 
