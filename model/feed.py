@@ -2,7 +2,7 @@
 
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from model.scaling import Scaling, to_network
 from pipeline.shards import read_dataset, reading
 
 READERS = 2
@@ -32,32 +31,33 @@ class Sample:
 
 @dataclass(frozen=True)
 class Feed:
-    """Samples, and how they become batches of photos and labels, both (n, S, S, 3) float32.
+    """Samples, and how they become batches of photos (n, S, S, 3) float32, RGB in [0, 1], and labels.
 
-    Photos are RGB in [0, 1], labels position maps in the range of the scaling, unclipped. Memory holds a few batches.
+    `to_label` makes the labels (n, ...) float32 of a batch from the `datasets` of its samples. Memory holds a few
+    batches.
     """
 
     samples: Sequence[Sample]
     batch_size: int
-    scaling: Scaling
-    face_mask: NDArray[np.bool_]
+    datasets: tuple[str, ...]
+    to_label: Callable[[dict[str, NDArray]], NDArray[np.float32]]
 
     @property
     def steps(self) -> int:
         """Batches in a pass."""
         return -(-len(self.samples) // self.batch_size)
 
-    def shuffled(self, seed: int, epoch: int) -> Iterator[Batch]:
+    def shuffled(self, seed: int, epoch: int) -> Generator[Batch]:
         """One epoch of full batches, see `shuffled_batches`."""
         return prefetch(self._read, shuffled_batches(len(self.samples), self.batch_size, seed, epoch))
 
-    def ordered(self) -> Iterator[Batch]:
+    def ordered(self) -> Generator[Batch]:
         """All samples once, in their order; the last batch may be short."""
         return prefetch(self._read, ordered_batches(len(self.samples), self.batch_size))
 
     def _read(self, chosen: NDArray[np.int64]) -> Batch:
-        arrays = read_samples([self.samples[i] for i in chosen], ("image", "position_map"))
-        return to_photo(arrays["image"]), to_network(arrays["position_map"], self.scaling, self.face_mask)
+        arrays = read_samples([self.samples[i] for i in chosen], ("image", *self.datasets))
+        return to_photo(arrays["image"]), self.to_label(arrays)
 
 
 def locate(shards: Iterable[Path], wanted: Iterable[str] | None = None) -> list[Sample]:
@@ -106,6 +106,12 @@ def read_samples(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, N
     return {name: np.stack([rows[i][k] for i in range(len(samples))]) for k, name in enumerate(names)}
 
 
+def read_labels(samples: Iterable[Sample], names: Sequence[str]) -> Iterator[dict[str, NDArray]]:
+    """Read small datasets of samples that lie in the order of their shards, shard by shard."""
+    for _, group in itertools.groupby(samples, lambda sample: sample.shard):
+        yield read_samples(list(group), names)
+
+
 def to_photo(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Scale 8-bit images to [0, 1], as PRNet's network sees them."""
     return image.astype(np.float32) / np.float32(255)
@@ -136,7 +142,7 @@ def ordered_batches(count: int, batch_size: int) -> list[NDArray[np.int64]]:
     return [np.arange(start, min(start + batch_size, count)) for start in range(0, count, batch_size)]
 
 
-def prefetch(read: Callable[[T], U], items: Iterable[T]) -> Iterator[U]:
+def prefetch(read: Callable[[T], U], items: Iterable[T]) -> Generator[U]:
     """Yield ``read(item)`` in the order of the items, a few ahead in threads."""
     items = iter(items)
     with ThreadPoolExecutor(READERS, thread_name_prefix="feed") as readers:

@@ -69,6 +69,25 @@ def build_network(size: int, config: NetworkConfig, scaling: Scaling) -> keras.M
     return keras.Model(photo, {"brief": brief, "final": output}, name="prn_resnet")
 
 
+def brief_part(model: keras.Model) -> keras.Model:
+    """Cut the encoder-decoder out of a network with a refinement: the same layers, with `brief` as the only output."""
+    return keras.Model(model.input, {"brief": model.get_layer("brief").output}, name="prn")
+
+
+def copy_weights(source: keras.Model, target: keras.Model) -> None:
+    """Set the layers of a network to those of the same names in another, as from the encoder-decoder to the whole.
+
+    Raises
+    ------
+    ValueError
+        If the target has no layer of a name that has weights in the source, or one of other shapes.
+    """
+    for layer in source.layers:
+        weights = layer.get_weights()
+        if weights:
+            target.get_layer(layer.name).set_weights(weights)
+
+
 def _encoder(photo: Tensor, config: NetworkConfig) -> Tensor:
     """Table 3.1."""
     x = _normalised(
@@ -182,4 +201,5 @@ def _batch_norm(x: Tensor, name: str, config: NetworkConfig, beta: float = 0.0, 
 
 
 def _activation(x: Tensor, scaling: Scaling, name: str) -> Tensor:
-    return layers.Activation(scaling.activation, name=name)(x)
+    # Under mixed precision too: 16 bits would leave steps of half a pixel and more.
+    return layers.Activation(scaling.activation, dtype="float32", name=name)(x)

@@ -3,7 +3,11 @@
 from dataclasses import dataclass
 
 SCALINGS = ("tanh", "sigmoid", "prnet")
-STRATEGIES = ("joint",)
+STRATEGIES = ("joint", "frozen", "staged")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+REGRESSED = ("position_map", "coefficients")
+# Name in place of a variant's, where a network starts with weights drawn at random.
+RANDOM = "random"
 NORMS = ("l1", "l2")
 RESIDUAL_JOINS = ("logits", "thesis")
 
@@ -14,6 +18,9 @@ class NetworkConfig:
 
     Attributes
     ----------
+    regresses : {'position_map', 'coefficients'}
+        What the network puts out: a position map (PRNet and the thesis), or the camera and the coefficients of the face
+        model (3DDFA), by a network of its own to which only `width` and `batch_norm_momentum` apply.
     width : int
         Channels of the first convolution; 16 in Tables 3.1 and 3.3. Every other width is a multiple of it.
     levels : int
@@ -34,6 +41,7 @@ class NetworkConfig:
         of the resolution, with a sixteenth of the work in the blocks.
     """
 
+    regresses: str
     width: int
     levels: int
     batch_norm_momentum: float
@@ -46,6 +54,7 @@ class NetworkConfig:
     residual_shrink: int
 
     def __post_init__(self) -> None:
+        _one_of("network.regresses", self.regresses, REGRESSED)
         # A bottleneck has half of its block's channels, and the first block has twice this width.
         _at_least_one("network", self, ("width", "levels", "residual_blocks", "residual_width", "residual_head_width"))
         _at_least_one("network", self, ("residual_stages", "residual_shrink"))
@@ -112,15 +121,24 @@ class TrainConfig:
         Which augmented samples: ``data/augmented/<policy>-<level>``.
     scaling : {'tanh', 'sigmoid', 'prnet'}
         How pixels become the network's values, see `scaling.Scaling`.
-    strategy : {'joint'}
-        Which parts of the network learn when.
+    strategy : {'joint', 'frozen', 'staged'}
+        Which parts of the network learn when, see `training.phases`.
+    init : str
+        Folder in runs/ whose weights the encoder-decoder starts from, or 'random'.
     lr : float
         Adam's first rate; halved every `halve_every` epochs.
     epochs : int
-        At most so many; `patience` epochs without a gain on the validation part end it sooner.
-    batch_size, seed : int
+        At most so many in each phase; `patience` epochs without a gain on the validation part end it sooner. 0 applies
+        the weights of `init` as they are.
+    batch_size : int
+    seeds : list of int
+        A network is trained from each; the one that is best on the validation part is kept.
     xla : bool
         Whether XLA compiles the training step.
+    precision : {'float32', 'mixed_bfloat16', 'mixed_float16'}
+        Keras's name of what layers compute in; weights, outputs and losses are float32 in each.
+    devices : int
+        Accelerators that share each batch, by Keras's data parallelism.
     """
 
     variant: str
@@ -128,21 +146,36 @@ class TrainConfig:
     level: str
     scaling: str
     strategy: str
+    init: str
     lr: float
-    epochs: int
-    batch_size: int
-    seed: int
     halve_every: int
+    epochs: int
     patience: int
+    batch_size: int
+    seeds: list[int]
     xla: bool
+    precision: str
+    devices: int
 
     def __post_init__(self) -> None:
         _one_of("train.scaling", self.scaling, SCALINGS)
         _one_of("train.strategy", self.strategy, STRATEGIES)
         _one_of("train.level", self.level, ("on", "off"))
         _check(self.lr > 0, f"train.lr is {self.lr}; expected a rate above 0.")
-        _check(self.seed >= 0, f"train.seed is {self.seed}; expected 0 or more.")
-        _at_least_one("train", self, ("epochs", "batch_size", "halve_every", "patience"))
+        _check(
+            bool(self.seeds) and min(self.seeds) >= 0 and len(set(self.seeds)) == len(self.seeds),
+            f"train.seeds is {self.seeds}; expected one or more different numbers, none below 0.",
+        )
+        _one_of("train.precision", self.precision, PRECISIONS)
+        _check(
+            self.epochs >= (self.init == RANDOM),
+            f"train.epochs is {self.epochs}; expected 1 or more, or 0 to apply the weights of train.init as they are.",
+        )
+        _at_least_one("train", self, ("batch_size", "halve_every", "patience", "devices"))
+        _check(
+            self.batch_size % self.devices == 0,
+            f"train.batch_size is {self.batch_size}; expected a multiple of the {self.devices} train.devices.",
+        )
 
 
 def _at_least_one(section: str, config: object, names: tuple[str, ...]) -> None:

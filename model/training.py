@@ -1,9 +1,11 @@
-"""Train a network and apply it, on any backend of Keras (thesis, sections 3.4.5 and 4.2)."""
+"""Train a network and apply it, on any backend of Keras (thesis, sections 3.4.5, 4.2 and 4.5)."""
 
-import json
+import contextlib
 import math
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -11,45 +13,111 @@ from keras import ops
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from model.checkpoint import Row, State, read_state, restore, write_checkpoint
 from model.feed import Feed, Sample
 from model.losses import Loss
-from model.networks import build_network
-from model.scaling import Scaling, to_pixels
-from model.settings import NetworkConfig, TrainConfig
-from pipeline.shards import reading, writing
+from model.networks import brief_part
+from model.settings import TrainConfig
 
-Row = dict[str, float]
 Report = Callable[[Row], None]
+Losses = Mapping[str, Loss]
 
 
-def new_model(size: int, network: NetworkConfig, config: TrainConfig) -> keras.Model:
-    """Build a network whose first weights depend on nothing but the seed."""
-    keras.utils.set_random_seed(config.seed)
-    return build_network(size, network, Scaling(config.scaling, size))
+class Phase(NamedTuple):
+    """A part of a run, in which one part of the network learns.
+
+    Attributes
+    ----------
+    name : {'brief', 'refinement', 'all'}
+        What learns: the encoder-decoder alone, the refinement on a fixed encoder-decoder, or both.
+    watched : str
+        The output whose loss on the validation samples ends the phase and chooses its weights.
+    """
+
+    name: str
+    watched: str
+
+
+class Learner(NamedTuple):
+    """A compiled network, or the part of one that a phase computes, and the losses of its outputs."""
+
+    network: keras.Model
+    losses: Losses
+
+
+class Trained(NamedTuple):
+    """How a network was trained.
+
+    Attributes
+    ----------
+    history : list of dict
+        A row an epoch.
+    best_loss : float
+        The final output's lowest loss on the validation samples; infinite where nothing was trained.
+    waiting : float
+        Share of the time of the training steps that they waited for samples.
+    """
+
+    history: list[Row]
+    best_loss: float
+    waiting: float
+
+
+def phases(strategy: str, refined: bool, initialised: bool) -> list[Phase]:
+    """List the parts of a run.
+
+    Parameters
+    ----------
+    strategy : {'joint', 'frozen', 'staged'}
+        joint: all parts learn together. frozen: the encoder-decoder learns, and is then fixed while the refinement
+        learns (section 4.5, second set). staged: after these two, all parts learn together (section 4.2).
+    refined : bool
+        Whether the network has a refinement; without one there is one part, and no strategy.
+    initialised : bool
+        Whether the encoder-decoder starts with weights that were trained before; it then is not trained alone again.
+
+    Returns
+    -------
+    list of Phase
+    """
+    together = Phase("all", "final")
+    if strategy == "joint" or not refined:
+        return [together]
+    brief = [] if initialised else [Phase("brief", "brief")]
+    fixed = [*brief, Phase("refinement", "final")]
+    return fixed if strategy == "frozen" else [*fixed, together]
 
 
 def train(
     model: keras.Model,
     training: Feed,
     validation: Feed,
-    losses: Mapping[str, Loss],
+    losses: Losses,
     config: TrainConfig,
+    seed: int,
+    plan: Sequence[Phase],
     report: Report,
     checkpoint: Path,
-) -> list[Row]:
-    """Train all parts of a network together, and leave it with the weights that were best on the validation samples.
+) -> Trained:
+    """Train a network in phases, and leave it with the weights that were best on the validation samples.
 
-    Adam minimises the sum of the outputs' losses; its rate is halved every `halve_every` epochs. After `patience`
-    epochs in which the validation loss of the final output reached no new minimum, training ends.
+    In each phase Adam minimises the sum of the losses of the outputs that learn, from `lr`, halved every `halve_every`
+    epochs. It ends after `epochs` epochs, or after `patience` of them in which the validation loss of the phase's
+    output reached no new minimum; the next begins with the weights that were best for it. The thesis does not say
+    whether its rate begins anew when the parts are unfrozen: here it does, since what was frozen has yet to move.
 
     Parameters
     ----------
     model : keras.Model
-        From photos to a dict of maps with the keys of `losses`; changed in place.
+        From photos to a dict of outputs with the keys of `losses`; changed in place.
     training, validation : Feed
     losses : dict of str to Loss
         `final`, and whatever else the model puts out.
     config : TrainConfig
+    seed : int
+        Of the order of the samples.
+    plan : sequence of Phase
+        See `phases`.
     report : callable
         Told each epoch's row as soon as it is complete, those of an earlier run that is resumed first.
     checkpoint : Path
@@ -58,144 +126,151 @@ def train(
 
     Returns
     -------
-    list of dict
-        One row an epoch: `epoch` from 1, `lr`, and each output's loss on the training and on the validation samples,
-        `loss` and `val_loss` for the final one, `brief_loss` and `val_brief_loss`.
+    Trained
+        Its rows have `epoch` from 1, `phase`, `lr`, and losses on the training and on the validation samples: `loss`
+        and `val_loss` of the phase's output, `brief_loss` and `val_brief_loss` of the encoder-decoder's where the
+        network puts it out.
 
     Raises
     ------
     ValueError
         If a loss is not finite; the model then has the best weights so far.
     """
-    _compile(model, losses, config)
-    history: list[Row] = []
-    best_weights = model.get_weights()
-    if checkpoint.is_file():
-        history, best_weights = read_checkpoint(checkpoint, model)
-        for row in history:
-            report(row)
-    while len(history) < config.epochs and not _has_settled(history, config.patience):
-        epoch = len(history)
-        lr = config.lr * 0.5 ** (epoch // config.halve_every)
-        model.optimizer.learning_rate = lr
-        try:
-            trained = _train_epoch(model, training, config.seed, epoch, losses)
-        except ValueError:
-            model.set_weights(best_weights)
-            raise
-        validated = evaluate(model, validation, losses)
-        row = {"epoch": epoch + 1, "lr": lr, **_named(trained, ""), **_named(validated, "val_")}
-        history.append(row)
+    state = read_state(checkpoint) if checkpoint.is_file() else State([], model.get_weights())
+    for row in state.history:
         report(row)
-        if _best_epoch(history) == epoch:
-            best_weights = model.get_weights()
-        write_checkpoint(checkpoint, model, history, best_weights)
-    model.set_weights(best_weights)
-    return history
+    seconds = waited = 0.0
+    for number, phase in enumerate(plan):
+        later = {following.name for following in plan[number + 1 :]}
+        if any(row["phase"] in later for row in state.history):
+            continue
+        learner = make_learner(model, phase, losses, config)
+        if any(row["phase"] == phase.name for row in state.history):
+            restore(checkpoint, model, learner.network.optimizer)
+        while not _has_ended(_rows(state.history, [phase]), config):
+            try:
+                row, spent, idle = _epoch(learner, phase, training, validation, config, seed, state.history)
+            except ValueError:
+                model.set_weights(state.best_weights)
+                raise
+            seconds, waited = seconds + spent, waited + idle
+            history = [*state.history, row]
+            # Weights of an earlier phase stay the best if they watched the same output and no epoch since was better.
+            rivals = _rows(history, [other for other in plan if other.watched == phase.watched])
+            improved = _best_epoch(rivals) == len(rivals) - 1
+            state = State(history, model.get_weights() if improved else state.best_weights)
+            report(row)
+            write_checkpoint(checkpoint, model, learner.network.optimizer, state)
+        model.set_weights(state.best_weights)
+    finals = _rows(state.history, [phase for phase in plan if phase.watched == "final"])
+    best_loss = min((row["val_loss"] for row in finals), default=math.inf)
+    return Trained(state.history, best_loss, waited / seconds if seconds else 0.0)
 
 
-def write_checkpoint(path: Path, model: keras.Model, history: list[Row], best_weights: list[NDArray]) -> None:
-    """Keep the state after an epoch: weights, the optimizer's variables, the best weights so far, the rows so far."""
-    groups = {
-        "weights": model.get_weights(),
-        "optimizer": [ops.convert_to_numpy(variable) for variable in model.optimizer.variables],
-        "best_weights": best_weights,
-    }
-    with writing(path) as file:
-        file.attrs["history"] = json.dumps(history)
-        for group, arrays in groups.items():
-            for number, array in enumerate(arrays):
-                file[f"{group}/{number}"] = array
+def make_learner(model: keras.Model, phase: Phase, losses: Losses, config: TrainConfig) -> Learner:
+    """Fix what does not learn in a phase, and compile what it computes, with a new optimizer."""
+    if "brief" in losses:
+        for layer in brief_part(model).layers:
+            # Fixed batch normalisation also keeps its statistics: Keras applies it as in inference.
+            layer.trainable = phase.name != "refinement"
+    network = brief_part(model) if phase.name == "brief" else model
+    losses = {name: loss for name, loss in losses.items() if name in network.output}
+    # The fixed output's loss is only looked at.
+    weights = {name: float(phase.name != "refinement" or name == phase.watched) for name in losses}
+    optimizer = keras.optimizers.Adam(config.lr)
+    network.compile(optimizer=optimizer, loss=dict(losses), loss_weights=weights, jit_compile=config.xla)
+    # Variables that Keras makes while TensorFlow traces the first step make it trace that step a second time: making
+    # the optimizer's and the losses' variables here halves the time of the first step.
+    network.optimizer.build(network.trainable_variables)
+    zeros = {name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in network.output.items()}
+    network.compute_loss(y=zeros, y_pred=zeros)
+    return Learner(network, losses)
 
 
-def read_checkpoint(path: Path, model: keras.Model) -> tuple[list[Row], list[NDArray]]:
-    """Set a compiled model to what `write_checkpoint` kept; returns the rows and the best weights."""
-    with reading(path) as file:
-        groups = {name: [group[str(number)][()] for number in range(len(group))] for name, group in file.items()}
-        history = json.loads(file.attrs["history"])
-    model.set_weights(groups["weights"])
-    for variable, value in zip(model.optimizer.variables, groups["optimizer"], strict=True):
-        variable.assign(value)
-    return history, groups["best_weights"]
+def _rows(history: list[Row], of: Sequence[Phase]) -> list[Row]:
+    names = {phase.name for phase in of}
+    return [row for row in history if row["phase"] in names]
 
 
-def _best_epoch(history: list[Row]) -> int:
-    """Index of the first epoch that reached the lowest validation loss."""
-    return int(np.argmin([row["val_loss"] for row in history]))
+def _best_epoch(rows: list[Row]) -> int:
+    """Index of the first row with the lowest validation loss."""
+    return int(np.argmin([row["val_loss"] for row in rows]))
 
 
-def _has_settled(history: list[Row], patience: int) -> bool:
-    """Whether the last `patience` epochs brought nothing on the validation samples."""
-    return bool(history) and len(history) - 1 - _best_epoch(history) >= patience
+def _has_ended(rows: list[Row], config: TrainConfig) -> bool:
+    """Whether a phase has had all its epochs, or the last `patience` brought nothing on the validation samples."""
+    if not rows or len(rows) >= config.epochs:
+        return len(rows) >= config.epochs
+    return len(rows) - 1 - _best_epoch(rows) >= config.patience
 
 
-def evaluate(model: keras.Model, feed: Feed, losses: Mapping[str, Loss]) -> Row:
+def _epoch(
+    learner: Learner,
+    phase: Phase,
+    training: Feed,
+    validation: Feed,
+    config: TrainConfig,
+    seed: int,
+    history: list[Row],
+) -> tuple[Row, float, float]:
+    """Train and validate one epoch; returns its row, the seconds of its steps, and those spent waiting for samples."""
+    lr = config.lr * 0.5 ** (len(_rows(history, [phase])) // config.halve_every)
+    learner.network.optimizer.learning_rate = lr
+    number = len(history)
+    trained, seconds, waited = _train_epoch(learner, training, seed, number)
+    validated = evaluate(learner, validation)
+    row: Row = {"epoch": number + 1, "phase": phase.name, "lr": lr}
+    for prefix, values in (("", trained), ("val_", validated)):
+        row[f"{prefix}loss"] = values[phase.watched]
+        if "brief" in values:
+            row[f"{prefix}brief_loss"] = values["brief"]
+    return row, seconds, waited
+
+
+def _train_epoch(learner: Learner, feed: Feed, seed: int, epoch: int) -> tuple[dict[str, float], float, float]:
+    """Train one epoch; returns each output's mean loss on the way, the seconds it took, and those of waiting."""
+    network, losses = learner
+    totals = dict.fromkeys(losses, 0.0)
+    start, waited = time.perf_counter(), 0.0
+    steps = tqdm(range(1, feed.steps + 1), unit="step", desc=f"epoch {epoch + 1}", leave=False, disable=None)
+    with contextlib.closing(feed.shuffled(seed, epoch)) as batches:
+        for step in steps:
+            asked = time.perf_counter()
+            photos, labels = next(batches)
+            waited += time.perf_counter() - asked
+            logs = network.train_on_batch(photos, dict.fromkeys(losses, labels), return_dict=True)
+            if not math.isfinite(logs["loss"]):
+                raise ValueError(
+                    f"The loss became {logs['loss']:g} in step {step} of epoch {epoch + 1}, at a rate of "
+                    f"{float(network.optimizer.learning_rate):g}. Lower train.lr, or look for broken samples."
+                )
+            for name in losses:
+                # Keras logs an only output's loss as `loss` alone.
+                totals[name] += float(logs.get(f"{name}_loss", logs["loss"]))
+    seconds = time.perf_counter() - start
+    return {name: total / feed.steps for name, total in totals.items()}, seconds, waited
+
+
+def evaluate(learner: Learner, feed: Feed) -> dict[str, float]:
     """Mean loss of each output over all samples of a feed, the network in inference mode."""
-    values: dict[str, list[NDArray]] = {name: [] for name in losses}
+    values: dict[str, list[NDArray]] = {name: [] for name in learner.losses}
     for photos, labels in feed.ordered():
-        outputs = _apply(model, photos, feed.batch_size)
-        for name, loss in losses.items():
+        outputs = apply(learner.network, photos, feed.batch_size)
+        for name, loss in learner.losses.items():
             values[name].append(ops.convert_to_numpy(loss(labels, outputs[name])))
     return {name: float(np.concatenate(parts).mean(dtype=np.float64)) for name, parts in values.items()}
 
 
-def predict(model: keras.Model, feed: Feed) -> Iterator[tuple[Sequence[Sample], NDArray[np.float32]]]:
-    """Apply a network to the samples of a feed, a batch at a time.
-
-    Parameters
-    ----------
-    model : keras.Model
-    feed : Feed
-
-    Yields
-    ------
-    samples : sequence of Sample
-    position_map : (n, S, S, 3) float32
-        The final output in pixels of the aligned image; z up to a constant, see `scaling.to_pixels`.
-    """
+def predict(model: keras.Model, feed: Feed) -> Iterator[tuple[Sequence[Sample], Any]]:
+    """Apply a network to the samples of a feed, a batch at a time; yields the samples and their final outputs."""
     start = 0
     for photos, _ in feed.ordered():
-        final = _apply(model, photos, feed.batch_size)["final"]
-        yield feed.samples[start : start + len(photos)], to_pixels(final, feed.scaling)
+        yield feed.samples[start : start + len(photos)], apply(model, photos, feed.batch_size)["final"]
         start += len(photos)
 
 
-def _compile(model: keras.Model, losses: Mapping[str, Loss], config: TrainConfig) -> None:
-    model.compile(optimizer=keras.optimizers.Adam(config.lr), loss=dict(losses), jit_compile=config.xla)
-    # Variables that Keras makes while TensorFlow traces the first step make it trace that step a second time: making
-    # the optimizer's and the losses' variables here halves the 20 s that the first step takes on 2 cores.
-    model.optimizer.build(model.trainable_variables)
-    zeros = {name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in model.output.items()}
-    model.compute_loss(y=zeros, y_pred=zeros)
-
-
-def _train_epoch(model: keras.Model, feed: Feed, seed: int, epoch: int, losses: Mapping[str, Loss]) -> Row:
-    """Train one epoch; returns each output's mean loss on the way."""
-    totals = dict.fromkeys(losses, 0.0)
-    batches = feed.shuffled(seed, epoch)
-    bar = tqdm(batches, total=feed.steps, unit="step", desc=f"epoch {epoch + 1}", leave=False, disable=None)
-    for step, (photos, labels) in enumerate(bar, start=1):
-        logs = model.train_on_batch(photos, dict.fromkeys(losses, labels), return_dict=True)
-        if not math.isfinite(logs["loss"]):
-            raise ValueError(
-                f"The loss became {logs['loss']:g} in step {step} of epoch {epoch + 1}, at a rate of "
-                f"{float(model.optimizer.learning_rate):g}. Lower train.lr, or look for broken samples."
-            )
-        for name in losses:
-            # Keras logs an only output's loss as `loss` alone.
-            totals[name] += float(logs.get(f"{name}_loss", logs["loss"]))
-    return {name: total / feed.steps for name, total in totals.items()}
-
-
-def _apply(model: keras.Model, photos: NDArray[np.float32], batch_size: int) -> dict[str, NDArray[np.float32]]:
-    """Apply the network to at most a batch of photos, filled up so that only one shape is ever compiled."""
+def apply(network: keras.Model, photos: NDArray[np.float32], batch_size: int) -> dict[str, NDArray[np.float32]]:
+    """Apply a network to at most a batch of photos, filled up so that only one shape is ever compiled."""
     padding = np.zeros((batch_size - len(photos), *photos.shape[1:]), np.float32)
-    outputs = model.predict_on_batch(np.concatenate([photos, padding]))
-    return {name: output[: len(photos)] for name, output in outputs.items()}
-
-
-def _named(losses: Row, prefix: str) -> Row:
-    return {
-        f"{prefix}loss" if name == "final" else f"{prefix}{name}_loss": losses[name]
-        for name in sorted(losses, reverse=True)
-    }
+    outputs = network.predict_on_batch(np.concatenate([photos, padding]))
+    return {name: np.asarray(output[: len(photos)]) for name, output in outputs.items()}

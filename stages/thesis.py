@@ -36,12 +36,9 @@ CONTRADICTIONS = (
 
 @dataclasses.dataclass(frozen=True)
 class ThesisParams:
-    """Section `thesis`: the variants that stand beside the main one."""
+    """Section `thesis`: the variants that stand beside the main one, and the run whose weights each starts from."""
 
-    variants: list[str]
-
-    def __post_init__(self) -> None:
-        check(len(set(self.variants)) == len(self.variants), "thesis.variants names a variant twice.")
+    variants: dict[str, str]
 
 
 def thesis(root: Path, main_variant: str, others: list[str], notice: str, params: EvaluateParams) -> dict:
@@ -168,7 +165,7 @@ def main() -> None:
     """Compare the variants with each other and with the thesis."""
     with sentences():
         settings, data = read_variant(None), read("data", DataParams)
-        others = read("thesis", ThesisParams).variants
+        others = list(read("thesis", ThesisParams).variants)
         epochs = len(read_results(Path(), settings.variant, main=True).history)
         notice = parts.provenance(data.root, data.size, settings.network.width, count_parts(Path()), epochs)
         metrics = thesis(Path(), settings.variant, others, notice, read("evaluate", EvaluateParams))

@@ -3,33 +3,40 @@
 ``python -m stages.train`` trains the main model, ``python -m stages.train NAME`` another variant of params.yaml.
 """
 
-import contextlib
-import csv
 import hashlib
 import importlib.metadata
 import os
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TextIO
+from typing import TYPE_CHECKING, Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
-from model.feed import Feed, Sample, locate, read_samples
+from model import regression
+from model.backend import prepare_keras
+from model.feed import Feed, Sample, locate, read_labels
+from model.regression import Regression
 from model.scaling import Scaling
-from pipeline.encoding import encode_positions
+from model.settings import RANDOM
+from pipeline.face_model import load_model
 from pipeline.position_map import UVLayout, load_uv
 from pipeline.resume import digest_code, end, sole_writer
-from pipeline.shards import append_images, list_shards, write_dataset, writing
-from stages.params import DataParams, check, read, sentences
+from pipeline.shards import list_shards
+from stages.params import DataParams, check, read, read_params, sentences
+from stages.predictions import write_predictions
 from stages.tables import read_table
+from stages.train_history import history_writer, write_history
 from stages.variants import MAIN_RUN, VariantSettings, read_variant
+
+if TYPE_CHECKING:
+    from model.training import Trained
 
 AUGMENTED = Path("data/augmented")
 POSITION_MAPS = Path("data/position_maps")
 SPLIT = Path("data/split.csv")
+MODEL = Path("data/face_model/model.h5")
 UV = Path("data/uv_embedding/uv.h5")
 OUTPUT = Path("runs")
 # Beside the work of the data stages, the last of which ends its own when training begins.
@@ -46,24 +53,39 @@ def main(variant: str | None) -> None:
         settings, data = read_variant(variant), read("data", DataParams)
         layout = load_uv(UV)
         check(layout.size == data.size, f"{UV} has maps of {layout.size} px, data.size is {data.size}: run dvc repro.")
-        feeds = make_feeds(settings, data, layout)
+        samples = find_samples(settings, data)
+        task = choose_regression(settings, layout, samples["train"])
+        feeds = {
+            part: Feed(found, settings.train.batch_size, task.datasets, task.to_label)
+            for part, found in samples.items()
+        }
         folder = OUTPUT / (variant or MAIN_RUN)
         folder.mkdir(parents=True, exist_ok=True)
         work = WORK / f"train@{folder.name}"
         with sole_writer(work, click.echo):
-            checkpoint = work / f"{checkpoint_key(settings, data.size, feeds)}.h5"
-            history = run(settings, data.size, layout, feeds, folder, checkpoint)
+            checkpoint = work / checkpoint_key(settings, data.size, feeds)
+            trained = run(settings, layout, task, feeds, folder, checkpoint)
             end(work)
-    best = min(history, key=lambda row: row["val_loss"])
-    seconds, seen = time.perf_counter() - start, len(history) * len(feeds["train"].samples)
+    seconds, seen = time.perf_counter() - start, len(trained.history) * len(feeds["train"].samples)
     click.echo(
         f"train: {settings.variant}, {len(feeds['train'].samples)} samples in, {len(feeds['validation'].samples)} to "
-        f"validate on, {len(feeds['test'].samples)} predictions out; validation loss {best['val_loss']:.3g} px in "
-        f"epoch {best['epoch']} of {len(history)}; {seen / seconds:.0f} samples/s"
+        f"validate on, {len(feeds['test'].samples)} predictions out; validation loss {trained.best_loss:.3g} after "
+        f"{len(trained.history)} epochs; {seen / seconds:.0f} samples/s, {100 * trained.waiting:.1f} % of the steps' "
+        "time spent waiting for samples"
     )
 
 
-def make_feeds(settings: VariantSettings, data: DataParams, layout: UVLayout) -> dict[str, Feed]:
+def choose_regression(settings: VariantSettings, layout: UVLayout, training: Sequence[Sample]) -> Regression:
+    """Say what a variant's network regresses; `training` are the samples to learn from."""
+    if settings.network.regresses == "coefficients":
+        return regression.coefficients(
+            settings.network, layout, load_model(MODEL), lambda: read_labels(training, ("pose", "coefficients"))
+        )
+    scaling = Scaling(settings.train.scaling, layout.size)
+    return regression.position_maps(settings.network, settings.loss, scaling, layout)
+
+
+def find_samples(settings: VariantSettings, data: DataParams) -> dict[str, list[Sample]]:
     """Find the samples of the three parts: augmented ones to learn from, plain ones to validate and test on."""
     config = settings.train
     check(
@@ -89,112 +111,99 @@ def make_feeds(settings: VariantSettings, data: DataParams, layout: UVLayout) ->
         not strays,
         f"{len(strays)} samples to learn from are not in the training part, first {strays[:1]}: run dvc repro.",
     )
-    scaling = Scaling(config.scaling, data.size)
-    return {part: Feed(found, config.batch_size, scaling, layout.face_mask) for part, found in samples.items()}
+    return samples
 
 
 def checkpoint_key(settings: VariantSettings, size: int, feeds: dict[str, Feed]) -> str:
-    """Name what training is made from: code, libraries, settings, and the shards by their size and time."""
-    shards = sorted({sample.shard for feed in feeds.values() for sample in feed.samples})
-    status = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in shards]
+    """Name what training is made from: code, libraries, settings, and the files by their size and time."""
+    files = sorted({sample.shard for feed in feeds.values() for sample in feed.samples})
+    initial = weights_of(settings.train.init)
+    files += [initial] if initial.is_file() else []
+    status = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     backend = (importlib.metadata.version("keras"), os.environ.get("KERAS_BACKEND", "tensorflow"))
     code = digest_code(ROOT, ("pipeline", "model", "stages"))
     return hashlib.sha256(repr((code, backend, settings, size, status)).encode()).hexdigest()[:32]
 
 
 def run(
-    settings: VariantSettings, size: int, layout: UVLayout, feeds: dict[str, Feed], folder: Path, checkpoint: Path
-) -> list[dict[str, float]]:
-    """Train, or go on from a checkpoint, and predict; returns the history."""
-    prepare_keras()
-    from model import losses, training
+    settings: VariantSettings,
+    layout: UVLayout,
+    task: Regression,
+    feeds: dict[str, Feed],
+    folder: Path,
+    checkpoint: Path,
+) -> "Trained":
+    """Train from each seed, or go on from its checkpoint, and predict with the best; returns how that was trained."""
+    config = settings.train
+    prepare_keras(config.precision, config.xla, config.devices)
+    import keras
 
-    model = training.new_model(size, settings.network, settings.train)
-    model_losses = losses.make_losses(model.output, settings.loss, layout, feeds["train"].scaling)
-    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        history = training.train(
-            model,
-            feeds["train"],
-            feeds["validation"],
-            model_losses,
-            settings.train,
-            report=history_writer(file),
-            checkpoint=checkpoint,
-        )
-    model.save_weights(folder / "model.weights.h5")
-    predictions = training.predict(model, feeds["test"])
-    write_predictions(folder / "predictions.h5", predictions, len(feeds["test"].samples), size)
-    return history
+    from model import training
+    from model.networks import copy_weights
 
-
-def prepare_keras() -> None:
-    """Import Keras with what has to be set before: TensorFlow unless told otherwise, quiet, and deterministic."""
-    os.environ.setdefault("KERAS_BACKEND", "tensorflow")
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
-    with _quiet_stderr():
-        import keras  # noqa: F401
-
-
-@contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
-    """Drop what TensorFlow's C++ parts write on import whatever the log level; Python's errors still get through."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as null:
-        os.dup2(null.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-
-
-def history_writer(file: TextIO) -> Callable[[dict[str, float]], None]:
-    """Make a function that appends an epoch's row to a csv file at once, so that a plot of it can be followed."""
-    writer = csv.writer(file, lineterminator="\n")
-
-    def write(row: dict[str, float]) -> None:
-        if row["epoch"] == 1:
-            writer.writerow(row)
-        writer.writerow([f"{value:.6g}" for value in row.values()])
-        file.flush()
-        losses = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name.endswith("loss"))
-        click.echo(f"epoch {row['epoch']}: {losses} px, rate {row['lr']:.3g}")
-
-    return write
+    initial = initial_network(config.init, settings, layout)
+    every: list[tuple[int, Trained]] = []
+    for seed in config.seeds:
+        keras.utils.set_random_seed(seed)
+        model = task.build()
+        if initial is not None:
+            copy_weights(initial, model)
+        with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+            trained = training.train(
+                model,
+                feeds["train"],
+                feeds["validation"],
+                task.make_losses(model),
+                config,
+                seed,
+                training.phases(config.strategy, "brief" in model.output, initial is not None),
+                report=history_writer(file),
+                checkpoint=checkpoint.with_name(f"{checkpoint.name}-{seed}.h5"),
+            )
+        if all(trained.best_loss < other.best_loss for _, other in every):
+            best, weights = trained, model.get_weights()
+        every.append((seed, trained))
+    model.set_weights(weights)
+    model.save_weights(weights_of(folder.name))
+    write_history(folder / "history.csv", best.history)
+    write_history(folder / "seeds.csv", [{"seed": seed} | row for seed, each in every for row in each.history])
+    predictions = ((samples, task.to_maps(final)) for samples, final in training.predict(model, feeds["test"]))
+    write_predictions(folder / "predictions.h5", predictions, len(feeds["test"].samples), layout.size)
+    return best
 
 
-def write_predictions(
-    path: Path, predictions: Iterable[tuple[Sequence[Sample], NDArray[np.float32]]], count: int, size: int
-) -> None:
-    """Write predicted maps as they come, each with the similarity of its crop; memory holds one batch.
+def weights_of(run: str) -> Path:
+    """Weights of a run, by its folder's name."""
+    return OUTPUT / run / "model.weights.h5"
 
-    Parameters
-    ----------
-    path : Path
-        Its datasets: sample_id, similarity (N, 3, 3) float64, and position_map (N, size, size, 3) in fixed point.
-    predictions : iterable of (samples, position maps in px)
-    count, size : int
-        N, and the side of the maps in px.
+
+def initial_network(init: str, settings: VariantSettings, layout: UVLayout) -> Any:
+    """Build the network whose weights the encoder-decoder starts from; None where it starts at random.
 
     Raises
     ------
-    ValueError
-        If there are more or fewer than `count`.
+    FileNotFoundError
+        If there are no such weights.
     """
-    with writing(path) as file:
-        ids: list[str] = []
-        similarities = []
-        for samples, position_map in predictions:
-            ids += [sample.sample_id for sample in samples]
-            similarities.append(read_samples(samples, ["similarity"])["similarity"])
-            append_images(file, "position_map", encode_positions(position_map, size))
-        write_dataset(file, "sample_id", np.array(ids, object))
-        write_dataset(file, "similarity", np.concatenate(similarities))
-        check(
-            len(ids) == count,
-            f"{path} got {len(ids)} predictions for {count} test samples; this is a mistake in the stage.",
+    if init == RANDOM:
+        return None
+    path = weights_of(init)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: train the variant {init!r} first, or make it from a checkpoint by stages.import_prnet."
         )
+    # What is no variant are weights from elsewhere, which are of the encoder-decoder.
+    variants = read_params()["variants"]
+    network = read_variant(init).network if init in variants else replace(settings.network, residual=False)
+    scaling = Scaling(settings.train.scaling, layout.size)
+    model = regression.position_maps(network, settings.loss, scaling, layout).build()
+    try:
+        model.load_weights(path)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} does not fit the network of section network (width {network.width}, {network.levels} levels)."
+        ) from error
+    return model
 
 
 if __name__ == "__main__":

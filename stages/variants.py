@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.settings import LossConfig, NetworkConfig, TrainConfig
+from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
 from stages.params import PARAMS_FILE, build, check, read_params
 
 SECTIONS = ("train", "network", "loss")
@@ -38,7 +38,8 @@ def read_variant(name: str | None = None, path: Path = PARAMS_FILE) -> VariantSe
     Parameters
     ----------
     name : str, optional
-        An entry of section `variants`; ``train.variant`` by default.
+        An entry of section `variants`, which starts from the weights that ``thesis.variants`` names, at random if it
+        does not name it; by default ``train.variant``, which starts from ``train.init``.
     path : Path
         The parameters.
 
@@ -52,17 +53,21 @@ def read_variant(name: str | None = None, path: Path = PARAMS_FILE) -> VariantSe
         If there is no such variant, if it overrides what is not there, or if a value is out of range.
     """
     params = read_params(path)
-    for section in (*SECTIONS, "variants"):
+    for section in (*SECTIONS, "variants", "thesis"):
         check(isinstance(params.get(section), dict), f"{path} has no section {section!r}.")
-    name = params["train"].get("variant") if name is None else name
+    chosen = name is not None
+    name = name if chosen else params["train"].get("variant")
     variants = params["variants"]
     check(MAIN_RUN not in variants, f"No variant may be called {MAIN_RUN!r}: runs/{MAIN_RUN} is the main run's folder.")
     check(name in variants, f"There is no variant {name!r} in {path}; it has {', '.join(variants)}.")
     overrides = variants[name] or {}
     check(isinstance(overrides, dict), f"variants.{name} is {overrides!r}; expected a mapping of sections.")
-    check("variant" not in (overrides.get("train") or {}), f"variants.{name} must not override train.variant.")
+    for key, instead in (("variant", ""), ("init", f"; thesis.variants.{name} says what it starts from")):
+        check(key not in (overrides.get("train") or {}), f"variants.{name} must not override train.{key}{instead}.")
     merged = merge({section: params[section] for section in SECTIONS}, overrides, f"variants.{name}")
     merged["train"]["variant"] = name
+    if chosen:
+        merged["train"]["init"] = params["thesis"]["variants"].get(name, RANDOM)
     return VariantSettings(
         network=build("network", merged["network"], NetworkConfig),
         loss=build("loss", merged["loss"], LossConfig),

@@ -78,7 +78,7 @@ def test_an_experiment_changes_one_line_of_params(tmp_path):
     after = path.read_text().splitlines()
     assert len(after) == len(before)
     changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
-    assert changed == [("  lr: 0.002", "  lr: 1e-05")]
+    assert changed == [("  lr: 0.003", "  lr: 1e-05")]
 
 
 def test_every_uncached_output_is_tracked_by_git_and_every_cached_one_ignored(tmp_path):

@@ -6,8 +6,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.feed import BATCHES_AHEAD, Feed, locate, ordered_batches, prefetch, read_samples, shuffled_batches
-from model.scaling import Scaling
+from model.feed import (
+    BATCHES_AHEAD,
+    Feed,
+    locate,
+    ordered_batches,
+    prefetch,
+    read_labels,
+    read_samples,
+    shuffled_batches,
+)
+from model.scaling import Scaling, to_network
 from pipeline.encoding import encode_positions
 from pipeline.shards import list_shards, write_shard
 
@@ -33,7 +42,10 @@ def folder(tmp_path: Path) -> Path:
 
 
 def make_feed(folder: Path, batch_size: int = 4) -> Feed:
-    return Feed(locate(list_shards(folder)), batch_size, Scaling("tanh", SIZE), MASK)
+    def to_label(arrays: dict) -> np.ndarray:
+        return to_network(arrays["position_map"], Scaling("tanh", SIZE), MASK)
+
+    return Feed(locate(list_shards(folder)), batch_size, ("position_map",), to_label)
 
 
 def test_samples_are_found_by_id_in_the_order_of_shards_and_rows(folder: Path):
@@ -50,6 +62,11 @@ def test_samples_come_back_in_the_order_asked_for_across_shards_and_twice_if_ask
     read = read_samples([samples[i] for i in (7, 0, 4, 0)], ["image", "sample_id"])
     assert read["sample_id"].tolist() == ["set/7", "set/0", "set/4", "set/0"]
     assert read["image"][:, 5, 5, 1].tolist() == [7, 0, 4, 0]
+
+
+def test_labels_are_read_shard_by_shard_in_the_order_of_the_samples(folder: Path):
+    read = list(read_labels(locate(list_shards(folder), ["set/1", "set/3", "set/4", "set/8"]), ["sample_id"]))
+    assert [labels["sample_id"].tolist() for labels in read] == [["set/1", "set/3"], ["set/4"], ["set/8"]]
 
 
 def test_a_batch_holds_photos_from_0_to_1_and_centred_labels(folder: Path):

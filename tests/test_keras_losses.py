@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 CHILD = """
 import json
 import numpy as np
-from stages.train import prepare_keras
+from model.backend import prepare_keras
 
 prepare_keras()
 import tensorflow as tf

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.slow
 CHILD = """
 import json
 import numpy as np
-from stages.train import prepare_keras
+from model.backend import prepare_keras
 
 prepare_keras()
 import keras
@@ -24,7 +24,7 @@ from model.settings import NetworkConfig
 
 
 def config(width, residual, join="logits", blocks=8, channels=64, head=256, stages=1, shrink=1):
-    return NetworkConfig(width, 5, 0.99, residual, blocks, channels, head, join, stages, shrink)
+    return NetworkConfig("position_map", width, 5, 0.99, residual, blocks, channels, head, join, stages, shrink)
 
 
 def work(model):

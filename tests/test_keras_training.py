@@ -42,7 +42,7 @@ CHILD = """
 import json, sys
 from pathlib import Path
 import numpy as np
-from stages.train import prepare_keras
+from model.backend import prepare_keras
 
 prepare_keras()
 from model import feed, losses, training

@@ -184,7 +184,7 @@ class TestCommands:
         (tmp_path / "params.yaml").write_text(
             "data:\n  root: raw\n  subsets:\n    train: train\n    test: test\n  size: 32\n  levels:\n  - on\n"
             "  samples_per_shard: 4\n  max_reject_fraction: 0.5\n"
-            "evaluate:\n  bootstrap: 200\n  seed: 4\nreport:\n  samples: 3\nthesis:\n  variants:\n  - prn\n"
+            "evaluate:\n  bootstrap: 200\n  seed: 4\nreport:\n  samples: 3\nthesis:\n  variants:\n    prn: random\n"
         )
         monkeypatch.chdir(tmp_path)
 

@@ -15,15 +15,19 @@ PARAMS = {
         "level": "on",
         "scaling": "tanh",
         "strategy": "joint",
+        "init": "random",
         "lr": 0.001,
         "epochs": 3,
         "batch_size": 4,
-        "seed": 1,
+        "seeds": [1],
         "halve_every": 5,
         "patience": 5,
         "xla": False,
+        "precision": "float32",
+        "devices": 1,
     },
     "network": {
+        "regresses": "position_map",
         "width": 8,
         "levels": 5,
         "batch_norm_momentum": 0.9,
@@ -41,6 +45,7 @@ PARAMS = {
         "prn": {"network": {"residual": False}},
         "coarse": {"train": {"scaling": "sigmoid", "lr": 1e-05}, "loss": {"norm": "l2"}},
     },
+    "thesis": {"variants": {"prn": "random", "coarse": "prn"}},
 }
 
 
@@ -63,6 +68,21 @@ def test_a_variant_changes_what_it_names_in_any_section_and_nothing_else(tmp_pat
     assert (final.train.scaling, final.loss.norm, final.variant) == ("tanh", "l1", "final")
 
 
+def test_the_main_variant_starts_from_train_init_and_another_from_what_the_thesis_section_names(tmp_path: Path):
+    path = write(tmp_path, {"train": PARAMS["train"] | {"init": "elsewhere"}})
+    assert [read_variant(name, path).train.init for name in (None, "prn", "coarse", "final")] == [
+        "elsewhere",
+        "random",
+        "prn",
+        "random",
+    ]
+
+
+def test_weights_that_are_applied_as_they_are_need_no_epochs(tmp_path: Path):
+    path = write(tmp_path, {"variants": {"final": {}, "coarse": {"train": {"epochs": 0}}}})
+    assert read_variant("coarse", path).train.epochs == 0
+
+
 def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
     base = {"loss": {"brief": {"smooth": 0, "weighted": 1}}}
     assert merge(base, {"loss": {"brief": {"smooth": 2}}}, "v") == {"loss": {"brief": {"smooth": 2, "weighted": 1}}}
@@ -73,12 +93,18 @@ def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
     ("overrides", "sentence"),
     [
         ({"networks": {}}, "variants.prn.networks overrides nothing; expected one of train, network, loss"),
-        ({"network": {"depth": 3}}, "variants.prn.network.depth overrides nothing; expected one of width"),
+        ({"network": {"depth": 3}}, "variants.prn.network.depth overrides nothing; expected one of regresses, width"),
         ({"network": 3}, "variants.prn.network is 3; expected a mapping"),
         ({"network": {"width": {"a": 1}}}, r"variants.prn.network.width is \{'a': 1\}; expected a value"),
         ({"train": {"variant": "final"}}, "variants.prn must not override train.variant"),
         ({"train": {"lr": 0}}, "train.lr is 0.0; expected a rate above 0"),
-        ({"train": {"strategy": "staged"}}, "train.strategy is 'staged'; expected one of joint"),
+        ({"train": {"init": "prn"}}, "must not override train.init; thesis.variants.prn says what it starts from"),
+        ({"train": {"strategy": "slow"}}, "train.strategy is 'slow'; expected one of joint, frozen, staged"),
+        ({"train": {"seeds": [2, 2]}}, r"train.seeds is \[2, 2\]; expected one or more different numbers"),
+        ({"train": {"epochs": 0}}, "train.epochs is 0; expected 1 or more, or 0 to apply the weights of train.init"),
+        ({"train": {"devices": 3}}, "train.batch_size is 4; expected a multiple of the 3 train.devices"),
+        ({"train": {"precision": "half"}}, "train.precision is 'half'; expected one of float32, mixed_bfloat16"),
+        ({"network": {"regresses": "depth"}}, "network.regresses is 'depth'; expected one of position_map, coeff"),
         ({"network": {"residual_join": "sum"}}, "network.residual_join is 'sum'; expected one of logits, thesis"),
         ({"network": {"width": 0}}, "network.width is 0; expected 1 or more"),
         (

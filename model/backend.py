@@ -1,0 +1,57 @@
+"""Start Keras on its backend, with what has to be set before a network is built."""
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+
+def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 1) -> None:
+    """Import Keras: on TensorFlow unless KERAS_BACKEND says otherwise, quiet, and deterministic (but for XLA).
+
+    Parameters
+    ----------
+    precision : {'float32', 'mixed_bfloat16', 'mixed_float16'}
+        Keras's name of what layers compute in.
+    xla : bool
+        Whether XLA is to compile what is trained, which takes TensorFlow's deterministic mode away.
+    devices : int
+        How many devices share each batch, by Keras's data parallelism. Its `distribution` does nothing real on
+        TensorFlow, and TensorFlow's own strategy keeps batch statistics apart: more than one need JAX.
+
+    Raises
+    ------
+    ValueError
+        If there are fewer devices, or more than one is asked for on another backend than JAX.
+    """
+    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if not xla:
+        # Keras leaves XLA out, with no more than a warning, where TensorFlow is told to be deterministic.
+        os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
+    if devices > 1 and backend != "jax":
+        raise ValueError(
+            f"train.devices is {devices}, but Keras shares batches between devices only on JAX: install jax and set "
+            f"KERAS_BACKEND=jax (it is {backend}), or set train.devices to 1."
+        )
+    with _quiet_stderr():
+        import keras
+    keras.config.set_dtype_policy(precision)
+    if devices > 1:
+        found = keras.distribution.list_devices()
+        if len(found) < devices:
+            raise ValueError(f"train.devices is {devices}; JAX finds {len(found)}: {', '.join(found)}.")
+        keras.distribution.set_distribution(keras.distribution.DataParallel(devices=found[:devices]))
+
+
+@contextlib.contextmanager
+def _quiet_stderr() -> Iterator[None]:
+    """Drop what TensorFlow's C++ parts write on import whatever the log level; Python's errors still get through."""
+    kept = os.dup(2)
+    with Path(os.devnull).open("w") as null:
+        os.dup2(null.fileno(), 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
