@@ -133,11 +133,8 @@ def embed(vertices: NDArray, triangles: Indices) -> Embedding:
     ValueError
         If a vertex is in no triangle, or a triangle comes out flipped.
     """
-    outer, *holes = boundary_loops(triangles)
-    closed = _close(triangles, holes, len(vertices))
+    outer, closed, holes = close_holes(len(vertices), triangles)
     count = len(vertices) + len(holes)
-    if len(np.unique(closed)) != count:
-        raise ValueError("The mesh has vertices that are in no triangle; remove them first.")
     uv = np.zeros((count, 2))
     uv[outer] = square_boundary(vertices, outer)
     inner = np.setdiff1d(np.arange(count), outer)
@@ -149,6 +146,39 @@ def embed(vertices: NDArray, triangles: Indices) -> Embedding:
     if flipped:
         raise ValueError(f"{flipped} triangles are flipped in the embedding; the mesh is no disk with convex boundary.")
     return embedding
+
+
+def from_table(table: NDArray, triangles: Indices) -> Embedding:
+    """Take the places of the vertices from a published table, such as ``BFM_UV.mat``, which has flipped triangles.
+
+    Parameters
+    ----------
+    table : (V, 2) float
+        u to the right and v **up**, both in [0, 1], as face3d and PRNet read it.
+    triangles : (F, 3) int32
+
+    Returns
+    -------
+    Embedding
+        Its holes closed with a virtual vertex each, in the middle of its rim.
+
+    Raises
+    ------
+    ValueError
+        If a vertex is in no triangle.
+    """
+    _, closed, holes = close_holes(len(table), triangles)
+    uv = np.stack([table[:, 0], 1.0 - table[:, 1]], axis=1).astype(np.float64)
+    return Embedding(np.concatenate([uv, *(uv[hole].mean(axis=0)[None] for hole in holes)]), closed, holes)
+
+
+def close_holes(vertices: int, triangles: Indices) -> tuple[Indices, Indices, list[Indices]]:
+    """Close the holes of a mesh with a virtual vertex each; returns outer boundary, closed triangles, and the rims."""
+    outer, *holes = boundary_loops(triangles)
+    closed = _close(triangles, holes, vertices)
+    if len(np.unique(closed)) != vertices + len(holes):
+        raise ValueError("The mesh has vertices that are in no triangle; remove them first.")
+    return outer, closed, holes
 
 
 def count_flipped(embedding: Embedding) -> int:

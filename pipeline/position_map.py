@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from pipeline.embedding import Embedding
 from pipeline.face_model import FaceModel
 from pipeline.shards import reading, while_unchanged, writing
+from pipeline.texels import barycentric, find_triangles
 
 Vectors = NDArray[np.float64]
 
@@ -54,7 +55,7 @@ def make_operator(embedding: Embedding, size: int) -> scipy.sparse.csr_array:
     Parameters
     ----------
     embedding : Embedding
-        Without flipped triangles, so that each texel lies in one triangle.
+        Where triangles overlap, as in a published table, a texel takes one of them, see `texels.find_triangles`.
     size : int
         Side of the map in texels.
 
@@ -64,17 +65,12 @@ def make_operator(embedding: Embedding, size: int) -> scipy.sparse.csr_array:
         Three barycentric weights a texel. Texels inside a closed hole use its rim, since the hole's virtual centre is
         the mean of the rim. Each row sums to 1.
     """
-    from matplotlib.tri import Triangulation  # a quarter of a second, and once a project
-
     uv, triangles = embedding.uv, embedding.triangles
     texels = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2) / (size - 1)
-    # Texels on the square's rim would be on the edge of the triangulation; a hair inside they have a triangle.
-    finder = Triangulation(uv[:, 0], uv[:, 1], triangles).get_trifinder()
-    found = np.asarray(finder(*np.clip(texels, 1e-9, 1 - 1e-9).T), np.int64)
-    if (found < 0).any():
-        raise ValueError(f"{(found < 0).sum()} texels lie in no triangle; the embedding does not fill the square.")
-    corners = triangles[found]
-    weights = _barycentric(texels, uv[corners])
+    corners = triangles[find_triangles(uv, triangles, size)]
+    # Against rounding, and for texels outside of all triangles.
+    weights = np.clip(barycentric(texels, uv[corners]), 0, None)
+    weights /= weights.sum(axis=1, keepdims=True)
     rows = np.repeat(np.arange(len(texels)), 3)
     to_closed = scipy.sparse.csr_array((weights.ravel(), (rows, corners.ravel())), shape=(len(texels), len(uv)))
     operator = (to_closed @ _hole_centres(embedding)).astype(np.float32).tocsr()
@@ -178,17 +174,6 @@ def load_uv(path: Path) -> UVLayout:
         parts = tuple(file[f"operator/{name}"][:] for name in ("data", "indices", "indptr"))
     size, vertices = len(fields["face_mask"]), len(fields["uv"])
     return UVLayout(operator=scipy.sparse.csr_array(parts, shape=(size * size, vertices)), **fields)
-
-
-def _barycentric(points: Vectors, corners: Vectors) -> Vectors:
-    """Barycentric weights (K, 3) of points (K, 2) in triangles (K, 3, 2), kept inside against rounding."""
-    first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
-    offset = points - corners[:, 0]
-    area = first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]
-    b = (offset[:, 0] * second[:, 1] - offset[:, 1] * second[:, 0]) / area
-    c = (first[:, 0] * offset[:, 1] - first[:, 1] * offset[:, 0]) / area
-    weights = np.clip(np.stack([1 - b - c, b, c], axis=1), 0, None)
-    return weights / weights.sum(axis=1, keepdims=True)
 
 
 def _hole_centres(embedding: Embedding) -> scipy.sparse.csr_array:

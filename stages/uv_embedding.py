@@ -1,5 +1,6 @@
 """Stage `uv_embedding`: the mesh laid out in the square, its position-map operator, masks and diagnostics."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -8,26 +9,42 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.embedding import count_flipped, embed
+from pipeline.embedding import count_flipped, embed, from_table
 from pipeline.face_model import FaceModel, load_model
+from pipeline.matlab import read_arrays
 from pipeline.position_map import UVLayout, make_operator, nearest_texels, render_map, sample_map, save_uv
 from pipeline.uv_masks import face_mask, weight_mask
-from stages.params import DataParams, read, sentences
+from stages.params import DataParams, check, read, sentences
 
 MODEL = Path("data/face_model/model.h5")
 OUTPUT = Path("data/uv_embedding/uv.h5")
 METRICS = Path("metrics/uv_embedding.json")
 PICTURE = Path("reports/uv_embedding.png")
 PICTURE_SIDE = 768
+SOURCES = ("tutte", "file")
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddingParams:
+    """Section `uv_embedding`: whether the layout is computed, or read from a published table below data.root."""
+
+    source: str
+    file: str
+
+    def __post_init__(self) -> None:
+        check(self.source in SOURCES, f"uv_embedding.source is {self.source!r}; expected one of {', '.join(SOURCES)}.")
 
 
 @click.command()
 def main() -> None:
-    """Embed the mean mesh by Tutte's method with uniform weights."""
+    """Embed the mean mesh by Tutte's method with uniform weights, or as a published table has it."""
     with sentences():
-        size = read("data", DataParams).size
-        model = load_model(MODEL)
-        embedding = embed(model.mean, model.triangles)
+        data, params = read("data", DataParams), read("uv_embedding", EmbeddingParams)
+        size, model = data.size, load_model(MODEL)
+        if params.source == "file":
+            embedding = from_table(read_table(Path(data.root) / params.file, len(model.mean)), model.triangles)
+        else:
+            embedding = embed(model.mean, model.triangles)
         uv = embedding.uv[: len(model.mean)]
         operator = make_operator(embedding, size)
         mean_map = render_map(operator, model.mean[None])[0]
@@ -45,6 +62,17 @@ def main() -> None:
         f"uv_embedding: {size} px, {metrics['flipped_triangles']} flipped triangles, "
         f"round trip {metrics['round_trip_mean_percent']} % of the face's height in the mean"
     )
+
+
+def read_table(path: Path, vertices: int) -> NDArray[np.float64]:
+    """Read `UV` (vertices, 2) of a Matlab file."""
+    check(
+        path.is_file(), f"{path} is missing: put the table there, name it in uv_embedding.file, or take source tutte."
+    )
+    table = read_arrays(path, ("UV",))["UV"].astype(np.float64)
+    check(table.shape == (vertices, 2), f"UV in {path} has shape {table.shape}; the face model needs ({vertices}, 2).")
+    check(table.min() >= 0 and table.max() <= 1, f"UV in {path} leaves the unit square.")
+    return table
 
 
 def diagnose(model: FaceModel, layout: UVLayout, mean_map: NDArray) -> dict[str, float]:

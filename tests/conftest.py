@@ -1,3 +1,6 @@
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -36,3 +39,10 @@ def patch_model():
 def project(tmp_path_factory):
     """A made-up project after evaluate, data_report, report and thesis; tests only read it."""
     return make_everything(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def face_data_or_none():
+    """Folder of the real sample, where it is."""
+    folder = Path(os.environ.get("FACE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    return folder if folder.is_dir() else None
