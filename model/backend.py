@@ -1,6 +1,7 @@
 """Start Keras on its backend, with what has to be set before a network is built."""
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,8 @@ def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 
             f"train.devices is {devices}, but Keras shares batches between devices only on JAX: install jax and set "
             f"KERAS_BACKEND=jax (it is {backend}), or set train.devices to 1."
         )
+    # TensorFlow counts a network's phases, each compiled anew, as tracing too often.
+    logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with _quiet_stderr():
         import keras
     keras.config.set_dtype_policy(precision)

@@ -25,7 +25,8 @@ def build_coefficient_network(size: int, config: NetworkConfig, whitening: White
     """Build a small convolutional network from a photo to parameters.
 
     Pairs of 3x3 convolutions, the first of each with stride 2, down to 4 x 4 px, then two dense layers. The last layer
-    is fixed: it turns whitened parameters into parameters, so that the weights say all that is needed to apply them.
+    is fixed: it turns whitened parameters into parameters, so that the weights say all that is needed to apply them,
+    and constant parameters come out as their constant.
 
     Parameters
     ----------
@@ -82,16 +83,17 @@ def weighted_parameter_loss(moves: Moves, whitening: Whitening) -> Callable[[Ten
     Returns
     -------
     callable
-        Of true and predicted parameters (N, P) to values (N,): a weighted sum of squared deviations, without a unit.
+        Of true and predicted parameters (N, P) to values (N,): a weighted mean of squared deviations, without a unit.
     """
     vectors, shapes = moves.vectors.astype(np.float32), moves.shapes.astype(np.float32)
-    deviation = whitening.deviation.astype(np.float32)
+    varies = whitening.deviation > 0
+    whitener = (varies / np.where(varies, whitening.deviation, 1.0)).astype(np.float32)
 
     def loss(true: Tensor, predicted: Tensor) -> Tensor:
         difference = ops.abs(predicted - true)
         weights = ops.stop_gradient(difference * _moves_of_each(true, vectors, shapes))
         weights = weights / ops.maximum(ops.max(weights, axis=1, keepdims=True), 1e-12)
-        return ops.sum(weights * ops.square(difference / deviation), axis=1)
+        return ops.mean(weights * ops.square(difference * whitener), axis=1)
 
     return loss
 

@@ -18,10 +18,12 @@ Array = NDArray[np.float64]
 
 CAMERA = 12
 Z_TRANSLATION = 11
+# A parameter that varies by less than this share of its mean is constant: float32 annotations round by a tenth of it.
+CONSTANT = 1e-6
 
 
 class Whitening(NamedTuple):
-    """Mean and standard deviation of each parameter, (P,) float64; the deviation of a constant one is 1."""
+    """Mean and standard deviation of each parameter, (P,) float64; the deviation of a constant one is 0."""
 
     mean: Array
     deviation: Array
@@ -62,9 +64,19 @@ def to_maps(parameters: NDArray, texels: FaceModel) -> NDArray[np.float32]:
         Pixels of the aligned image; z up to a constant.
     """
     size = round(len(texels.mean) ** 0.5)
+    return place(parameters, texels).reshape(-1, size, size, 3)
+
+
+def place(parameters: NDArray, vertices: FaceModel) -> NDArray[np.float32]:
+    """Place a model's vertices by parameters (N, 12 + S + E): (N, V, 3) float32, px of the aligned image."""
     cameras = np.asarray(parameters[:, :CAMERA], np.float32).reshape(-1, 3, 4)
-    placed = deform(texels, parameters[:, CAMERA:]) @ cameras[:, :, :3].transpose(0, 2, 1) + cameras[:, None, :, 3]
-    return placed.reshape(-1, size, size, 3)
+    return deform(vertices, parameters[:, CAMERA:]) @ cameras[:, :, :3].transpose(0, 2, 1) + cameras[:, None, :, 3]
+
+
+def mean_distance(true: NDArray, predicted: NDArray, vertices: FaceModel) -> Array:
+    """Mean distance of the vertices that two sets of parameters (N, 12 + S + E) place, (N,) float64, in px."""
+    offsets = place(predicted, vertices) - place(true, vertices)
+    return np.linalg.norm(offsets, axis=-1).mean(axis=-1, dtype=np.float64)
 
 
 def measure_whitening(batches: Iterable[Array]) -> Whitening:
@@ -79,7 +91,7 @@ def measure_whitening(batches: Iterable[Array]) -> Whitening:
     if not count:
         raise ValueError("There are no samples to measure the parameters of: the training part is empty.")
     deviation = np.sqrt(spread / count)
-    return Whitening(mean, np.where(deviation > 1e-6 * np.abs(mean) + 1e-12, deviation, 1.0))
+    return Whitening(mean, np.where(deviation > CONSTANT * np.abs(mean), deviation, 0.0))
 
 
 class Moves(NamedTuple):

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.coefficients import at_texels_of, measure_moves, measure_whitening, to_maps, to_parameters
+from model.coefficients import at_texels_of, mean_distance, measure_moves, measure_whitening, to_maps, to_parameters
 from model.scaling import Scaling, to_network, to_pixels
 from model.settings import LossConfig, NetworkConfig
 from pipeline.face_model import FaceModel
@@ -30,7 +30,8 @@ class Regression(NamedTuple):
     build : callable
         The Keras network with its first weights, drawn from Keras's random numbers.
     make_losses : callable
-        From the network to the loss of each of its outputs.
+        From the network to the loss of each of its outputs, which it learns by, and to what judges each of them on the
+        validation samples.
     to_maps : callable
         From the network's final outputs to position maps (n, S, S, 3) float32, px of the aligned image.
     """
@@ -38,7 +39,7 @@ class Regression(NamedTuple):
     datasets: tuple[str, ...]
     to_label: Callable[[Arrays], NDArray[np.float32]]
     build: Callable[[], Any]
-    make_losses: Callable[[Any], dict]
+    make_losses: Callable[[Any], tuple[dict, dict]]
     to_maps: Callable[[NDArray], NDArray[np.float32]]
 
 
@@ -50,10 +51,11 @@ def position_maps(network: NetworkConfig, loss: LossConfig, scaling: Scaling, la
 
         return build_network(layout.size, network, scaling)
 
-    def losses(model: Any) -> dict:
+    def losses(model: Any) -> tuple[dict, dict]:
         from model.losses import make_losses
 
-        return make_losses(model.output, loss, layout, scaling)
+        both = make_losses(model.output, loss, layout, scaling)
+        return both, both
 
     return Regression(
         datasets=("position_map",),
@@ -87,11 +89,16 @@ def coefficients(
 
         return build_coefficient_network(layout.size, network, whitening)
 
-    def losses(_model: Any) -> dict:
+    def losses(_model: Any) -> tuple[dict, dict]:
         from model.coefficient_network import weighted_parameter_loss
 
-        moves = measure_moves(at_texels_of(texels, layout.face_mask))
-        return {"final": weighted_parameter_loss(moves, whitening)}
+        face = at_texels_of(texels, layout.face_mask)
+        # The loss weighs parameters by the largest error of each sample, so that it can grow while the face gets
+        # better: it would choose bad weights.
+        return (
+            {"final": weighted_parameter_loss(measure_moves(face), whitening)},
+            {"final": lambda true, predicted: mean_distance(np.asarray(true), np.asarray(predicted), face)},
+        )
 
     return Regression(
         datasets=("pose", "coefficients"),

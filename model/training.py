@@ -39,10 +39,11 @@ class Phase(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """A compiled network, or the part of one that a phase computes, and the losses of its outputs."""
+    """A compiled network, or the part of one that a phase computes, the losses of its outputs, and their judges."""
 
     network: keras.Model
     losses: Losses
+    judges: Losses
 
 
 class Trained(NamedTuple):
@@ -93,6 +94,7 @@ def train(
     training: Feed,
     validation: Feed,
     losses: Losses,
+    judges: Losses,
     config: TrainConfig,
     seed: int,
     plan: Sequence[Phase],
@@ -113,6 +115,8 @@ def train(
     training, validation : Feed
     losses : dict of str to Loss
         `final`, and whatever else the model puts out.
+    judges : dict of str to Loss
+        What is measured of these outputs on the validation samples.
     config : TrainConfig
     seed : int
         Of the order of the samples.
@@ -144,7 +148,7 @@ def train(
         later = {following.name for following in plan[number + 1 :]}
         if any(row["phase"] in later for row in state.history):
             continue
-        learner = make_learner(model, phase, losses, config)
+        learner = make_learner(model, phase, losses, judges, config)
         if any(row["phase"] == phase.name for row in state.history):
             restore(checkpoint, model, learner.network.optimizer)
         while not _has_ended(_rows(state.history, [phase]), config):
@@ -167,7 +171,7 @@ def train(
     return Trained(state.history, best_loss, waited / seconds if seconds else 0.0)
 
 
-def make_learner(model: keras.Model, phase: Phase, losses: Losses, config: TrainConfig) -> Learner:
+def make_learner(model: keras.Model, phase: Phase, losses: Losses, judges: Losses, config: TrainConfig) -> Learner:
     """Fix what does not learn in a phase, and compile what it computes, with a new optimizer."""
     if "brief" in losses:
         for layer in brief_part(model).layers:
@@ -184,7 +188,7 @@ def make_learner(model: keras.Model, phase: Phase, losses: Losses, config: Train
     network.optimizer.build(network.trainable_variables)
     zeros = {name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in network.output.items()}
     network.compute_loss(y=zeros, y_pred=zeros)
-    return Learner(network, losses)
+    return Learner(network, losses, judges)
 
 
 def _rows(history: list[Row], of: Sequence[Phase]) -> list[Row]:
@@ -229,7 +233,7 @@ def _epoch(
 
 def _train_epoch(learner: Learner, feed: Feed, seed: int, epoch: int) -> tuple[dict[str, float], float, float]:
     """Train one epoch; returns each output's mean loss on the way, the seconds it took, and those of waiting."""
-    network, losses = learner
+    network, losses = learner.network, learner.losses
     totals = dict.fromkeys(losses, 0.0)
     start, waited = time.perf_counter(), 0.0
     steps = tqdm(range(1, feed.steps + 1), unit="step", desc=f"epoch {epoch + 1}", leave=False, disable=None)
@@ -252,12 +256,12 @@ def _train_epoch(learner: Learner, feed: Feed, seed: int, epoch: int) -> tuple[d
 
 
 def evaluate(learner: Learner, feed: Feed) -> dict[str, float]:
-    """Mean loss of each output over all samples of a feed, the network in inference mode."""
+    """Mean of what judges each output over all samples of a feed, the network in inference mode."""
     values: dict[str, list[NDArray]] = {name: [] for name in learner.losses}
     for photos, labels in feed.ordered():
         outputs = apply(learner.network, photos, feed.batch_size)
-        for name, loss in learner.losses.items():
-            values[name].append(ops.convert_to_numpy(loss(labels, outputs[name])))
+        for name in values:
+            values[name].append(ops.convert_to_numpy(learner.judges[name](labels, outputs[name])))
     return {name: float(np.concatenate(parts).mean(dtype=np.float64)) for name, parts in values.items()}
 
 

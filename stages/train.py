@@ -153,7 +153,7 @@ def run(
                 model,
                 feeds["train"],
                 feeds["validation"],
-                task.make_losses(model),
+                *task.make_losses(model),
                 config,
                 seed,
                 training.phases(config.strategy, "brief" in model.output, initial is not None),

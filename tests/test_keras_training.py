@@ -73,13 +73,13 @@ def make(**changes):
     keras.utils.set_random_seed(1)
     model = task.build()
     samples = feed.Feed(feed.locate(list_shards(folder)), 4, task.datasets, task.to_label)
-    return task, model, samples, task.make_losses(model)
+    return task, model, samples, task.make_losses(model)[0]
 
 
 def train(settings, name, report=lambda row: None, initialised=False, **changes):
     task, model, samples, losses = make(**changes)
     plan = training.phases(settings.strategy, "brief" in losses, initialised)
-    trained = training.train(model, samples, samples, losses, settings, 1, plan, report, folder / name)
+    trained = training.train(model, samples, samples, losses, losses, settings, 1, plan, report, folder / name)
     return task, model, samples, losses, trained
 
 
@@ -88,7 +88,7 @@ for name, changes in (("final", {}), ("thesis", {"residual_join": "thesis"}), ("
     task, model, samples, losses, trained = train(config(), name, **changes)
     answer[name] = trained.history
     if name == "final":
-        learner = training.make_learner(model, training.Phase("all", "final"), losses, config())
+        learner = training.make_learner(model, training.Phase("all", "final"), losses, losses, config())
         answer["kept"] = [training.evaluate(learner, samples)["final"], trained.best_loss]
         maps = np.concatenate([task.to_maps(final) for _, final in training.predict(model, samples)])
         true = feed.read_samples(samples.samples, ["position_map"])["position_map"]
@@ -114,7 +114,8 @@ real, training.evaluate = training.evaluate, looking
 task, staged, samples, losses = make()
 untrained = staged.get_weights()
 plan = training.phases("staged", True, False)
-trained = training.train(staged, samples, samples, losses, settings, 1, plan, lambda row: None, folder / "staged")
+trained = training.train(staged, samples, samples, losses, losses, settings, 1, plan, lambda row: None,
+                         folder / "staged")
 answer["staged"] = trained.history
 inside = {id(v) for v in brief_part(staged).weights}
 brief = np.array([id(v) in inside for v in staged.weights])
@@ -137,7 +138,7 @@ def scripted(learner, *_):
 training.evaluate = scripted
 settings = config(lr=0.004, epochs=20, halve_every=2, patience=3)
 task, model, samples, losses = make()
-trained = training.train(model, samples, samples, losses, settings, 1, training.phases("joint", True, False),
+trained = training.train(model, samples, samples, losses, losses, settings, 1, training.phases("joint", True, False),
                          lambda row: None, folder / "scripted")
 answer["scripted"] = trained.history
 answer["restored"] = [all(np.array_equal(a, b) for a, b in zip(model.get_weights(), kept)) for kept in weights]
@@ -146,7 +147,7 @@ answer["restored"] = [all(np.array_equal(a, b) for a, b in zip(model.get_weights
 script, weights = iter([9.0, 8.0, 3.0, 2.0, 2.5, 2.2]), []
 settings = config(strategy="staged", epochs=2)
 task, model, samples, losses = make()
-trained = training.train(model, samples, samples, losses, settings, 1, training.phases("staged", True, False),
+trained = training.train(model, samples, samples, losses, losses, settings, 1, training.phases("staged", True, False),
                          lambda row: None, folder / "earlier")
 answer["earlier"] = [trained.best_loss, *(all(np.array_equal(a, b) for a, b in zip(model.get_weights(), kept))
                                           for kept in weights)]
@@ -167,7 +168,7 @@ broken.rows = []
 feed.read_samples = broken
 task, model, samples, losses = make()
 try:
-    training.train(model, samples, samples, losses, config(epochs=3), 1, training.phases("joint", True, False),
+    training.train(model, samples, samples, losses, losses, config(epochs=3), 1, training.phases("joint", True, False),
                    broken.rows.append, folder / "broken")
 except ValueError as error:
     answer["nan"] = str(error)
