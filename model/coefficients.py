@@ -74,8 +74,9 @@ def place(parameters: NDArray, vertices: FaceModel) -> NDArray[np.float32]:
 
 
 def mean_distance(true: NDArray, predicted: NDArray, vertices: FaceModel) -> Array:
-    """Mean distance of the vertices that two sets of parameters (N, 12 + S + E) place, (N,) float64, in px."""
+    """Mean distance in px of the vertices that parameters (N, P) place, each mean z removed: (N,) float64."""
     offsets = place(predicted, vertices) - place(true, vertices)
+    offsets[..., 2] -= offsets[..., 2].mean(axis=-1, keepdims=True)
     return np.linalg.norm(offsets, axis=-1).mean(axis=-1, dtype=np.float64)
 
 

@@ -47,9 +47,9 @@ def test_two_faces_are_as_far_apart_as_their_vertices_in_the_mean():
         landmarks=np.zeros(0, np.int32),
     )
     camera = np.array([[1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0]], np.float32)
-    # The first vertex moves by (3, 4, 0), the second by (3 + 9, 4, 0) + (0, 0, 3), 5 and 13 px.
+    # The first vertex moves by (3, 4, 0), the second by (12, 4, 3), of which 1.5 is the mean of z.
     moved = camera + np.array([[9, 0, 0, 3, 0, 0, 0, 4, 3, 0, 0, 0, 0]], np.float32)
-    assert mean_distance(camera, moved, vertices) == pytest.approx([9])
+    assert mean_distance(camera, moved, vertices) == pytest.approx([(27.25**0.5 + 162.25**0.5) / 2])
 
 
 def test_whitening_is_mean_and_deviation_of_all_samples_however_they_are_cut():
