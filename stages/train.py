@@ -164,7 +164,8 @@ def run(
             best, weights = trained, model.get_weights()
         every.append((seed, trained))
     model.set_weights(weights)
-    model.save_weights(weights_of(folder.name))
+    # A compiled network's file would hold its optimizer's variables too, twice as many as its weights.
+    keras.Model(model.input, model.output).save_weights(weights_of(folder.name))
     write_history(folder / "history.csv", best.history)
     write_history(folder / "seeds.csv", [{"seed": seed} | row for seed, each in every for row in each.history])
     predictions = ((samples, task.to_maps(final)) for samples, final in training.predict(model, feeds["test"]))
