@@ -9,7 +9,8 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 Tensor = Any
-Convolution = layers.Conv2D | layers.Conv2DTranspose
+# A layers.Conv2D or layers.Conv2DTranspose.
+Convolution = Any
 
 
 def inference_form(model: keras.Model) -> keras.Model:
@@ -42,7 +43,7 @@ def inference_form(model: keras.Model) -> keras.Model:
     def call(operation: Any, *inputs: Tensor, **options: Any) -> Tensor:
         if operation.name in merged:
             return inputs[0]
-        if isinstance(operation, Convolution):
+        if isinstance(operation, layers.Conv2D | layers.Conv2DTranspose):
             return _convolve(operation, followers[operation.name], inputs[0])
         if not isinstance(operation, layers.Layer):
             return operation(*inputs, **options)
@@ -61,7 +62,7 @@ def _followers(model: keras.Model) -> dict[str, list[layers.Layer]]:
     chains: dict[str, list[layers.Layer]] = {}
     end_of: dict[str, str] = {}
     for layer in model.layers:
-        if isinstance(layer, Convolution):
+        if isinstance(layer, layers.Conv2D | layers.Conv2DTranspose):
             chains[layer.name] = []
             if layer.activation is keras.activations.linear:
                 end_of[layer.output.name] = layer.name
