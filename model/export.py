@@ -71,18 +71,23 @@ def write_onnx(network: Any, path: Path) -> None:
 
 
 def _rename(graph: Any) -> None:
-    """Number what tf2onnx names by counters of the process, so that each export has the same bytes."""
-    names = {tensor.name: f"weight{number}" for number, tensor in enumerate(graph.initializer)}
+    """Number what tf2onnx names, and orders, by counters of the process, so that each export has the same bytes."""
+    tensors = {tensor.name: tensor for tensor in graph.initializer}
+    weights = list(dict.fromkeys(name for node in graph.node for name in node.input if name in tensors))
+    names = {name: f"weight{number}" for number, name in enumerate(weights)}
     names |= {output: f"value{number}" for number, node in enumerate(graph.node) for output in node.output}
+    # An input of no name is one that is left out.
     names |= {graph.input[0].name: "photo", graph.output[0].name: "final", "": ""}
     for number, node in enumerate(graph.node):
         node.name = f"{node.op_type}{number}"
         node.input[:] = [names[name] for name in node.input]
         node.output[:] = [names[name] for name in node.output]
-    for tensor in (*graph.initializer, *graph.input, *graph.output):
+    for tensor in (*tensors.values(), *graph.input, *graph.output):
         tensor.name = names[tensor.name]
-    graph.name = "network"
-    del graph.value_info[:]
+    ordered = [tensors[name] for name in weights]
+    del graph.initializer[:], graph.value_info[:]
+    graph.initializer.extend(ordered)
+    graph.name, graph.doc_string = "network", ""
 
 
 def write_onnx_float16(source: Path, target: Path) -> None:

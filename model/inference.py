@@ -47,7 +47,7 @@ def inference_form(model: keras.Model) -> keras.Model:
             return _convolve(operation, followers[operation.name], inputs[0])
         if not isinstance(operation, layers.Layer):
             return operation(*inputs, **options)
-        copy = type(operation).from_config({**operation.get_config(), "dtype": "float32"})
+        copy = type(operation).from_config(_config(operation))
         output = copy(*inputs, **options)
         copy.set_weights(operation.get_weights())
         return output
@@ -80,8 +80,8 @@ def _convolve(layer: Convolution, followers: list[layers.Layer], x: Tensor) -> T
     kernel, bias = _normalised_weights(layer, followers)
     activation = "relu" if any(isinstance(follower, layers.ReLU) for follower in followers) else layer.activation
     if isinstance(layer, layers.Conv2D):
-        config = {**layer.get_config(), "use_bias": True, "activation": activation, "dtype": "float32"}
-        return _apply(layers.Conv2D.from_config(config), x, kernel, bias)
+        copy = layers.Conv2D.from_config({**_config(layer), "use_bias": True, "activation": activation})
+        return _apply(copy, x, kernel, bias)
     if layer.kernel_size != (4, 4) or layer.padding != "same" or layer.strides not in ((1, 1), (2, 2)):
         raise ValueError(f"{layer.name} is no transposed convolution of kernel 4 and stride 1 or 2 with padding same.")
     if layer.strides == (1, 1):
@@ -115,6 +115,12 @@ def _four_phases(kernel: NDArray) -> NDArray:
     filters, channels = kernel.shape[2:]
     taps = kernel.reshape(2, 2, 2, 2, filters, channels)[::-1, :, ::-1]
     return taps.transpose(0, 2, 5, 1, 3, 4).reshape(2, 2, channels, 4 * filters)
+
+
+def _config(layer: layers.Layer) -> dict[str, Any]:
+    """A layer's configuration in float32, without initialisers: a function among them cannot be read back."""
+    config = {key: value for key, value in layer.get_config().items() if not key.endswith("_initializer")}
+    return {**config, "dtype": "float32"}
 
 
 def _apply(layer: layers.Conv2D, x: Tensor, kernel: NDArray, bias: NDArray) -> Tensor:
