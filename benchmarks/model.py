@@ -177,7 +177,7 @@ def time_training(connection: Connection, folder: Path, variant: str, steps: int
     model = task.build()
     samples = locate([folder / "00000.h5"])
     feed = Feed(samples, BATCH, task.datasets, task.to_label)
-    learner = training.make_learner(model, training.Phase("all", "final"), task.make_losses(model), settings.train)
+    learner = training.make_learner(model, training.Phase("all", "final"), *task.make_losses(model), settings.train)
     seconds, waited = [], []
     batches = feed.shuffled(seed=0, epoch=0)
     for _ in range(steps + 1):
