@@ -1,4 +1,5 @@
-# Everything happens in .venv inside the project. Targets: repro, test, test-all, thesis, real, bench-data, check, clean.
+# Everything happens in .venv inside the project. Targets: repro, test, test-all, thesis, real, bench-data, bench-model, check,
+# clean.
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 READY := $(VENV)/.ready
@@ -8,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
 export FACE_DATA
 
-.PHONY: repro test test-all thesis real bench-data check clean
+.PHONY: repro test test-all thesis real bench-data bench-model check clean
 
 repro: $(READY)
 	dvc repro
@@ -26,6 +27,9 @@ test-all: $(READY)
 
 bench-data: $(READY)
 	python -m benchmarks.data
+
+bench-model: $(READY)
+	python -m benchmarks.model
 
 check: $(READY)
 	ruff check .

@@ -2,8 +2,9 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import h5py
 import numpy as np
@@ -16,6 +17,7 @@ from stages.tables import read_table
 
 # Enough maps for their mean to stand still; the whole training part would be read for nothing.
 MEAN_MAP_SAMPLES = 2000
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -82,14 +84,14 @@ def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Place]:
     return places
 
 
-def spread(places: list[Place], limit: int) -> list[Place]:
-    """At most `limit` places, evenly spaced."""
-    if len(places) <= limit:
-        return places
-    return [places[index] for index in np.linspace(0, len(places) - 1, limit).round().astype(int)]
+def spread(items: Sequence[T], limit: int) -> Sequence[T]:
+    """At most `limit` items, evenly spaced."""
+    if len(items) <= limit:
+        return items
+    return [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
 
 
-def read_maps(places: list[Place]) -> Iterator[NDArray[np.float32]]:
+def read_maps(places: Sequence[Place]) -> Iterator[NDArray[np.float32]]:
     """Read the position maps alone, one at a time."""
     for shard, group in itertools.groupby(places, lambda place: place.shard):
         with reading(shard) as file:
@@ -97,7 +99,7 @@ def read_maps(places: list[Place]) -> Iterator[NDArray[np.float32]]:
                 yield read_dataset(file["position_map"], place.row)
 
 
-def read_truths(root: Path, places: list[Place]) -> Iterator[Truth]:
+def read_truths(root: Path, places: Sequence[Place]) -> Iterator[Truth]:
     """Read samples with their annotated landmarks, one at a time."""
     for shard, group in itertools.groupby(places, lambda place: place.shard):
         # A shard of position maps has the samples of the index's shard of that number, less the rejected ones.
