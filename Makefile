@@ -47,7 +47,7 @@ $(READY): requirements-core.txt requirements.txt requirements-dev.txt constraint
 REAL := work/real
 REAL_PARAMS := data.root=data/raw '~data.subsets.IBUG_Flip' '~data.subsets.LFPW' '~data.subsets.LFPW_Flip' \
   split.train=[AFW,AFW_Flip,HELEN,HELEN_Flip,IBUG,AFLW2000] \
-  network.width=16 train.epochs=9 train.halve_every=3
+  network.width=16 network.residual_blocks=4 train.epochs=4 train.lr=0.002
 real: $(READY)
 	@test -d "$(FACE_DATA)/bfm" && test -d "$(FACE_DATA)/AFLW2000" || \
 	  { echo "FACE_DATA=$(FACE_DATA) has no bfm/ and AFLW2000/; see README, section 'Real data'."; exit 1; }
@@ -56,7 +56,7 @@ real: $(READY)
 	git -C $(REAL) reset --quiet --hard FETCH_HEAD
 	cd $(REAL) && dvc config --local cache.dir $(CURDIR)/.dvc/cache && mkdir -p data && \
 	  ln -sfn $(abspath $(FACE_DATA)) data/raw && \
-	  dvc exp run -P $(foreach param,$(REAL_PARAMS),-S $(param)) && python -m stages.print_metrics
+	  dvc exp run $(foreach param,$(REAL_PARAMS),-S $(param)) && python -m stages.print_metrics
 
 # Made things only: ignored files in the places that the pipeline writes to. Raw data a user brought (data/raw, or a folder
 # outside) is in none of them, and tracked files stay.

@@ -167,17 +167,20 @@ def serve(connection: Connection, runs: Mapping[Timing, Run]) -> None:
         connection.send(milliseconds[1:])
 
 
-def time_training(connection: Connection, folder: Path, variant: str, steps: int) -> None:
+def time_training(
+    connection: Connection, folder: Path, variant: str, steps: int, precision: str = "float32", xla: bool = False
+) -> None:
     """Train a few steps on samples from shards; sends images a second, and the share of time spent waiting for them."""
-    prepare_keras()
+    prepare_keras(precision, xla)
     from model import training
 
     settings = full_size(variant)
+    config = dataclasses.replace(settings.train, precision=precision, xla=xla)
     task = make_regression(settings)
     model = task.build()
     samples = locate([folder / "00000.h5"])
     feed = Feed(samples, BATCH, task.datasets, task.to_label)
-    learner = training.make_learner(model, training.Phase("all", "final"), *task.make_losses(model), settings.train)
+    learner = training.make_learner(model, training.Phase("all", "final"), *task.make_losses(model), config)
     seconds, waited = [], []
     batches = feed.shuffled(seed=0, epoch=0)
     for _ in range(steps + 1):
@@ -252,13 +255,18 @@ def main(rounds: int, steps: int, folder: Path | None) -> None:
             times = time_runtimes(Path(name), variant, rounds)
             make_shards(Path(name))
             speed, waiting = answer(time_training, Path(name), variant, steps)
+            others = {
+                "compiled by XLA": answer(time_training, Path(name), variant, steps, "float32", True)[0],
+                "in mixed_bfloat16": answer(time_training, Path(name), variant, steps, "mixed_bfloat16")[0],
+            }
         for runtime in RUNTIMES:
             one, two = (times[runtime, threads] for threads in THREADS)
             ratios = [times[TENSORFLOW, threads] / times[runtime, threads] for threads in THREADS]
             size = f"{sizes[runtime]:6.1f}" if runtime in sizes else " " * 6
             click.echo(f"{network:<16} {runtime:<16} {size} {one:9.1f} {two:9.1f}  {ratios[0]:.2f} {ratios[1]:.2f}")
         click.echo(
-            f"{network:<16} training step: {speed:.2f} images/s, {100 * waiting:.1f} % of it waiting for samples"
+            f"{network:<16} training step: {speed:.2f} images/s, {100 * waiting:.1f} % of it waiting for samples; "
+            + ", ".join(f"{name} {other:.2f}" for name, other in others.items())
         )
         result[network] = {runtime: round(times[runtime, 2], 1) for runtime in RUNTIMES}
         result[network] |= {"train_images_per_s": round(speed, 3), "waiting_share": round(waiting, 4)}

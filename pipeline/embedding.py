@@ -160,7 +160,7 @@ def from_table(table: NDArray, triangles: Indices) -> Embedding:
     Returns
     -------
     Embedding
-        Its holes closed with a virtual vertex each, in the middle of its rim.
+        Its holes closed with a virtual vertex each, in the middle of its rim; a triangle to it may be flipped too.
 
     Raises
     ------

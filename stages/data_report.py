@@ -8,6 +8,7 @@ import click
 import numpy as np
 
 from model.scaling import Scaling, clipped_share
+from model.settings import SCALINGS
 from pipeline.position_map import load_uv
 from stages import truth
 from stages.params import DataParams, check, read, sentences
@@ -35,8 +36,8 @@ def data_report(root: Path, data: DataParams) -> dict:
     dict
         `stages`: samples in, out and rejected of each stage; `subsets`: pairs in, samples out at every level, rejected
         on the way; `missing_of_300w_lp`: pairs that the thesis counts and the index has not; `split`: samples of each
-        part; `outside`: percent of the face's texels out of the range of tanh for each axis, over the training part at
-        the first level.
+        part; `outside`: percent of the face's texels out of each scaling's range, for each axis, over the training
+        part at the first level.
     """
     level = data.levels[0]
     stages = count_stages(root)
@@ -82,15 +83,19 @@ def missing_pairs(found: dict[str, int]) -> dict[str, int]:
     return {subset: count - found[subset] for subset, count in expected.items() if count is not None}
 
 
-def outside_percent(root: Path, level: str, size: int) -> dict[str, float]:
-    """Percent of the face's texels whose label is out of the range of tanh, for x, y and z."""
+def outside_percent(root: Path, level: str, size: int) -> dict[str, dict[str, float]]:
+    """Percent of the face's texels whose label is out of the range of each scaling, for x, y and z."""
     face_mask = load_uv(root / "data/uv_embedding/uv.h5").face_mask
     places = truth.spread(truth.locate(root, level, truth.read_part(root, "train")), SAMPLES)
     check(bool(places), "The training part has no position maps: every sample was rejected.")
-    total = np.zeros(3)
+    totals = {name: np.zeros(3) for name in SCALINGS}
     for position_map in truth.read_maps(places):
-        total += clipped_share(position_map, face_mask, Scaling("tanh", size))
-    return {axis: round(float(100 * share), 3) for axis, share in zip("xyz", total / len(places), strict=True)}
+        for name, total in totals.items():
+            total += clipped_share(position_map, face_mask, Scaling(name, size))
+    return {
+        name: {axis: round(float(100 * share), 3) for axis, share in zip("xyz", total / len(places), strict=True)}
+        for name, total in totals.items()
+    }
 
 
 @click.command()

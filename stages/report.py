@@ -162,7 +162,7 @@ def data_section(root: Path, data: DataParams) -> list[str]:
     metrics = json.loads((root / "metrics/data.json").read_text(encoding="utf-8"))
     rows = [(name, counts["in"], counts["out"], counts["rejected"]) for name, counts in metrics["subsets"].items()]
     reasons = Counter(reason for path in reject_lists(root, data) for reason in _reasons(path))
-    outside = ", ".join(f"{axis} {share:.3f} %" for axis, share in metrics["outside"].items())
+    outside = [(name, *shares.values()) for name, shares in metrics["outside"].items()]
     rejects = (
         parts.table(("reason", "samples"), reasons.most_common(REASONS_SHOWN))
         if reasons
@@ -171,7 +171,8 @@ def data_section(root: Path, data: DataParams) -> list[str]:
     return [
         parts.heading("Data"),
         parts.table(("subset", "pairs in", "samples out", "rejected"), rows),
-        parts.paragraph(f"Texels of the face whose label is out of the range of tanh: {outside}."),
+        parts.paragraph("Texels of the face whose label is out of the range of each scaling, which no output reaches:"),
+        parts.table(("scaling", "x (%)", "y (%)", "z (%)"), outside),
         parts.heading("Rejected"),
         rejects,
         parts.heading("UV embedding"),

@@ -14,10 +14,15 @@ class TestDataReport:
         assert metrics["split"] == {"train": 3, "validation": 0, "test": 8}
 
     def test_texels_beyond_the_frame_are_counted_for_each_axis(self, project):
-        # x = 4 + 24 u + dx with dx -8, -8 and 10, u = column / 31: of the 26 columns of the face, the first 2 are left
-        # of -0.5 in two samples and the last 6 right of 31.5 in the third.
+        # x = 4 + 24 u + dx with dx -8, -8 and 10, u = column / 31, over the 26 columns 3 .. 28 of the face. tanh
+        # reaches from -0.5 to 31.5: 2 columns are left of it in two samples and 6 right of it in the third. sigmoid
+        # reaches from 0 to 31.875, prnet to 35.2: 3 columns are left of both, 5 and 1 right.
         outside = read_json(project / "metrics/data.json")["outside"]
-        assert outside == {"x": round(100 * (2 + 2 + 6) / 26 / 3, 3), "y": 0.0, "z": 0.0}
+        left_and_right = {"tanh": 2 + 2 + 6, "sigmoid": 3 + 3 + 5, "prnet": 3 + 3 + 1}
+        assert outside == {
+            name: {"x": round(100 * columns / 26 / 3, 3), "y": 0.0, "z": 0.0}
+            for name, columns in left_and_right.items()
+        }
 
     def test_every_stage_s_counts_are_metrics(self, project):
         stages = read_json(project / "metrics/data.json")["stages"]

@@ -1,7 +1,6 @@
 """Which triangle a texel takes."""
 
 import numpy as np
-import pytest
 
 from pipeline.embedding import count_flipped, from_table
 from pipeline.texels import barycentric, find_triangles
@@ -63,5 +62,5 @@ def test_flipped_triangles_of_a_table_are_counted_and_stop_nothing():
     vertices, triangles = grid_mesh(5, 5)
     table = (vertices[:, :2] + 2) / 4
     table[12] = table[0]
-    assert count_flipped(from_table(table, triangles)) == pytest.approx(3, abs=3)
-    assert count_flipped(from_table(table, triangles)) > 0
+    # Of the six triangles around the middle, the two towards the upper left corner, which it was moved to, turn over.
+    assert count_flipped(from_table(table, triangles)) == 2
