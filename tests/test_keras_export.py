@@ -96,6 +96,9 @@ coefficients = settle(build_coefficient_network(SIZE, config, whitening))
 form = inference_form(coefficients)
 expected = np.asarray(coefficients(photos)["final"])
 answer["coefficients"] = [float(np.abs(np.asarray(form(photos)) - expected).max()), float(expected.std())]
+files = export(form, Path(sys.argv[1], "coefficients"), photos)
+answer["coefficient_files"] = {name: float(np.abs(open_network(path, 1)(photos[:1]) - expected[:1]).max())
+                               for name, path in files.items()}
 
 photo = keras.Input((8, 8, 2))
 other = keras.layers.Conv2DTranspose(3, 3, padding="same", name="other")(photo)
@@ -179,6 +182,13 @@ def test_the_inference_form_computes_in_float32_whatever_was_trained(answer):
 def test_a_network_of_coefficients_has_an_inference_form_too(answer):
     gap, spread = answer["coefficients"]
     assert gap < 1e-4 * spread
+
+
+def test_coefficients_are_exported_too_but_not_where_all_would_share_one_scale(answer):
+    spread, gaps = answer["coefficients"][1], answer["coefficient_files"]
+    assert list(gaps) == ["onnx", "onnx_float16", "onnx_int8", "litert", "litert_float16"]
+    assert max(gaps["onnx"], gaps["litert"]) < 1e-4 * spread
+    assert max(gaps.values()) < 0.1 * spread
 
 
 def test_another_transposed_convolution_is_refused(answer):
