@@ -37,7 +37,7 @@ def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 
         )
     # TensorFlow counts a network's phases, each compiled anew, as tracing too often.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
-    with _quiet_stderr():
+    with quiet_stderr():
         import keras
     keras.config.set_dtype_policy(precision)
     if devices > 1:
@@ -48,7 +48,7 @@ def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 
 
 
 @contextlib.contextmanager
-def _quiet_stderr() -> Iterator[None]:
+def quiet_stderr() -> Iterator[None]:
     """Drop what TensorFlow's C++ parts write on import whatever the log level; Python's errors still get through."""
     kept = os.dup(2)
     with Path(os.devnull).open("w") as null:

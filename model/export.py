@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.backend import _quiet_stderr as quiet_stderr
+from model.backend import quiet_stderr
 
 Photos = NDArray[np.float32]
 Run = Callable[[Photos], NDArray[np.float32]]
