@@ -21,6 +21,15 @@ REFERENCE = {
     "3DDFA": {"thesis_mesh": 11.845},
 }
 
+# The variants whose cumulative errors a figure draws, and whose smoothness Figure 4.7 does.
+CURVES = {
+    "4.1": ("prn", "prn_plain", "prn_author"),
+    "4.2": ("prn", "prn_sigmoid"),
+    "4.3": ("3ddfa", "prn", "frozen", "joint"),
+    "4.8": ("final", "prn", "3ddfa"),
+}
+SMOOTHNESS = ("final", "prn")
+
 CONTRADICTIONS = (
     "From 5.255 (PRN) to 3.912 (final) the mesh error falls by 25.6 %; the abstract says 35 %, section 4.9 says 37 %.",
     "PRN + ResNet has a mesh error of 5.104 in section 4.5 and of 3.912 in section 4.9; PRN has 5.268 and 5.255.",
@@ -113,14 +122,10 @@ def sections(results: list[Results], metrics: dict, notice: str, params: Evaluat
         for error, text in ERRORS.items()
     ]
     first = results[0]
-    shares = {"truth": first.smoothness["truth"]} | {r.variant: r.smoothness["prediction"] for r in results}
-    figures = [
-        parts.picture(
-            parts.error_figure({r.variant: r.ced[error] for r in results}, first.ced["error"]),
-            f"As Figure 4.8: cumulative error, {text}",
-        )
-        for error, text in ERRORS.items()
-    ]
+    by_name = {result.variant: result for result in results}
+    shares = {"truth": first.smoothness["truth"]} | {
+        name: by_name[name].smoothness["prediction"] for name in SMOOTHNESS if name in by_name
+    }
     header = ("variant", "error", "ours (%)", "95 % interval", "thesis (%)")
     verdict_header = ("variants", "error", "difference (%)", "95 % interval", "lower by (%)", "by this test set")
     return [
@@ -132,14 +137,28 @@ def sections(results: list[Results], metrics: dict, notice: str, params: Evaluat
         parts.table(verdict_header, verdicts) if verdicts else parts.paragraph("Only one variant was evaluated."),
         parts.heading("Where the thesis contradicts itself"),
         *(parts.paragraph(sentence) for sentence in CONTRADICTIONS),
-        parts.heading("Figure 4.8"),
-        *figures,
+        *(part for figure, names in CURVES.items() for part in curve_section(figure, names, by_name)),
         parts.heading("Figure 4.7"),
         parts.picture(
             parts.smoothness_figure(shares, first.smoothness["cosine"]),
             "As Figure 4.7: adjacent triangles by the cosine of their angle",
         ),
     ]
+
+
+def curve_section(figure: str, names: tuple[str, ...], results: dict[str, Results]) -> list[str]:
+    """Cumulative errors as one of the thesis's figures has them; nothing where fewer than two of its variants ran."""
+    found = [results[name] for name in names if name in results]
+    if len(found) < 2:
+        return []
+    pictures = [
+        parts.picture(
+            parts.error_figure({result.variant: result.ced[error] for result in found}, found[0].ced["error"]),
+            f"As Figure {figure}: cumulative error, {text}",
+        )
+        for error, text in ERRORS.items()
+    ]
+    return [parts.heading(f"Figure {figure}"), *pictures]
 
 
 def number_rows(results: list[Results], metrics: dict, params: EvaluateParams) -> list[tuple]:
