@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.test_keras_training import change_params, prepare_project, read_rows, run_stage
+from tests.train_project import change_params, prepare_project, read_rows, run_stage
 
 pytestmark = [
     pytest.mark.slow,
