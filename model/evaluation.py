@@ -16,6 +16,13 @@ OUTER_EYE_CORNERS = (36, 45)
 # Error: what a reader of the number must know, as (protocol, points, dimensions, d, z rule).
 PROTOCOLS = {
     "nme68_2d": ("3ddfa; prnet sparse 2D", "68 landmarks", "x, y", "sqrt(w h) of the 68 true points", "not used"),
+    "nme68_2d_reannotated": (
+        "3ddfa, against the re-annotated landmarks",
+        "68 landmarks",
+        "x, y",
+        "sqrt(w h) of the 68 re-annotated points",
+        "not used",
+    ),
     "nme68_3d": ("prnet sparse 3D", "68 landmarks", "x, y, z", "sqrt(w h) of the 68 true points", "each mean removed"),
     "dense_2d": ("prnet dense 2D", "face texels", "x, y", "sqrt(w h) of the true face texels", "not used"),
     "dense_3d": ("prnet dense 3D", "face texels", "x, y, z", "sqrt(w h) of the true face texels", "each mean removed"),

@@ -3,9 +3,11 @@
 import dataclasses
 
 import numpy as np
+import scipy.sparse
 from numpy.typing import NDArray
 
 from model import evaluation
+from model.scaling import Scaling, to_network, to_pixels
 from model.smoothness import adjacent_triangles
 from pipeline.camera import apply_similarity
 from pipeline.position_map import sample_map
@@ -28,6 +30,8 @@ class Surface:
         Adjacent triangles.
     face_mask : (size, size) bool
         The face texels.
+    landmarks, vertices : (68,) and (V,) int64
+        The vertices of the whole mesh that `landmark_uv` and `vertex_uv` are the places of.
     """
 
     landmark_uv: Array
@@ -35,6 +39,8 @@ class Surface:
     triangles: NDArray[np.int64]
     pairs: NDArray[np.int64]
     face_mask: NDArray[np.bool_]
+    landmarks: NDArray[np.int64]
+    vertices: NDArray[np.int64]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -68,7 +74,10 @@ def make_surface(uv: NDArray, triangles: NDArray, landmarks: NDArray, face_mask:
         raise ValueError("The face mask covers no vertex of the mesh: make the UV embedding anew, or larger.")
     number = np.cumsum(inside) - 1
     kept = number[triangles[inside[triangles].all(axis=1)]]
-    return Surface(uv[landmarks], uv[inside], kept, adjacent_triangles(kept), face_mask)
+    landmarks = np.asarray(landmarks, np.int64)
+    return Surface(
+        uv[landmarks], uv[inside], kept, adjacent_triangles(kept), face_mask, landmarks, np.flatnonzero(inside)
+    )
 
 
 def read_points(position_map: NDArray, similarity: NDArray, surface: Surface) -> Points:
@@ -96,6 +105,26 @@ def read_points(position_map: NDArray, similarity: NDArray, surface: Surface) ->
     )
 
 
+def mesh_points(vertices: NDArray, surface: Surface, operator: scipy.sparse.csr_array) -> Points:
+    """Take from a whole mesh what `read_points` reads from a map, for methods that put out meshes.
+
+    Parameters
+    ----------
+    vertices : (all vertices, 3) float
+        Pixels of the raw photo.
+    surface : Surface
+    operator : (size * size, all vertices) sparse float32
+        Of the UV layout: makes the texels.
+
+    Returns
+    -------
+    Points
+    """
+    vertices = np.asarray(vertices, np.float64)
+    texels = (operator @ vertices)[surface.face_mask.ravel()]
+    return Points(vertices[surface.landmarks], vertices[surface.vertices], texels)
+
+
 def score(predicted: Points, truth: Points, true_landmarks: NDArray) -> dict[str, float]:
     """Error of one image by every protocol of `model.evaluation.PROTOCOLS`.
 
@@ -109,15 +138,57 @@ def score(predicted: Points, truth: Points, true_landmarks: NDArray) -> dict[str
     Returns
     -------
     dict of str to float
-        Percent.
+        Percent; not `nme68_2d_reannotated`, whose truth is another.
     """
     errors = {
-        "nme68_2d": evaluation.error_3ddfa(predicted.landmarks, true_landmarks),
-        "nme68_3d": evaluation.error_prnet(predicted.landmarks, true_landmarks, dimensions=3),
         "dense_2d": evaluation.error_prnet(predicted.texels, truth.texels, dimensions=2),
         "dense_3d": evaluation.error_prnet(predicted.texels, truth.texels, dimensions=3),
         "reconstruction": evaluation.error_reconstruction(predicted.texels, truth.texels, true_landmarks),
-        "thesis_68": evaluation.error_thesis(predicted.landmarks, true_landmarks, true_landmarks),
         "thesis_mesh": evaluation.error_thesis(predicted.vertices, truth.vertices, true_landmarks),
     }
+    found = score_landmarks(predicted.landmarks, true_landmarks) | {k: float(error) for k, error in errors.items()}
+    return {name: found[name] for name in evaluation.PROTOCOLS if name in found}
+
+
+def score_landmarks(landmarks: NDArray, true_landmarks: NDArray) -> dict[str, float]:
+    """Error of one image by the protocols that need no more than the 68 landmarks.
+
+    Parameters
+    ----------
+    landmarks, true_landmarks : (68, 3) float
+        Pixels of the raw photo.
+
+    Returns
+    -------
+    dict of str to float
+        Percent.
+    """
+    errors = {
+        "nme68_2d": evaluation.error_3ddfa(landmarks, true_landmarks),
+        "nme68_3d": evaluation.error_prnet(landmarks, true_landmarks, dimensions=3),
+        "thesis_68": evaluation.error_thesis(landmarks, true_landmarks, true_landmarks),
+    }
     return {name: float(error) for name, error in errors.items()}
+
+
+def signed_bias(
+    prediction: NDArray, truth: NDArray, scaling: Scaling, face_mask: NDArray[np.bool_]
+) -> dict[str, float]:
+    """Mean signed difference of two position maps along each axis: what section 4.4 calls errors in one direction.
+
+    Parameters
+    ----------
+    prediction, truth : (size, size, 3) float
+        Pixels of the same aligned image.
+    scaling : Scaling
+        Of the network that predicts. Its labels, and so its output, have no other offset of z than its own.
+    face_mask : (size, size) bool
+
+    Returns
+    -------
+    dict of str to float
+        `bias_x` (to the right), `bias_y` (downwards) and `bias_z` (towards the viewer), in percent of the map's side.
+    """
+    label = to_pixels(to_network(truth, scaling, face_mask), scaling)
+    bias = 100 * (np.asarray(prediction, np.float64) - label)[face_mask].mean(axis=0) / len(face_mask)
+    return {f"bias_{axis}": float(value) for axis, value in zip("xyz", bias, strict=True)}

@@ -104,7 +104,27 @@ def bootstrap_interval(values: ArrayLike, resamples: int, seed: int) -> Interval
     Interval
         The mean of `values` and its 95 % interval.
     """
-    values = np.asarray(values, np.float64)
+    means = _bootstrap_means(np.asarray(values, np.float64), resamples, seed)
+    return _interval(float(np.mean(np.asarray(values, np.float64))), means)
+
+
+def bins_interval(errors: ArrayLike, yaw_deg: ArrayLike, resamples: int, seed: int) -> Interval | None:
+    """Bootstrap `mean_of_yaw_bins`: the images of each bin are drawn apart, so that no bin becomes empty.
+
+    Returns
+    -------
+    Interval or None
+        None where a bin is empty.
+    """
+    mean = mean_of_yaw_bins(errors, yaw_deg)
+    if mean is None:
+        return None
+    errors, bins = np.asarray(errors, np.float64), yaw_bin(yaw_deg)
+    means = [_bootstrap_means(errors[bins == index], resamples, seed) for index in range(len(YAW_BINS))]
+    return _interval(mean, np.mean(means, axis=0))
+
+
+def _bootstrap_means(values: Array, resamples: int, seed: int) -> Array:
     if not values.size:
         raise ValueError("No values to take a mean of: the test part is empty.")
     rng = np.random.default_rng([seed, values.size])
@@ -113,9 +133,13 @@ def bootstrap_interval(values: ArrayLike, resamples: int, seed: int) -> Interval
         values[rng.integers(values.size, size=(min(rows, resamples - start), values.size))].mean(axis=1)
         for start in range(0, resamples, rows)
     ]
+    return np.concatenate(means)
+
+
+def _interval(mean: float, means: Array) -> Interval:
     tail = (100.0 - INTERVAL_PERCENT) / 2
-    low, high = np.percentile(np.concatenate(means), [tail, 100.0 - tail])
-    return Interval(float(values.mean()), float(low), float(high))
+    low, high = np.percentile(means, [tail, 100.0 - tail])
+    return Interval(mean, float(low), float(high))
 
 
 def paired_interval(first: ArrayLike, second: ArrayLike, resamples: int, seed: int) -> Interval:

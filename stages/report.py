@@ -9,9 +9,9 @@ from pathlib import Path
 
 import click
 
-from model import statistics
 from model.evaluation import PROTOCOLS
 from model.scoring import make_surface
+from model.summary import BINS
 from pipeline.face_model import load_model
 from pipeline.photos import read_photo
 from pipeline.position_map import load_uv
@@ -19,11 +19,18 @@ from stages import report_parts as parts
 from stages import report_samples as samples
 from stages import truth
 from stages.params import DataParams, check, read, sentences
-from stages.results import EvaluateParams, Results, count_parts, read_results
+from stages.results import Results, count_parts, read_results
 from stages.tables import read_table
 from stages.variants import MAIN_RUN, read_variant
 
 REASONS_SHOWN = 12
+YAW_ERRORS = ("nme68_2d", "nme68_2d_reannotated", "thesis_mesh")
+YAW_TEXTS = {
+    "yaw_00_30": "up to 30",
+    "yaw_30_60": "over 30, up to 60",
+    "yaw_60_90": "over 60",
+    BINS: "mean of the three",
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +52,7 @@ class Run:
     width: int
 
 
-def report(root: Path, run: Run, data: DataParams, sheet: ReportParams, bootstrap: EvaluateParams) -> Path:
+def report(root: Path, run: Run, data: DataParams, sheet: ReportParams) -> Path:
     """Write reports/main.html and reports/contact_sheet.png of the project at `root`; returns the page's path."""
     results = read_results(root, run.variant, main=True)
     strips = list(draw_samples(root, run, data, results, sheet.samples))
@@ -54,7 +61,7 @@ def report(root: Path, run: Run, data: DataParams, sheet: ReportParams, bootstra
     (folder / "contact_sheet.png").write_bytes(parts.encode_image(samples.contact_sheet(strips), ".png"))
     sections = [
         parts.provenance(data.root, data.size, run.width, count_parts(root), len(results.history)),
-        *error_section(results, bootstrap),
+        *error_section(results),
         parts.heading("Test samples"),
         parts.paragraph(
             f"From left to right: {', '.join(samples.TILE_NAMES)}. Green points are true, red ones predicted; the "
@@ -92,52 +99,64 @@ def draw_samples(
             yield text, strip
 
 
-def error_section(results: Results, bootstrap: EvaluateParams) -> list[str]:
-    """Errors by protocol with their intervals, by yaw, and beside the mean map's."""
+def error_section(results: Results) -> list[str]:
+    """Errors by protocol with their intervals, by yaw, beside the mean map's; and what could not be scored."""
     metrics = results.metrics
-    header = ("error", "mean (%)", "95 % interval", "protocol", "points", "dimensions", "divided by", "z")
-    names = {"yaw_00_30": "up to 30", "yaw_30_60": "over 30, up to 60", "yaw_60_90": "over 60"}
-    counts = Counter(statistics.yaw_bin(results.per_image["yaw_deg"]).tolist())
-    yaw_rows: list[tuple] = [
-        (text, counts[index], metrics["nme68_2d"].get(name, "no image"))
-        for index, (name, text) in enumerate(names.items())
-    ]
-    yaw_rows.append(
-        ("mean of the three (protocol 3ddfa)", metrics["images"], metrics["nme68_2d"].get("bins", "a bin is empty"))
-    )
     annotated = int((results.per_image["truth"] == "pt3d_68").sum())
+    limit = results.protocols["share_under"].max()
+    header = ("error", "mean (%)", "95 % interval", "median", "90th percentile", f"images up to {limit:g} %")
+    definitions = ("error", "protocol", "points", "dimensions", "divided by", "z")
+    failed = results.failed[["sample", "stage", "reason"]].to_numpy().tolist()
     return [
         parts.heading("Errors on the test part"),
         parts.paragraph(
-            f"{metrics['images']} test images scored, {metrics['failed']} without a crop to score. In pixels of the "
-            f"raw photo. The true 68 landmarks are pt3d_68 for {annotated} of them and the face model's own for the "
+            f"{metrics['images']} test images scored, {metrics['failed']} failed (listed below). In pixels of the raw "
+            f"photo. The true 68 landmarks are pt3d_68 for {annotated} of them and the face model's own for the "
             "others. The interval is a bootstrap over images; the test part chose no checkpoint."
         ),
-        parts.table(header, interval_rows(results, bootstrap)),
+        parts.table(header, protocol_rows(results)),
+        parts.table(definitions, [(name, *text) for name, text in PROTOCOLS.items() if results.described(name)]),
         parts.paragraph(
-            f"Predicting the mean position map of the training part, without looking at the photo, has "
-            f"{metrics['mean_map']['nme68_2d']:.3f} % for the 68 landmarks in 2D; this variant has "
-            f"{metrics['mean_map']['ratio']:.3f} of that."
+            "Predicting the mean position map of the training part, without looking at the photo, has "
+            f"{results.mean('mean_map_68_2d'):.3f} % for the 68 landmarks in 2D; this variant has "
+            f"{metrics['mean_map_ratio']:.3f} of that."
         ),
-        parts.heading("68 landmarks in 2D by yaw"),
-        parts.table(("|yaw| (degrees)", "images", "mean (%)"), yaw_rows),
+        parts.heading("By yaw"),
+        parts.table(("error", "|yaw| (degrees)", "images", "mean (%)", "95 % interval", "median"), yaw_rows(results)),
+        parts.heading("Failed"),
+        parts.table(("sample", "rejected by", "reason"), failed)
+        if failed
+        else parts.paragraph("Every test sample was scored."),
     ]
 
 
-def interval_rows(results: Results, params: EvaluateParams) -> list[tuple]:
-    """One row a protocol: name, mean and its 95 % interval in percent, then what `PROTOCOLS` says of it."""
-    rows = []
-    for name, definition in PROTOCOLS.items():
-        interval = statistics.bootstrap_interval(results.per_image[name], params.bootstrap, params.seed)
-        rows.append(
-            (name, results.metrics[name]["mean"], parts.interval_text(interval.low, interval.high), *definition)
-        )
+def protocol_rows(results: Results) -> list[tuple]:
+    """One row a protocol: mean with its interval, median, 90th percentile, share of the images under an error."""
+    found = [(name, results.described(name)) for name in PROTOCOLS]
+    return [
+        (name, row["mean"], parts.interval_text(row["low"], row["high"]), row["median"], row["p90"], row["share"])
+        for name, row in found
+        if row
+    ]
+
+
+def yaw_rows(results: Results) -> list[tuple]:
+    """Errors of each yaw bin that holds an image, and the mean of the bins, which protocol 3ddfa gives."""
+    rows: list[tuple] = []
+    for error in YAW_ERRORS:
+        for group, text in YAW_TEXTS.items():
+            row = results.described(error, group)
+            if row:
+                median = "" if group == BINS else row["median"]
+                interval = parts.interval_text(row["low"], row["high"])
+                rows.append((error, text, int(row["images"]), row["mean"], interval, median))
     return rows
 
 
 def curve_section(results: Results) -> list[str]:
     """Cumulative errors, smoothness and training history as figures."""
-    metrics, ced, smoothness, history = results.metrics, results.ced, results.smoothness, results.history
+    ced, smoothness, history = results.ced, results.smoothness, results.history
+    smooth = {name: results.mean(f"smooth_{name}") for name in ("prediction", "truth")}
     errors = {name: ced[name] for name in ced.columns if name != "error"}
     losses = {name: (history["epoch"], history[name]) for name in history.columns if name.endswith("loss")}
     shares = {name: smoothness[name] for name in ("truth", "prediction")}
@@ -146,8 +165,8 @@ def curve_section(results: Results) -> list[str]:
         parts.picture(parts.error_figure(errors, ced["error"]), "Cumulative error distribution over the test images"),
         parts.heading("Smoothness of the mesh"),
         parts.paragraph(
-            f"Adjacent triangles at an angle under 15 degrees: {metrics['smooth_15deg']['prediction']:.3f} % in the "
-            f"predicted meshes, {metrics['smooth_15deg']['truth']:.3f} % in the true ones, both read from their maps."
+            f"Adjacent triangles at an angle under 15 degrees: {smooth['prediction']:.3f} % in the "
+            f"predicted meshes, {smooth['truth']:.3f} % in the true ones, both read from their maps."
         ),
         parts.picture(
             parts.smoothness_figure(shares, smoothness["cosine"]), "Adjacent triangles by the cosine of their angle"
@@ -203,7 +222,7 @@ def main() -> None:
     with sentences():
         settings, data = read_variant(None), read("data", DataParams)
         run = Run(settings.variant, settings.train.level, settings.network.width)
-        path = report(Path(), run, data, read("report", ReportParams), read("evaluate", EvaluateParams))
+        path = report(Path(), run, data, read("report", ReportParams))
     click.echo(f"report: {path}, {path.stat().st_size / 1e6:.1f} MB")
 
 

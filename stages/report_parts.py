@@ -24,6 +24,8 @@ table { border-collapse: collapse; margin: 1em 0; } th, td { padding: .25em .8em
 th { text-align: left; background: #f4f4f2; } td.number { text-align: right; font-variant-numeric: tabular-nums; }
 img { max-width: 100%; } figure { margin: 1em 0; } figcaption { color: #555; font-size: .9em; }
 .notice { padding: .8em 1.2em; border-left: 6px solid #1b6ca8; background: #eef4f9; }
+.notice { position: sticky; top: 0; } .caption { font-weight: bold; margin-bottom: 0; } table { font-size: .92em; }
+iframe { width: 100%; height: 560px; border: 1px solid #ccc; } .links a { margin-right: .8em; }
 .demo { border-color: #c8553d; background: #fbefec; font-weight: bold; }
 """
 
@@ -70,6 +72,16 @@ def picture(data: bytes, caption: str) -> str:
     return f'<figure><img src="{source}" alt="{text}"><figcaption>{text}</figcaption></figure>'
 
 
+def frame(pages: Mapping[str, str], first: str) -> str:
+    """Show one of several pages in a frame, with a link for each: no script is needed to change it."""
+    links = " ".join(
+        f'<a href="{html.escape(path, quote=True)}" target="pages">{html.escape(name)}</a>'
+        for name, path in pages.items()
+    )
+    source = html.escape(pages[first], quote=True)
+    return f'<p class="links">{links}</p>\n<iframe name="pages" src="{source}" title="{html.escape(first)}"></iframe>'
+
+
 def encode_image(image: NDArray[np.uint8], extension: str) -> bytes:
     """Encode an RGB image as '.png' or '.jpg'."""
     options = [cv2.IMWRITE_JPEG_QUALITY, 88] if extension == ".jpg" else []
@@ -111,6 +123,23 @@ def provenance(root: str, size: int, width: int, counts: dict[str, int], epochs:
     full = (size, width) == (256, 16)
     caveat = "" if full else " This is not the thesis's scale: its numbers are not comparable with those below."
     return paragraph(f"{what} {scale}{caveat}", "notice demo" if demo else "notice")
+
+
+def scale_label(root: str, size: int, width: int) -> str:
+    """Say data and scale in a few words, see `provenance`."""
+    demo = PurePosixPath(root) == DEMO_ROOT
+    return f"{'demo faces' if demo else root}, {size} px, width {width}"
+
+
+def scatter_figure(errors_68: pd.Series, errors_mesh: pd.Series) -> bytes:
+    """Error of the mesh against that of the 68 landmarks, an image a point."""
+    figure = Figure(figsize=(6, 4.5), layout="constrained")
+    axes = figure.subplots()
+    axes.scatter(errors_68, errors_mesh, s=12, color=COLOURS[0], alpha=0.6)
+    axes.set_xlabel("NME of the 68 landmarks (%)")
+    axes.set_ylabel("NME of the mesh (%)")
+    axes.grid(alpha=0.3)
+    return encode_figure(figure)
 
 
 def curves_figure(

@@ -75,9 +75,7 @@ def draw_strip(
     """
     predicted = read_points(position_map, similarity, surface)
     true = read_points(sample.position_map, sample.similarity, surface)
-    size = len(sample.image)
-    corners = np.array([[-0.5, -0.5], [size - 0.5, -0.5], [size - 0.5, size - 0.5], [-0.5, size - 0.5]])
-    outline = apply_similarity(np.linalg.inv(sample.similarity), corners)
+    outline = crop_outline(sample)
     tiles = [
         photo_tile(photo, outline),
         crop_tile(sample, predicted.landmarks),
@@ -87,6 +85,13 @@ def draw_strip(
         mesh_tile(photo, outline, predicted.vertices, surface.triangles),
     ]
     return np.concatenate(tiles, axis=1)
+
+
+def crop_outline(sample: Truth) -> NDArray[np.float64]:
+    """Corners (4, 2) of a sample's crop in the raw photo, from the upper left one clockwise."""
+    size = len(sample.image)
+    corners = np.array([[-0.5, -0.5], [size - 0.5, -0.5], [size - 0.5, size - 0.5], [-0.5, size - 0.5]])
+    return apply_similarity(np.linalg.inv(sample.similarity), corners)
 
 
 def photo_tile(photo: Image, outline: NDArray) -> Image:
@@ -123,13 +128,19 @@ def map_tile(position_map: NDArray, face_mask: NDArray[np.bool_]) -> Image:
     return cv2.resize(image, (TILE, TILE), interpolation=cv2.INTER_NEAREST).astype(np.uint8)
 
 
-def mesh_tile(photo: Image, outline: NDArray, vertices: NDArray, triangles: NDArray) -> Image:
+def photo_window(photo: Image, outline: NDArray) -> Image:
+    """Cut the part of the raw photo round its crop, in the photo's own orientation."""
+    return _window(photo, *_place_of(outline))
+
+
+def mesh_tile(
+    photo: Image, outline: NDArray, vertices: NDArray, triangles: NDArray, opacity: float = MESH_OPACITY
+) -> Image:
     """Draw a mesh over the part of the raw photo round its crop, in the photo's own orientation."""
-    low, high = outline.min(axis=0), outline.max(axis=0)
-    scale = TILE / float((high - low).max())
+    scale, low = _place_of(outline)
     tile = _window(photo, scale, low)
     moved = np.concatenate([_place(vertices[:, :2], scale, low), scale * vertices[:, 2:]], axis=1)
-    return overlay(tile, moved, triangles, MESH_OPACITY)
+    return overlay(tile, moved, triangles, opacity)
 
 
 def contact_sheet(strips: list[tuple[str, Image]]) -> Image:
@@ -147,6 +158,12 @@ def _bar(width: int, texts: dict[int, str]) -> Image:
     for x, text in texts.items():
         cv2.putText(bar, text, (x + 6, CAPTION_HEIGHT - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.45, (0, 0, 0), 1, cv2.LINE_AA)
     return bar
+
+
+def _place_of(outline: NDArray) -> tuple[float, NDArray]:
+    """Scale and upper left corner of the tile that holds a crop's outline."""
+    low, high = outline.min(axis=0), outline.max(axis=0)
+    return TILE / float((high - low).max()), low
 
 
 def _window(photo: Image, scale: float, corner: NDArray) -> Image:

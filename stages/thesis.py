@@ -1,46 +1,32 @@
-"""Stage `thesis`: the thesis's numbers beside ours, as metrics/thesis.json and reports/index.html."""
+"""Stage `thesis`: every table and figure of the thesis beside ours, as metrics/thesis.json and reports/index.html."""
 
 import dataclasses
 import json
 from pathlib import Path
 
 import click
+import numpy as np
+import pandas as pd
+import scipy.stats
+from ruamel.yaml import YAML
 
 from model import statistics
+from model.layer_table import Row, layer_tables
+from model.scaling import Scaling
+from pipeline.mesh_files import to_trimesh, viewer_page
 from stages import report_parts as parts
+from stages import thesis_page
+from stages.crop import CropParams
 from stages.params import DataParams, check, read, sentences
 from stages.results import EvaluateParams, Results, count_parts, read_results
-from stages.variants import read_variant
+from stages.thesis_samples import draw_pictures, example_meshes, read_examples
+from stages.variants import VariantSettings, read_variant
 
-ERRORS = {"thesis_68": "68 landmarks", "thesis_mesh": "mesh"}
-
-# Sections 4.3, 4.6 and 4.9, in percent. What the thesis gives no number for is left out.
-REFERENCE = {
-    "final": {"thesis_mesh": 3.912, "smooth_15deg": 97.0},
-    "prn": {"thesis_mesh": 5.255, "thesis_68": 1.675},
-    "3DDFA": {"thesis_mesh": 11.845},
-}
-
-# The variants whose cumulative errors a figure draws, and whose smoothness Figure 4.7 does.
-CURVES = {
-    "4.1": ("prn", "prn_plain", "prn_author"),
-    "4.2": ("prn", "prn_sigmoid"),
-    "4.3": ("3ddfa", "prn", "frozen", "joint"),
-    "4.8": ("final", "prn", "3ddfa"),
-}
-SMOOTHNESS = ("final", "prn")
-
-CONTRADICTIONS = (
-    "From 5.255 (PRN) to 3.912 (final) the mesh error falls by 25.6 %; the abstract says 35 %, section 4.9 says 37 %.",
-    "PRN + ResNet has a mesh error of 5.104 in section 4.5 and of 3.912 in section 4.9; PRN has 5.268 and 5.255.",
-    "Section 4.3 gives the means 2.199, 1.675 and 1.692 for PRN's authors, no augmentation and augmentation, in this "
-    "order, but says that augmentation lowers the error by about 30 %. From 2.199 to either of the others it is 23 to "
-    "24 %. The table has 1.675 for PRN.",
-    "Section 4.9 claims 33 % less error of the 68 landmarks and gives no number for it.",
-    'The error of the 68 landmarks is divided by "the variance value of the two outer corner feature points"; for the '
-    "mesh the thesis names no divisor, and it has no rule for z. Ours: 3D distance of the outer eye corners, mean z "
-    "removed.",
-)
+REFERENCE = Path(__file__).with_name("thesis_reference.yaml")
+FOREIGN = Path("metrics/foreign")
+ROUNDED = 3
+# A rise of the validation loss above its best so far that counts as one of section 4.7's abrupt changes, in percent.
+JUMP_PERCENT = 10.0
 
 
 @dataclasses.dataclass(frozen=True)
@@ -50,133 +36,146 @@ class ThesisParams:
     variants: dict[str, str]
 
 
-def thesis(root: Path, main_variant: str, others: list[str], notice: str, params: EvaluateParams) -> dict:
-    """Compare the main variant with the others and both with the thesis, for the project at `root`.
+@dataclasses.dataclass(frozen=True)
+class Setup:
+    """What the page is about: the main variant's settings, its network's layers, the other variants, the data."""
+
+    settings: VariantSettings
+    layers: dict[str, list[Row]]
+    others: list[str]
+    data: DataParams
+    margin: float
+
+
+def thesis(root: Path, setup: Setup, params: EvaluateParams) -> dict:
+    """Compare the main variant with the others and all of them with the thesis, for the project at `root`.
 
     Parameters
     ----------
     root : Path
         The project's root.
-    main_variant : str
-    others : list of str
-        Variants that are evaluated too; the main one among them is passed over.
-    notice : str
-        What data and scale the numbers come from, as HTML.
+    setup : Setup
     params : EvaluateParams
 
     Returns
     -------
     dict
-        What metrics/thesis.json holds, in percent.
+        What metrics/thesis.json holds, in percent. The page is reports/index.html, and reports/meshes/ has one mesh of
+        each variant that it shows to be turned.
     """
-    names = [main_variant, *(name for name in others if name != main_variant)]
-    results = [read_results(root, name, main=name == main_variant) for name in names]
-    metrics: dict = {
-        result.variant: {error: result.metrics[error]["mean"] for error in ERRORS}
-        | {"smooth_15deg": result.metrics["smooth_15deg"]["prediction"]}
-        for result in results
+    main, reference = setup.settings.variant, read_reference()
+    names = [main, *(name for name in setup.others if name != main)]
+    results = {name: read_results(root, name, main=name == main) for name in names}
+    metrics: dict = {name: summarise(result) for name, result in results.items()}
+    metrics["rank_correlation"] = rank_correlation(results[main].per_image, params)
+    metrics["claims"] = {
+        claim["name"]: compare(results[claim["variant"]], results[claim["against"]], claim["metric"], params)
+        for claim in reference["claims"]
+        if {claim["variant"], claim["against"]} <= set(results)
     }
-    for other in results[1:]:
-        metrics[f"{main_variant}_against_{other.variant}"] = {
-            error: compare(results[0], other, error, params) for error in ERRORS
-        }
-    path = root / "metrics/thesis.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
-    page = root / "reports/index.html"
-    page.parent.mkdir(parents=True, exist_ok=True)
-    page.write_text(parts.page("The thesis and ours", sections(results, metrics, notice, params)), encoding="utf-8")
+    write_json(root / "metrics/thesis.json", metrics)
+    folder = root / "reports/meshes"
+    folder.mkdir(parents=True, exist_ok=True)
+    examples = read_examples(root, setup.settings, setup.data, results)
+    for name, vertices in example_meshes(examples).items():
+        mesh = to_trimesh(vertices, examples.surface.triangles)
+        (folder / f"{name}.html").write_text(viewer_page(mesh), encoding="utf-8")
+    pictures = draw_pictures(examples, setup.settings, setup.data.size, setup.margin)
+    epochs = len(results[main].history)
+    notice = parts.provenance(setup.data.root, setup.data.size, setup.settings.network.width, count_parts(root), epochs)
+    label = parts.scale_label(setup.data.root, setup.data.size, setup.settings.network.width)
+    foreign = read_foreign(root / FOREIGN)
+    content = thesis_page.Content(label, results, metrics, reference, setup.layers, pictures, foreign, training(setup))
+    page = parts.page("The thesis and ours", [notice, *thesis_page.sections(content)])
+    (root / "reports/index.html").write_text(page, encoding="utf-8")
     return metrics
 
 
-def compare(ours: Results, other: Results, error: str, params: EvaluateParams) -> dict[str, float]:
-    """Difference ``ours - other`` of the mean error with its 95 % interval, and by how many percent ours is lower."""
+def read_reference(path: Path = REFERENCE) -> dict:
+    """Read the thesis's numbers, claims, contradictions and tables."""
+    return YAML(typ="safe").load(path)
+
+
+def training(setup: Setup) -> dict[str, float]:
+    """Our hyperparameters of section 4.2, by the names that the reference has."""
+    train = setup.settings.train
+    return {name: getattr(train, name) for name in ("batch_size", "lr", "halve_every", "patience")}
+
+
+def summarise(result: Results) -> dict[str, float]:
+    """The errors that the thesis has of a variant, and how abruptly its loss rose.
+
+    `jumps` counts epochs of all seeds whose validation loss is more than `JUMP_PERCENT` above the best before it in the
+    same run, and `worst_rise` is the largest such rise in percent, 0 where the loss only fell.
+    """
+    rises = np.concatenate([loss_rises(run) for _, run in result.seeds.groupby("seed")] or [np.zeros(0)])
+    row = {"thesis_68": result.mean("thesis_68"), "thesis_mesh": result.mean("thesis_mesh")}
+    row |= {"smooth_15deg": result.mean("smooth_prediction"), "worst_rise": float(rises.max(initial=0.0))}
+    return {"jumps": int((rises > JUMP_PERCENT).sum())} | {name: round(value, ROUNDED) for name, value in row.items()}
+
+
+def loss_rises(run: pd.DataFrame) -> np.ndarray:
+    """Rise of the validation loss above its best so far, in percent, at each epoch of a seed's phases but the first.
+
+    Other phases have other losses, so each starts anew.
+    """
+    rises = [
+        100 * (losses[1:] / np.minimum.accumulate(losses)[:-1] - 1)
+        for losses in (phase["val_loss"].to_numpy(np.float64) for _, phase in run.groupby("phase"))
+    ]
+    return np.concatenate(rises)
+
+
+def rank_correlation(table: pd.DataFrame, params: EvaluateParams) -> dict[str, float]:
+    """Spearman's rank correlation of the errors of the 68 landmarks and of the mesh, with its bootstrap interval.
+
+    Empty for fewer than 3 images or equal errors, which have no ranks to compare.
+    """
+    errors = (table["thesis_68"].to_numpy(), table["thesis_mesh"].to_numpy())
+    if len(table) < 3 or min(np.ptp(values) for values in errors) == 0:
+        return {}
+    rng = np.random.default_rng(params.seed)
+    draws = rng.integers(len(table), size=(params.bootstrap, len(table)))
+    ranks = [scipy.stats.rankdata(values[draws], axis=1) for values in errors]
+    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
+    size = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
+    drawn = ((centred[0] * centred[1]).sum(axis=1)[size > 0]) / size[size > 0]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    mean = float(scipy.stats.spearmanr(*errors).statistic)
+    return {name: round(float(value), ROUNDED) for name, value in (("rho", mean), ("low", low), ("high", high))}
+
+
+def compare(ours: Results, other: Results, metric: str, params: EvaluateParams) -> dict[str, float]:
+    """Difference ``ours - other`` of a mean error with its 95 % interval, and by how many percent ours is lower.
+
+    The error of `smooth_15deg` is the share of adjacent triangles that are *not* at an angle under 15 degrees, so that
+    less is better in every metric.
+    """
+    column = thesis_page.COLUMNS[metric][0]
     pairs = ours.per_image.merge(other.per_image, on="sample_id", suffixes=("", "_other"))
     check(
         len(pairs) == len(ours.per_image) == len(other.per_image),
         f"{ours.variant} and {other.variant} were not evaluated on the same images: evaluate both again.",
     )
-    interval = statistics.paired_interval(pairs[error], pairs[f"{error}_other"], params.bootstrap, params.seed)
-    lower_by = -100.0 * interval.mean / float(pairs[f"{error}_other"].mean())
-    return {
-        "difference": round(interval.mean, 3),
-        "low": round(interval.low, 3),
-        "high": round(interval.high, 3),
-        "lower_by": round(lower_by, 3),
-    }
+    first, second = (pairs[name].to_numpy(np.float64) for name in (column, f"{column}_other"))
+    if metric == "smooth_15deg":
+        first, second = 100 - first, 100 - second
+    interval = statistics.paired_interval(first, second, params.bootstrap, params.seed)
+    # Of no error at all there is nothing to be lower by.
+    lower_by = -100.0 * interval.mean / float(second.mean()) if second.any() else 0.0
+    values = {"difference": interval.mean, "low": interval.low, "high": interval.high, "lower_by": lower_by}
+    return {name: round(value, ROUNDED) for name, value in values.items()}
 
 
-def sections(results: list[Results], metrics: dict, notice: str, params: EvaluateParams) -> list[str]:
-    """Parts of the page: tables, contradictions, Figures 4.7 and 4.8."""
-    comparisons = [(name, values) for name, values in metrics.items() if "_against_" in name]
-    verdicts = [
-        (
-            name.replace("_against_", " against "),
-            text,
-            values[error]["difference"],
-            parts.interval_text(values[error]["low"], values[error]["high"]),
-            values[error]["lower_by"],
-            statistics.verdict(statistics.Interval(*(values[error][key] for key in ("difference", "low", "high")))),
-        )
-        for name, values in comparisons
-        for error, text in ERRORS.items()
-    ]
-    first = results[0]
-    by_name = {result.variant: result for result in results}
-    shares = {"truth": first.smoothness["truth"]} | {
-        name: by_name[name].smoothness["prediction"] for name in SMOOTHNESS if name in by_name
-    }
-    header = ("variant", "error", "ours (%)", "95 % interval", "thesis (%)")
-    verdict_header = ("variants", "error", "difference (%)", "95 % interval", "lower by (%)", "by this test set")
-    return [
-        notice,
-        parts.heading("Our numbers and the thesis's"),
-        parts.table(header, number_rows(results, metrics, params)),
-        parts.heading("What differs between variants"),
-        parts.paragraph("Paired bootstrap over the same test images; negative is less error."),
-        parts.table(verdict_header, verdicts) if verdicts else parts.paragraph("Only one variant was evaluated."),
-        parts.heading("Where the thesis contradicts itself"),
-        *(parts.paragraph(sentence) for sentence in CONTRADICTIONS),
-        *(part for figure, names in CURVES.items() for part in curve_section(figure, names, by_name)),
-        parts.heading("Figure 4.7"),
-        parts.picture(
-            parts.smoothness_figure(shares, first.smoothness["cosine"]),
-            "As Figure 4.7: adjacent triangles by the cosine of their angle",
-        ),
-    ]
+def read_foreign(folder: Path) -> dict[str, dict]:
+    """Metrics of other methods, as `python -m stages.score` writes them, by the names of the files."""
+    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
 
 
-def curve_section(figure: str, names: tuple[str, ...], results: dict[str, Results]) -> list[str]:
-    """Cumulative errors as one of the thesis's figures has them; nothing where fewer than two of its variants ran."""
-    found = [results[name] for name in names if name in results]
-    if len(found) < 2:
-        return []
-    pictures = [
-        parts.picture(
-            parts.error_figure({result.variant: result.ced[error] for result in found}, found[0].ced["error"]),
-            f"As Figure {figure}: cumulative error, {text}",
-        )
-        for error, text in ERRORS.items()
-    ]
-    return [parts.heading(f"Figure {figure}"), *pictures]
-
-
-def number_rows(results: list[Results], metrics: dict, params: EvaluateParams) -> list[tuple]:
-    """Rows of variant, error, ours, its interval, and the thesis's number; 3DDFA has only the thesis's."""
-    rows: list[tuple] = []
-    columns = {"thesis_68": "thesis_68", "thesis_mesh": "thesis_mesh", "smooth_15deg": "smooth_prediction"}
-    texts = ERRORS | {"smooth_15deg": "adjacent triangles under 15 degrees"}
-    for result in results:
-        for error, column in columns.items():
-            interval = statistics.bootstrap_interval(result.per_image[column], params.bootstrap, params.seed)
-            between = parts.interval_text(interval.low, interval.high)
-            theirs = REFERENCE.get(result.variant, {}).get(error)
-            told = "none given" if theirs is None else f"{theirs:g}"
-            rows.append((result.variant, texts[error], metrics[result.variant][error], between, told))
-    absent = [name for name in REFERENCE if name not in metrics]
-    for name in absent:
-        rows += [(name, texts[error], "not run here", "", f"{value:g}") for error, value in REFERENCE[name].items()]
-    return rows
+def write_json(path: Path, metrics: dict) -> None:
+    """Write a metrics file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 
 
 @click.command()
@@ -184,12 +183,23 @@ def main() -> None:
     """Compare the variants with each other and with the thesis."""
     with sentences():
         settings, data = read_variant(None), read("data", DataParams)
+        layers = network_layers(settings, data.size)
         others = list(read("thesis", ThesisParams).variants)
-        epochs = len(read_results(Path(), settings.variant, main=True).history)
-        notice = parts.provenance(data.root, data.size, settings.network.width, count_parts(Path()), epochs)
-        metrics = thesis(Path(), settings.variant, others, notice, read("evaluate", EvaluateParams))
-    means = ", ".join(f"{name} {metrics[name]['thesis_mesh']} %" for name in metrics if "thesis_mesh" in metrics[name])
+        setup = Setup(settings, layers, others, data, read("crop", CropParams).margin)
+        metrics = thesis(Path(), setup, read("evaluate", EvaluateParams))
+    compared = [name for name in (settings.variant, *others) if name in metrics]
+    means = ", ".join(f"{name} {metrics[name]['thesis_mesh']} %" for name in dict.fromkeys(compared))
     click.echo(f"thesis: mesh error {means}; reports/index.html")
+
+
+def network_layers(settings: VariantSettings, size: int) -> dict[str, list[Row]]:
+    """Read Tables 3.1 to 3.3 from the main variant's network; empty where it does not regress position maps."""
+    if settings.network.regresses != "position_map":
+        return {}
+    from model.backend import prepare_keras
+
+    prepare_keras()
+    return layer_tables(size, settings.network, Scaling(settings.train.scaling, size))
 
 
 if __name__ == "__main__":

@@ -84,6 +84,43 @@ def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Place]:
     return places
 
 
+def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Iterable[Place]) -> list[tuple[str, ...]]:
+    """Test samples that nothing can be scored of, and why.
+
+    Parameters
+    ----------
+    root : Path
+    level : {'on', 'off'}
+    test_ids : iterable of str
+        The test part.
+    places : iterable of Place
+        Those of them that have a position map.
+
+    Returns
+    -------
+    list of (sample, stage, reason)
+        The samples that a stage rejected, and the files of a test subset that the index refused: no part of the split
+        has these.
+    """
+    test_ids, found = list(test_ids), {place.sample_id for place in places}
+    failures: list[tuple[str, ...]] = []
+    for subset in sorted({subset_of(sample_id) for sample_id in test_ids}):
+        missing = {name for name in test_ids if subset_of(name) == subset} - found
+        for stage, folder in (
+            ("index", subset),
+            ("meshes", subset),
+            ("aligned", f"{subset}-{level}"),
+            ("position_maps", f"{subset}-{level}"),
+        ):
+            for row in read_table(root / "data" / stage / folder / "rejected.csv"):
+                if stage == "index" or row["sample"] in missing:
+                    name = f"{subset}/{row['sample']}" if stage == "index" else row["sample"]
+                    failures.append((name, stage, row["reason"]))
+                    missing.discard(row["sample"])
+        failures += [(name, "unknown", "No stage has rejected it: run the pipeline again.") for name in sorted(missing)]
+    return failures
+
+
 def spread(items: Sequence[T], limit: int) -> Sequence[T]:
     """At most `limit` items, evenly spaced."""
     if len(items) <= limit:

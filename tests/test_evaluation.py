@@ -326,5 +326,5 @@ class TestScoring:
         landmarks = truth.landmarks + rng.normal(size=(68, 3))
         perfect = scoring.Points(landmarks, truth.vertices, truth.texels)
         errors = scoring.score(perfect, truth, landmarks)
-        assert list(errors) == list(evaluation.PROTOCOLS)
+        assert list(errors) == [name for name in evaluation.PROTOCOLS if name != "nme68_2d_reannotated"]
         assert max(errors.values()) == pytest.approx(0, abs=1e-9)

@@ -72,7 +72,7 @@ def samples():
 def surface():
     uv = np.resize(np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float64), (68, 2))
     none = np.zeros((0, 3), np.int64)
-    return Surface(uv, uv, none, none, np.ones((4, 4), bool))
+    return Surface(uv, uv, none, none, np.ones((4, 4), bool), none, none)
 
 
 def test_a_format_is_measured_by_its_farthest_texel_and_by_what_it_adds_to_the_error(samples, surface):
