@@ -5,7 +5,8 @@ import trimesh
 from numpy.typing import NDArray
 from trimesh.viewer.notebook import scene_to_html
 
-from pipeline.rendering import GREY
+# trimesh's viewer has strong lights: a lighter grey would lose the face's form.
+VIEWER_GREY = (100, 100, 103, 255)
 
 
 def to_trimesh(vertices: NDArray, triangles: NDArray[np.integer]) -> trimesh.Trimesh:
@@ -29,9 +30,7 @@ def to_trimesh(vertices: NDArray, triangles: NDArray[np.integer]) -> trimesh.Tri
 
 def viewer_page(mesh: trimesh.Trimesh) -> str:
     """HTML page that shows a mesh to be turned with the mouse, by trimesh's viewer; it loads nothing from a network."""
-    material = trimesh.visual.material.PBRMaterial(
-        baseColorFactor=[round(value) for value in GREY] + [255], metallicFactor=0.0, roughnessFactor=0.9
-    )
+    material = trimesh.visual.material.PBRMaterial(baseColorFactor=VIEWER_GREY, metallicFactor=0.0, roughnessFactor=0.9)
     shown = trimesh.Trimesh(
         mesh.vertices,
         mesh.faces,

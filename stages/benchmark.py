@@ -54,9 +54,13 @@ def read_benchmark(folder: Path) -> Benchmark:
 
     Raises
     ------
+    FileNotFoundError
+        If the folder is missing.
     ValueError
         If a table has not a row for each name, or the list is missing beside a table.
     """
+    if not folder.is_dir():
+        raise FileNotFoundError(f"{folder}, the folder of evaluate.benchmark, is missing; data/none is an empty one.")
     tables = {name: folder / name for name in (LANDMARKS, YAW)}
     found = {name: np.load(path, allow_pickle=False) for name, path in tables.items() if path.is_file()}
     if not found:

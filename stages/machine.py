@@ -1,5 +1,6 @@
 """What a run ran on, as section 4.1 of the thesis lists it: for pages, never for files that are compared."""
 
+import contextlib
 import importlib.metadata
 import os
 import platform
@@ -15,7 +16,7 @@ def describe_machine() -> dict[str, str]:
         "processor": f"{_first_value('/proc/cpuinfo', 'model name') or platform.machine()}, {os.cpu_count()} cores",
         "memory": _memory(),
         "accelerator": _accelerator(),
-        "framework": f"Keras {_version('keras')} on TensorFlow {_version('tensorflow')}",
+        "framework": f"Keras {_version('keras')} on TensorFlow {_version('tensorflow', 'tensorflow_cpu')}",
         "Python": platform.python_version(),
         "meshes drawn by": f"pipeline/rendering.py, and trimesh {_version('trimesh')} to be turned",
     }
@@ -49,8 +50,9 @@ def _accelerator() -> str:
     return ", ".join(answer.stdout.split("\n")).strip(", ") or "none"
 
 
-def _version(package: str) -> str:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "not installed"
+def _version(*packages: str) -> str:
+    """Version of the first of some packages that is installed."""
+    for package in packages:
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            return importlib.metadata.version(package)
+    return "not installed"

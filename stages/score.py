@@ -1,7 +1,7 @@
 """Score another method's predictions by the protocols that ours are scored by. A command, not a stage.
 
-``python -m stages.score --predictions DIR --truth DIR --out metrics/foreign/NAME.json``; the page of the thesis shows what lies
-in metrics/foreign/ as rows beside ours.
+``python -m stages.score --predictions DIR --truth DIR --out metrics/foreign/NAME.json``; the page of the thesis shows
+what lies in metrics/foreign/ as rows beside ours.
 """
 
 import dataclasses
@@ -54,8 +54,8 @@ def score_folder(
     ----------
     predictions : Path
         With ``<sample>.npy``, ``.mat`` or ``.obj`` for an annotation ``<sample>.mat`` below `truths`: 68 landmarks
-        (68, 3) or all vertices of the face model (V, 3), in pixels of the raw photo: 0-based, x right, y down, z towards
-        the viewer.
+        (68, 3) or all vertices of the face model (V, 3), in pixels of the raw photo: 0-based, x right, y down, z
+        towards the viewer.
     truths : Path
         Annotations as 300W-LP and AFLW2000-3D have them, each beside its photo.
     mesh : Mesh or None

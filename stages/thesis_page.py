@@ -30,7 +30,8 @@ CURVES = {
     "4.8": ("final", "prn", "3ddfa"),
 }
 CURVE_ERRORS = ("thesis_68", "thesis_mesh")
-SMOOTHNESS = ("final", "prn")
+# PRN + ResNet of sections 4.5 and 4.6 is both parts trained at once.
+SMOOTHNESS = ("prn", "joint", "final")
 TABLE_4_1 = {
     "PRN": ("prn_l1", "prn_l1_k", "prn_l1_s", "prn_l1_k_s", "prn"),
     "PRN + ResNet": ("final_l1", "final_l1_k", "final_l1_s", "final_l1_k_s", "final"),
@@ -332,7 +333,9 @@ def method_section(content: Content) -> list[str]:
     for name, result in content.results.items():
         rows.append(_method_row(name, result.metrics))
     rows += [_method_row(f"{name} (scored from its files)", metrics) for name, metrics in content.foreign.items()]
-    header = ("method", "images", "failed", "nme68_2d", "95 % interval", "mean of bins", *list(PROTOCOLS)[1:])
+    # Without their underscores the names can be broken into lines, so that the table is no wider than the page.
+    names = [name.replace("_", " ") for name in PROTOCOLS]
+    header = ("method", "images", "failed", names[0], "95 % interval", "mean of bins", *names[1:])
     return [
         parts.paragraph(f"Every method by every protocol, in percent, {content.label}", "caption"),
         parts.table(header, rows),

@@ -33,7 +33,7 @@ class Examples:
     front : Truth
         Of the frontal faces the one with the median error, which most figures show.
     rolled : Truth
-        The face with the largest roll in the photo.
+        The frontal face with the largest roll in the photo.
     spread : list of Truth
         Faces from the least to the largest yaw.
     photos : dict of str to (H, W, 3) uint8
@@ -76,18 +76,18 @@ def choose(table: pd.DataFrame, roll_rad: dict[str, float]) -> tuple[str, str, l
     table : DataFrame
         As in per_image.csv.
     roll_rad : dict of str to float
-        Annotated roll, not wrapped.
+        Annotated roll, not wrapped; near a profile it is not the roll that one sees, so frontal faces go first.
 
     Returns
     -------
     front, rolled : str
-        The frontal face with the median error (of all faces, where none is frontal), and the face with the most roll.
+        The frontal face with the median error, and the one with the most roll (of all faces, where none is frontal).
     spread : list of str
         At most `SPREAD` faces, evenly from the least to the largest yaw.
     """
     frontal = table[table["yaw_deg"].abs() <= FRONTAL_DEG]
     by_error = (frontal if len(frontal) else table).sort_values(["nme68_2d", "sample_id"])
-    rolls = pd.Series(roll_rad)
+    rolls = pd.Series({name: roll_rad[name] for name in sorted(by_error["sample_id"])})
     wrapped = ((rolls + np.pi) % (2 * np.pi) - np.pi).abs()
     by_yaw = table.assign(size=table["yaw_deg"].abs()).sort_values(["size", "sample_id"])["sample_id"].tolist()
     return by_error["sample_id"].iloc[len(by_error) // 2], str(wrapped.idxmax()), list(truth.spread(by_yaw, SPREAD))

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -78,10 +78,15 @@ def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Place]:
     places = []
     for subset in sorted({subset_of(sample_id) for sample_id in wanted}):
         for shard in list_shards(root / "data/position_maps" / f"{subset}-{level}"):
-            with reading(shard) as file:
-                names = read_dataset(file["sample_id"])
-            places += [Place(name, shard, row) for row, name in enumerate(names) if name in wanted]
+            places += find_rows(shard, wanted)
     return places
+
+
+def find_rows(shard: Path, sample_ids: Container[str]) -> list[Place]:
+    """Find the rows of a shard that some samples have in it."""
+    with reading(shard) as file:
+        names = read_dataset(file["sample_id"])
+    return [Place(name, shard, row) for row, name in enumerate(names) if name in sample_ids]
 
 
 def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Iterable[Place]) -> list[tuple[str, ...]]:

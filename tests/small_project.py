@@ -56,6 +56,16 @@ def grid_uv(side):
     return np.stack([column, row], axis=-1)
 
 
+def grid_triangles():
+    cell = np.arange(GRID * (GRID - 1)).reshape(GRID - 1, GRID)[:, :-1].ravel()
+    return np.concatenate(
+        [
+            np.stack([cell, cell + GRID, cell + 1], axis=1),
+            np.stack([cell + 1, cell + GRID, cell + GRID + 1], axis=1),
+        ]
+    ).astype(np.int32)
+
+
 def landmark_vertices():
     rng = np.random.default_rng(0)
     inside = [row * GRID + column for row in range(3, 14) for column in range(3, 14)]
@@ -76,16 +86,11 @@ def similarity_of(index):
 
 
 def write_model(root):
-    cell = np.arange(GRID * (GRID - 1)).reshape(GRID - 1, GRID)[:, :-1].ravel()
-    triangles = np.concatenate(
-        [
-            np.stack([cell, cell + GRID, cell + 1], axis=1),
-            np.stack([cell + 1, cell + GRID, cell + GRID + 1], axis=1),
-        ]
-    ).astype(np.int32)
     vertices = face_map(grid_uv(GRID)).reshape(-1, 3).astype(np.float32)
     basis = np.zeros((*vertices.shape, 1), np.float32)
-    save_model(root / "data/face_model/model.h5", FaceModel(vertices, basis, basis, triangles, landmark_vertices()))
+    save_model(
+        root / "data/face_model/model.h5", FaceModel(vertices, basis, basis, grid_triangles(), landmark_vertices())
+    )
     mask = np.zeros((SIZE, SIZE), bool)
     mask[3:29, 3:29] = True
     layout = UVLayout(

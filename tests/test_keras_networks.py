@@ -9,6 +9,8 @@ import sys
 
 import pytest
 
+from stages.thesis import read_reference
+
 pytestmark = pytest.mark.slow
 
 CHILD = """
@@ -19,6 +21,7 @@ from model.backend import prepare_keras
 prepare_keras()
 import keras
 from model import losses, networks, training
+from model.layer_table import read_tables
 from model.scaling import Scaling
 from model.settings import NetworkConfig
 
@@ -45,6 +48,7 @@ prn, resnet = (networks.build_network(256, config(16, residual), tanh) for resid
 answer["weights"] = [prn.count_params(), resnet.count_params()]
 answer["outputs"] = [sorted(prn.output), sorted(resnet.output)]
 answer["layers"] = dict(describe(resnet))
+answer["tables"] = read_tables(resnet)
 answer["biased"] = [layer.name for layer in resnet.layers if getattr(layer, "use_bias", False)]
 # Keras's word for a shortcut that is the block's own input: the addition's second input was made by the block before.
 answer["shortcuts"] = {n: resnet.get_layer(f"encoder_block{n}_add").input[1]._keras_history.operation.name
@@ -160,6 +164,20 @@ def test_the_encoder_decoder_has_the_weights_of_the_published_prnet_and_the_refi
     # 3x3 6 -> 64, 16 of 3x3 64 -> 64, 3x3 64 -> 256, 1x1 256 -> 3, each with its biases.
     refinement = (54 * 64 + 64) + 16 * (576 * 64 + 64) + (576 * 256 + 256) + (256 * 3 + 3)
     assert answer["weights"] == [13_365_508, 13_365_508 + refinement]
+
+
+def test_the_tables_that_the_page_shows_are_the_thesis_s_at_its_size(answer):
+    theirs = read_reference()["layers"]
+    for number in ("3.1", "3.3"):
+        assert answer["tables"][number] == theirs[number]
+    # Table 3.2 is general: for the first block N is 32 and L is 2. Its shortcut is printed without the stride; ours
+    # ends where the block does.
+    assert answer["tables"]["3.2"] == [
+        ["Shortcut", 1, 1, "128*128*32"],
+        ["Conv1", 1, 1, "256*256*16"],
+        ["Conv2", 4, 2, "128*128*16"],
+        ["Conv3", 1, 1, "128*128*32"],
+    ]
 
 
 def test_the_first_convolution_keeps_the_size(answer):
