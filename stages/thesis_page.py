@@ -153,8 +153,8 @@ def conclusion_section(content: Content) -> list[str]:
         parts.heading("The thesis's conclusions"),
         parts.paragraph(
             "Paired bootstrap over the same test images; a negative difference is less error. For adjacent triangles "
-            "the error is the share at 15 degrees or more. The intervals cover the choice of test images, not that of the "
-            "training seed."
+            "the error is the share at 15 degrees or more. The intervals cover the choice of test images, not that "
+            "of the training seed."
         ),
         parts.table(header, rows),
     ]
