@@ -51,7 +51,10 @@ TURN = """<script>window.addEventListener("load", () => setTimeout(() => {
   }
 }, 500));</script>"""
 
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no chromium: install Debian's package of that name")
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(BROWSER is None, reason="no chromium: install Debian's package of that name"),
+]
 
 
 @pytest.fixture(scope="module")
