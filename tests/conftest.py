@@ -44,5 +44,5 @@ def project(tmp_path_factory):
 @pytest.fixture(scope="session")
 def face_data_or_none():
     """Folder of the real sample, where it is."""
-    folder = Path(os.environ.get("FACE_DATA", Path(__file__).parents[2] / "shared" / "data"))
+    folder = Path(os.environ.get("FACE_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
     return folder if folder.is_dir() else None
