@@ -66,7 +66,7 @@ real real-thesis: $(READY)
 # outside) is in none of them, and tracked files stay.
 MADE := .venv .dvc dvc_plots runs reports metrics work .pytest_cache .ruff_cache .mypy_cache .hypothesis \
   data/demo data/face_model data/uv_embedding data/index data/split.csv data/detected data/meshes data/aligned \
-  data/position_maps data/augmented
+  data/position_maps data/augmented data/asm
 clean:
 	git clean -ffdXq -- $(MADE)
 	find pipeline model stages tests benchmarks -name __pycache__ -type d -exec rm -rf {} +

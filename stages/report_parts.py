@@ -82,6 +82,16 @@ def frame(pages: Mapping[str, str], first: str) -> str:
     return f'<p class="links">{links}</p>\n<iframe name="pages" src="{source}" title="{html.escape(first)}"></iframe>'
 
 
+def embedded_frame(page: str, title: str) -> str:
+    """Show a whole page in a frame within this one, so that one file has it all."""
+    return f'<iframe srcdoc="{html.escape(page, quote=True)}" title="{html.escape(title, quote=True)}"></iframe>'
+
+
+def encode_grey(picture: NDArray[np.uint16]) -> bytes:
+    """Encode a grey picture of 16 bits as PNG."""
+    return cv2.imencode(".png", picture)[1].tobytes()
+
+
 def encode_image(image: NDArray[np.uint8], extension: str) -> bytes:
     """Encode an RGB image as '.png' or '.jpg'."""
     options = [cv2.IMWRITE_JPEG_QUALITY, 88] if extension == ".jpg" else []

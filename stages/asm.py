@@ -1,0 +1,73 @@
+"""Stage `asm`: the Active Shape Model that finds 68 landmarks, learnt from the training part (thesis, 3.3.2)."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.active_shape import five_points, frame_of, save_model, train, upright_frame, view_of
+from pipeline.camera import apply_similarity
+from pipeline.photos import read_photo
+from pipeline.shards import list_shards, read_shard
+from stages.params import DataParams, check, read, sentences
+from stages.truth import read_part, spread, subset_of
+
+OUTPUT = Path("data/asm/model.h5")
+
+
+@dataclass(frozen=True)
+class AsmParams:
+    """Section `asm`.
+
+    Attributes
+    ----------
+    faces : int
+        Training faces, evenly spaced, that are learnt from; all if there are fewer.
+    components : int
+        Directions in which a shape may differ from the mean of its view.
+    """
+
+    faces: int
+    components: int
+
+    def __post_init__(self) -> None:
+        for name in ("faces", "components"):
+            check(getattr(self, name) >= 1, f"asm.{name} is {getattr(self, name)}; expected 1 or more.")
+
+
+@click.command()
+def main() -> None:
+    """Learn shapes and gradients from the training part."""
+    with sentences():
+        data, params = read("data", DataParams), read("asm", AsmParams)
+        names = list(spread(read_part(Path(), "train"), params.faces))
+        frames, shapes, views = read_frames(Path(), data, names)
+        OUTPUT.parent.mkdir(parents=True, exist_ok=True)
+        save_model(OUTPUT, train(frames, shapes, views, params.components))
+    click.echo(f"asm: {len(names)} faces in, by view {', '.join(map(str, np.bincount(views, minlength=5)))}")
+
+
+def read_frames(
+    root: Path, data: DataParams, sample_ids: list[str]
+) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.int64]]:
+    """Read faces as `pipeline.active_shape.train` wants them: frames (N, S, S), shapes (N, 68, 2) and views (N,)."""
+    wanted, found = set(sample_ids), []
+    for subset in sorted({subset_of(name) for name in sample_ids}):
+        for path in list_shards(root / "data/meshes" / subset):
+            shard = read_shard(path, ["sample_id", "photo", "landmarks"])
+            for name, photo, landmarks in zip(*shard.values(), strict=True):
+                if name in wanted:
+                    picture = read_photo(root / data.folder(subset) / photo)
+                    points = five_points(landmarks)
+                    similarity = upright_frame(points)
+                    shape = apply_similarity(similarity, landmarks[:, :2].astype(np.float64))
+                    found.append((frame_of(picture, similarity), shape, view_of(points)))
+    check(bool(found), "The training part has no meshes: there is nothing to learn landmarks from.")
+    frames, shapes, views = zip(*found, strict=True)
+    return np.stack(frames), np.stack(shapes), np.array(views)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,59 @@
+"""Change a feature of a face, in its mesh and in its photo (thesis, section 1.3.4). A command, not a stage.
+
+``python -m stages.edit PHOTO --region nose --scale 1.2 --out FILE``
+"""
+
+from pathlib import Path
+
+import click
+
+from pipeline.editing import REGIONS, edit_region, warp_photo
+from pipeline.mesh_files import to_trimesh, write_mesh
+from pipeline.photo_files import open_photo
+from stages import report_parts as parts
+from stages.face_pipeline import network_options, only_face, open_pipeline
+from stages.params import check, sentences
+
+FILE = click.Path(path_type=Path, dir_okay=False)
+
+
+@click.command()
+@click.argument("photo", type=FILE)
+@click.option("--region", type=click.Choice(tuple(REGIONS)), required=True, help="Left and right are the subject's.")
+@click.option("--scale", default=1.0, show_default=True, help="About the middle of the region's landmarks.")
+@click.option(
+    "--shift",
+    type=float,
+    nargs=3,
+    default=(0.0, 0.0, 0.0),
+    show_default=True,
+    help="To the subject's left, up, and out of the face, in distances of the outer eye corners.",
+)
+@click.option("--out", type=FILE, required=True, help="The picture, .jpg or .png; the mesh goes beside it as .obj.")
+@network_options
+def main(
+    photo: Path,
+    region: str,
+    scale: float,
+    shift: tuple[float, float, float],
+    out: Path,
+    model: Path | None,
+    weights: Path | None,
+    landmarks: str,
+    dlib_model: Path | None,
+) -> None:
+    """Scale or shift a feature of the largest face in PHOTO."""
+    with sentences():
+        check(out.suffix in (".jpg", ".png"), f"--out is {out}; expected a name that ends in .jpg or .png.")
+        pipeline = open_pipeline(model, weights, landmarks, dlib_model)
+        (picture, _), triangles = open_photo(photo), pipeline.surface.triangles
+        found = pipeline.reconstruct(picture, only_face(picture, photo))
+        edited = edit_region(found.vertices, found.landmarks, region, scale, shift)
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_bytes(parts.encode_image(warp_photo(picture, found.vertices, edited, triangles), out.suffix))
+        write_mesh(out.with_suffix(".obj"), to_trimesh(edited, triangles))
+    click.echo(f"edit: {out} and {out.with_suffix('.obj')}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,138 @@
+"""Everything that turns a found face into a mesh, opened once for many photos."""
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import scipy.sparse
+from numpy.typing import NDArray
+
+from model.reconstruction import Predict, Reconstruction, find_landmarks, reconstruct
+from model.scoring import Surface, make_surface
+from pipeline import active_shape, dlib_landmarks
+from pipeline.face_finding import Face, find_faces, first_crop
+from pipeline.face_model import FaceModel, load_model
+from pipeline.position_map import load_uv
+from stages.crop import CropParams
+from stages.params import DataParams, check, read
+from stages.predictor import EXPORTED, open_predictor
+from stages.variants import read_variant
+
+MODEL, LAYOUT, SHAPES = Path("data/face_model/model.h5"), Path("data/uv_embedding/uv.h5"), Path("data/asm/model.h5")
+LANDMARKERS = ("network", "asm", "dlib")
+Image = NDArray[np.uint8]
+# From a photo and a face in it to the 68 landmarks (68, >=2) in pixels of the photo.
+Landmarker = Callable[[Image, Face], NDArray[np.float64]]
+Command = Callable[..., Any]
+
+
+@dataclasses.dataclass(frozen=True)
+class FacePipeline:
+    """What every face of every photo is reconstructed by.
+
+    Attributes
+    ----------
+    predict : callable
+        The network.
+    landmarks : callable
+        Finds the points that the crop is levelled by.
+    model : FaceModel
+    surface : Surface
+    operator : (size * size, all vertices) sparse
+        Of the UV layout.
+    margin : float
+        Side of the crop in sides of the landmarks' box.
+    size : int
+        Of the crop in px.
+    """
+
+    predict: Predict
+    landmarks: Landmarker
+    model: FaceModel
+    surface: Surface
+    operator: scipy.sparse.csr_array
+    margin: float
+    size: int
+
+    def reconstruct(self, photo: Image, face: Face) -> Reconstruction:
+        """Reconstruct one face of a photo (H, W, 3) uint8, see `model.reconstruction.reconstruct`."""
+        landmarks = self.landmarks(photo, face)
+        return reconstruct(photo, landmarks, self.predict, self.surface, self.model, self.margin, self.size)
+
+
+def network_options(command: Command) -> Command:
+    """Give a command the options that `open_pipeline` takes."""
+    file = click.Path(path_type=Path, dir_okay=False)
+    for option in (
+        click.option("--dlib-model", type=file, help="dlib's shape predictor of 68 points."),
+        click.option("--landmarks", type=click.Choice(LANDMARKERS), default="network", show_default=True),
+        click.option("--weights", type=file, help="Weights (.h5) of the network in params.yaml."),
+        click.option("--model", type=file, help=f"Exported .onnx or .tflite; by default {EXPORTED}."),
+    ):
+        command = option(command)
+    return command
+
+
+def open_pipeline(model: Path | None, weights: Path | None, landmarks: str, dlib_model: Path | None) -> FacePipeline:
+    """Read the network, the face model and its layout, and choose what finds the landmarks.
+
+    Parameters
+    ----------
+    model, weights : Path or None
+        See `stages.predictor.open_predictor`.
+    landmarks : {'network', 'asm', 'dlib'}
+        `network`: a first pass over a crop that is placed by the detector alone.
+    dlib_model : Path or None
+        The file of dlib's shape predictor, for `dlib`.
+
+    Raises
+    ------
+    ValueError
+        If a file is missing or does not fit params.yaml.
+    """
+    data, margin = read("data", DataParams), read("crop", CropParams).margin
+    predict = open_predictor(read_variant(), data.size, os.cpu_count() or 1, model, weights)
+    for path in (MODEL, LAYOUT):
+        check(path.is_file(), f"{path} is missing: run `dvc repro uv_embedding`.")
+    face, layout = load_model(MODEL), load_uv(LAYOUT)
+    surface = make_surface(layout.uv, face.triangles, face.landmarks, layout.face_mask)
+    find = {
+        "network": lambda: _by_network(predict, surface, margin, data.size),
+        "asm": _by_asm,
+        "dlib": lambda: _by_dlib(dlib_model, margin),
+    }[landmarks]()
+    return FacePipeline(predict, find, face, surface, layout.operator, margin, data.size)
+
+
+def _by_network(predict: Predict, surface: Surface, margin: float, size: int) -> Landmarker:
+    return lambda photo, face: find_landmarks(photo, first_crop(face, margin, size), predict, surface, size)
+
+
+def _by_asm() -> Landmarker:
+    check(SHAPES.is_file(), f"{SHAPES} is missing: run `dvc repro asm`, or choose --landmarks network.")
+    shapes = active_shape.load_model(SHAPES)
+    return lambda photo, face: active_shape.fit(shapes, photo, face.points)
+
+
+def _by_dlib(path: Path | None, margin: float) -> Landmarker:
+    if path is None:
+        raise ValueError("--landmarks dlib needs --dlib-model, the file of dlib's shape predictor of 68 points.")
+    predictor, size = dlib_landmarks.open_predictor(path), dlib_landmarks.SIZE
+    return lambda photo, face: dlib_landmarks.find_landmarks(predictor, photo, first_crop(face, margin, size))
+
+
+def only_face(photo: Image, path: Path) -> Face:
+    """The largest face of a photo.
+
+    Raises
+    ------
+    ValueError
+        If there is none.
+    """
+    faces = find_faces(photo)
+    check(bool(faces), f"No face was found in {path}, in any of its four quarter turns.")
+    return faces[0]

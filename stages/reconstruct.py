@@ -1,0 +1,152 @@
+"""Photos to 3D faces: meshes, poses, depth, textures and pages to look at. A command, not a stage.
+
+``python -m stages.reconstruct PHOTO... --out DIR`` finds every face of every photo and writes a folder for each photo,
+and all numbers to DIR/faces.json.
+"""
+
+import json
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from pipeline.face_finding import find_faces
+from pipeline.photo_files import list_photos, open_photo, read_frames
+from stages.face_files import DEFAULT_KINDS, KINDS, write_faces
+from stages.face_pipeline import FacePipeline, network_options, open_pipeline
+from stages.params import check, sentences
+
+# Gives a photo (H, W, 3) uint8, and how many px of it a pixel stands for along each side.
+Decode = Callable[[], tuple[NDArray[np.uint8], int]]
+# Photos that wait for their reconstruction while the next one's faces are found: bounds the memory.
+AHEAD = 4
+
+
+def reconstruct_photos(
+    photos: Iterable[tuple[str, Decode]], pipeline: FacePipeline, out: Path, kinds: tuple[str, ...], fill: bool
+) -> Iterator[dict]:
+    """Reconstruct every face of some photos; a photo that fails is told, and the rest go on.
+
+    Parameters
+    ----------
+    photos : iterable of (name, function that decodes the photo)
+        The name of each becomes its folder's.
+    pipeline : FacePipeline
+    out : Path
+    kinds : tuple of str
+        Some of `stages.face_files.KINDS`.
+    fill : bool
+        Whether hidden parts of a texture are filled by symmetry.
+
+    Yields
+    ------
+    dict
+        `photo`, `faces` (the numbers of each, the largest first), `error`, which is empty where there are faces, and
+        `reduced`: in how many px of the photo a pixel of all these numbers is.
+
+    Notes
+    -----
+    Faces are found in this thread, and the rest is done in others beside it.
+    """
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        waiting: deque[tuple[dict, Future[list[dict]] | None]] = deque()
+        for name, decode in photos:
+            result = {"photo": name, "reduced": 1, "error": "", "faces": []}
+            try:
+                photo, result["reduced"] = decode()
+                faces = find_faces(photo)
+                check(bool(faces), "No face was found in any of its four quarter turns.")
+                waiting.append((result, pool.submit(write_faces, out / name, photo, faces, pipeline, kinds, fill)))
+            except (ValueError, OSError) as error:
+                waiting.append((result | {"error": str(error)}, None))
+            while len(waiting) > AHEAD:
+                yield _finish(*waiting.popleft())
+        while waiting:
+            yield _finish(*waiting.popleft())
+
+
+def _finish(result: dict, faces: Future[list[dict]] | None) -> dict:
+    if faces is None:
+        return result
+    try:
+        return result | {"faces": faces.result()}
+    except (ValueError, OSError) as error:
+        return result | {"error": str(error)}
+
+
+def name_photos(paths: Iterable[Path]) -> list[tuple[str, Path]]:
+    """Name each photo's folder by its stem, or by its whole name where two photos share a stem."""
+    paths = list(paths)
+    stems = [path.stem for path in paths]
+    names = [path.stem if stems.count(path.stem) == 1 else path.name for path in paths]
+    check(len(set(names)) == len(names), "Two of the photos have the same name: reconstruct them into two folders.")
+    return list(zip(names, paths, strict=True))
+
+
+def _photos(arguments: Iterable[str]) -> list[tuple[str, Decode]]:
+    return [(name, partial(open_photo, path)) for name, path in name_photos(list_photos(arguments))]
+
+
+def _frames(video: str, every: int) -> Iterator[tuple[str, Decode]]:
+    """Frames of a video, or one of a webcam."""
+    frames = islice(read_frames(video), 1) if video.isdecimal() else islice(read_frames(video), 0, None, every)
+    return ((name, partial(_whole, frame)) for name, frame in frames)
+
+
+def _whole(frame: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], int]:
+    return frame, 1
+
+
+@click.command()
+@click.argument("photos", nargs=-1)
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the results.")
+@click.option("--video", help="A video file, or the number of a webcam, instead of photos.")
+@click.option("--every", default=25, show_default=True, help="Take each so many-th frame of a video; of a webcam one.")
+@network_options
+@click.option("--write", "kinds", type=click.Choice(KINDS), multiple=True, default=DEFAULT_KINDS, show_default=True)
+@click.option("--fill", is_flag=True, help="Fill hidden parts of textures by the face's symmetry.")
+@click.option("--allow-missing", is_flag=True, help="Succeed even if a photo gave no face.")
+def main(
+    photos: tuple[str, ...],
+    out: Path,
+    video: str | None,
+    every: int,
+    model: Path | None,
+    weights: Path | None,
+    landmarks: str,
+    dlib_model: Path | None,
+    kinds: tuple[str, ...],
+    fill: bool,
+    allow_missing: bool,
+) -> None:
+    """Reconstruct every face of PHOTOS: files, folders or patterns."""
+    with sentences():
+        check(bool(photos) != bool(video), "Name photos, or a video by --video.")
+        pipeline = open_pipeline(model, weights, landmarks, dlib_model)
+        sources = tqdm(_frames(video, every) if video else _photos(photos), unit="photo", disable=None)
+        results = []
+        for result in reconstruct_photos(sources, pipeline, out, kinds, fill):
+            results.append(result)
+            if result["error"]:
+                click.echo(f"{result['photo']}: {result['error']}", err=True)
+        out.mkdir(parents=True, exist_ok=True)
+        (out / "faces.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+    missing = sum(bool(result["error"]) for result in results)
+    click.echo(
+        f"reconstruct: {len(results)} photos, {sum(len(result['faces']) for result in results)} faces, "
+        f"{missing} photos without; {out / 'faces.json'}"
+    )
+    if missing and not allow_missing:
+        raise SystemExit(1)
+
+
+if __name__ == "__main__":
+    main()
