@@ -60,7 +60,10 @@ class FacePipeline:
 
     def reconstruct(self, photo: Image, face: Face) -> Reconstruction:
         """Reconstruct one face of a photo (H, W, 3) uint8, see `model.reconstruction.reconstruct`."""
-        landmarks = self.landmarks(photo, face)
+        return self.mesh(photo, self.landmarks(photo, face))
+
+    def mesh(self, photo: Image, landmarks: NDArray) -> Reconstruction:
+        """Reconstruct the face that has some landmarks (68, >=2), see `model.reconstruction.reconstruct`."""
         return reconstruct(photo, landmarks, self.predict, self.surface, self.model, self.margin, self.size)
 
 

@@ -1,0 +1,225 @@
+"""What finding, levelling and reconstructing faces in photos comes to, on the test part with its annotations.
+
+``python -m benchmarks.photos`` in a project on real faces prints tables: faces that the detector misses, the error of the 68
+landmarks by each backend, the roll that levelling leaves, the error of the pose, and where the time goes. Then one line of
+JSON.
+"""
+
+import dataclasses
+import json
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import click
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from model.evaluation import error_3ddfa
+from model.statistics import YAW_BINS, bootstrap_interval, paired_interval, yaw_bin
+from pipeline.active_shape import fit, load_model, upright_frame, view_of
+from pipeline.alignment import face_roll
+from pipeline.camera import apply_similarity, transform_pose, wrap_angle
+from pipeline.detection import choose_box
+from pipeline.face_finding import Face, find_faces
+from pipeline.photo_files import open_photo
+from pipeline.photos import read_photo
+from stages import truth
+from stages.face_pipeline import SHAPES, FacePipeline, network_options, open_pipeline
+from stages.params import DataParams, read, sentences
+from stages.variants import MAIN_RUN
+
+RESAMPLES, SEED = 1000, 1
+# Bands of roll in degrees, by the annotated pose.
+ROLLS = ((0, 30), (30, 45), (45, 90), (90, 181))
+Backend = Callable[[NDArray[np.uint8], Face], NDArray[np.float64]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Photo:
+    """A test photo with what is annotated, and the face that was found where the annotation has one."""
+
+    name: str
+    path: Path
+    pixels: NDArray[np.uint8]
+    landmarks: NDArray[np.float64]
+    pose: NDArray[np.float64]
+    face: Face | None
+
+
+def read_photos(root: Path, data: DataParams) -> Iterator[Photo]:
+    """Read the test part and find its faces, one at a time."""
+    names = truth.read_part(root, "test")
+    rows = {row["sample_id"]: row for row in truth.read_accepted(root, names)}
+    places = truth.locate(root, "on", names)
+    for sample in tqdm(truth.read_truths(root, places), total=len(places), unit="photo", disable=None):
+        row = rows[sample.sample_id]
+        path = root / data.folder(truth.subset_of(sample.sample_id)) / row["photo"]
+        pixels = read_photo(path)
+        pose = np.array([float(row[key]) for key in ("pitch", "yaw", "roll", "tx", "ty", "tz", "scale")])
+        yield Photo(sample.sample_id, path, pixels, sample.landmarks, pose, match(find_faces(pixels), sample.landmarks))
+
+
+def match(faces: list[Face], landmarks: NDArray) -> Face | None:
+    """The found face that is the annotated one; None if there is none."""
+    boxes = np.array([face.box for face in faces]).reshape(-1, 4)
+    chosen = choose_box(boxes, landmarks)
+    return None if chosen is None else faces[int((boxes == chosen).all(axis=1).argmax())]
+
+
+def mean_shape(path: Path) -> Backend:
+    """The shape that the Active Shape Model starts from, which says what its search brings."""
+    shapes = load_model(path)
+
+    def place(_: NDArray[np.uint8], face: Face) -> NDArray[np.float64]:
+        return apply_similarity(np.linalg.inv(upright_frame(face.points)), shapes.mean[view_of(face.points)])
+
+    return place
+
+
+def landmark_rows(photos: list[Photo], backends: dict[str, Backend]) -> tuple[list[dict], dict[str, NDArray]]:
+    """Error (xy, over sqrt(w h) of the true points, percent) of each backend by yaw, and its milliseconds a face."""
+    found = [photo for photo in photos if photo.face is not None]
+    bins = yaw_bin(np.rad2deg([photo.pose[1] for photo in found]))
+    rows, points = [], {}
+    for name, backend in backends.items():
+        seconds, predicted = [], []
+        for photo in found:
+            start = time.perf_counter()
+            predicted.append(np.asarray(backend(photo.pixels, photo.face))[:, :2])
+            seconds.append(time.perf_counter() - start)
+        points[name] = np.stack(predicted)
+        errors = np.array([error_3ddfa(p, photo.landmarks) for p, photo in zip(predicted, found, strict=True)])
+        interval = bootstrap_interval(errors, RESAMPLES, SEED)
+        by_bin = {key: round(float(errors[bins == i].mean()), 2) for i, key in enumerate(YAW_BINS) if (bins == i).any()}
+        row = {"backend": name, "photos": len(found), "ms": round(1000 * statistics.median(seconds), 1)}
+        rows.append(row | {k: round(v, 2) for k, v in interval._asdict().items()} | by_bin)
+    return rows, points
+
+
+def roll_rows(photos: list[Photo], points: dict[str, NDArray]) -> list[dict]:
+    """Roll that is left after levelling, by band of annotated roll: in degrees, of the annotated pose in the crop.
+
+    `as written` is the line's slope, in (-90, 90] degrees; the others have the full circle.
+    """
+    found = [photo for photo in photos if photo.face is not None]
+    ways: dict[str, list[float]] = {"true": [face_roll(photo.landmarks) for photo in found]}
+    ways["true, as written"] = [float(np.arctan(np.tan(roll))) for roll in ways["true"]]
+    for name, predicted in points.items():
+        ways[name] = [face_roll(landmarks) for landmarks in predicted]
+    rows = []
+    degrees = np.array([abs(np.rad2deg(wrap_angle(photo.pose[2]))) for photo in found])
+    for low, high in ROLLS:
+        band = np.flatnonzero((degrees >= low) & (degrees < high))
+        row: dict[str, Any] = {"roll": f"{low} to {min(high, 180)}", "photos": len(band)}
+        for name, rolls in ways.items():
+            left = [_roll_left(found[i], rolls[i]) for i in band]
+            row[name] = [round(float(np.percentile(left, share)), 1) for share in (50, 90)] if left else []
+        rows.append(row)
+    return rows
+
+
+def _roll_left(photo: Photo, roll: float) -> float:
+    """Annotated roll in degrees, either way, after the photo is turned by a measured roll."""
+    turn = np.eye(3)
+    turn[:2, :2] = [[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]]
+    height = len(photo.pixels)
+    return float(abs(np.rad2deg(wrap_angle(transform_pose(photo.pose, height, turn, height)[2]))))
+
+
+def pose_row(photos: list[Photo], pipeline: FacePipeline) -> dict:
+    """Mean absolute error of the pose in degrees, wrapped; of faces that are turned by at most 99 degrees."""
+    errors = []
+    for photo in photos:
+        if photo.face is not None and abs(np.rad2deg(wrap_angle(photo.pose[:3]))).max() <= 99:
+            pose = pipeline.reconstruct(photo.pixels, photo.face).pose
+            errors.append(np.abs(np.rad2deg(wrap_angle(pose[:3] - photo.pose[:3]))))
+    pitch, yaw, roll = np.mean(errors, axis=0)
+    row = {"photos": len(errors), "yaw": yaw, "pitch": pitch, "roll": roll, "mean": (pitch + yaw + roll) / 3}
+    return {name: round(value, 2) if isinstance(value, float) else value for name, value in row.items()}
+
+
+def time_rows(photos: list[Photo], pipeline: FacePipeline) -> list[dict]:
+    """Median milliseconds of each step from a photo's file to its mesh."""
+    steps: dict[str, list[float]] = {}
+
+    def timed(name: str, work: Callable[[], Any]) -> Any:
+        start = time.perf_counter()
+        result = work()
+        steps.setdefault(name, []).append(1000 * (time.perf_counter() - start))
+        return result
+
+    for photo in [photo for photo in photos if photo.face is not None][:30]:
+        pixels, _ = timed("decode", lambda path=photo.path: open_photo(path))
+        timed("detect (MTCNN)", lambda pixels=pixels: find_faces(pixels))
+        landmarks = timed("landmarks", lambda pixels=pixels, face=photo.face: pipeline.landmarks(pixels, face))
+        timed("landmarks to mesh", lambda pixels=pixels, landmarks=landmarks: pipeline.mesh(pixels, landmarks))
+    return [{"step": name, "ms": round(statistics.median(values), 1)} for name, values in steps.items()]
+
+
+def levelling_rows(root: Path) -> list[dict]:
+    """Error of the 68 landmarks of the main run, and of its variant on photos that are not levelled, by band of roll."""
+    paths = [root / f"runs/{run}/per_image.csv" for run in (MAIN_RUN, "final_unlevelled")]
+    if not all(path.is_file() for path in paths):
+        return []
+    tables = [pd.read_csv(path).set_index("sample_id")["nme68_2d"] for path in paths]
+    accepted = truth.read_accepted(root, tables[0].index)
+    roll = np.abs(np.rad2deg(wrap_angle(np.array([float(row["roll"]) for row in accepted]))))
+    rows = []
+    for low, high in ROLLS:
+        band = (roll >= low) & (roll < high)
+        row: dict[str, Any] = {"roll": f"{low} to {min(high, 180)}", "photos": int(band.sum())}
+        if band.any():
+            levelled, plain = (table[tables[0].index].to_numpy()[band] for table in tables)
+            difference = paired_interval(levelled, plain, RESAMPLES, SEED)
+            row |= {"levelled": round(levelled.mean(), 2), "not levelled": round(plain.mean(), 2)}
+            row |= {"difference": f"{difference.mean:.2f} ({difference.low:.2f} to {difference.high:.2f})"}
+        rows.append(row)
+    return rows
+
+
+def print_table(title: str, rows: list[dict]) -> None:
+    """Print rows of equal keys as a table in Markdown."""
+    click.echo(f"\n{title}\n")
+    names = list(dict.fromkeys(name for row in rows for name in row))
+    click.echo("| " + " | ".join(names) + " |\n" + "|---" * len(names) + "|")
+    for row in rows:
+        click.echo("| " + " | ".join(str(row.get(name, "")) for name in names) + " |")
+
+
+@click.command()
+@network_options
+def main(model: Path | None, weights: Path | None, landmarks: str, dlib_model: Path | None) -> None:
+    """Measure on the test part of the project in this folder; it is held in memory, half a MB a photo."""
+    with sentences():
+        pipeline = open_pipeline(model, weights, landmarks, dlib_model)
+        photos = list(read_photos(Path(), read("data", DataParams)))
+        backends: dict[str, Backend] = {landmarks: pipeline.landmarks}
+        backends["twice"] = lambda pixels, face: pipeline.reconstruct(pixels, face).landmarks
+        if SHAPES.is_file():
+            shapes = load_model(SHAPES)
+            backends |= {"mean shape": mean_shape(SHAPES), "asm": lambda pixels, face: fit(shapes, pixels, face.points)}
+        missed = [{"photos": len(photos), "without their face": sum(photo.face is None for photo in photos)}]
+        found, points = landmark_rows(photos, backends)
+        tables = {
+            "Faces that MTCNN misses": missed,
+            "68 landmarks, xy, over sqrt(w h) of the true points (%), plain mean with 95 % interval": found,
+            "Roll left after levelling, median and 90th percentile in degrees, by annotated roll": roll_rows(
+                photos, points
+            ),
+            "Pose, mean absolute error in degrees": [pose_row(photos, pipeline)],
+            "Milliseconds, median": time_rows(photos, pipeline),
+            "Error of the 68 landmarks of runs/main by roll (%)": levelling_rows(Path()),
+        }
+    for title, rows in tables.items():
+        if rows:
+            print_table(title, rows)
+    click.echo(json.dumps(tables))
+
+
+if __name__ == "__main__":
+    main()
