@@ -1,8 +1,8 @@
 """What finding, levelling and reconstructing faces in photos comes to, on the test part with its annotations.
 
-``python -m benchmarks.photos`` in a project on real faces prints tables: faces that the detector misses, the error of the 68
-landmarks by each backend, the roll that levelling leaves, the error of the pose, and where the time goes. Then one line of
-JSON.
+``python -m benchmarks.photos`` in a project on real faces prints tables: faces that the detector misses, the error of the
+68 landmarks by each backend, the roll that levelling leaves, the error of the pose, and where the time goes. Then one line
+of JSON.
 """
 
 import dataclasses
@@ -34,6 +34,8 @@ from stages.params import DataParams, read, sentences
 from stages.variants import MAIN_RUN
 
 RESAMPLES, SEED = 1000, 1
+# Photos whose steps are timed.
+TIMED = 30
 # Bands of roll in degrees, by the annotated pose.
 ROLLS = ((0, 30), (30, 45), (45, 90), (90, 181))
 Backend = Callable[[NDArray[np.uint8], Face], NDArray[np.float64]]
@@ -147,22 +149,22 @@ def time_rows(photos: list[Photo], pipeline: FacePipeline) -> list[dict]:
     """Median milliseconds of each step from a photo's file to its mesh."""
     steps: dict[str, list[float]] = {}
 
-    def timed(name: str, work: Callable[[], Any]) -> Any:
+    def timed(name: str, work: Callable[..., Any], *arguments: Any) -> Any:
         start = time.perf_counter()
-        result = work()
+        result = work(*arguments)
         steps.setdefault(name, []).append(1000 * (time.perf_counter() - start))
         return result
 
-    for photo in [photo for photo in photos if photo.face is not None][:30]:
-        pixels, _ = timed("decode", lambda path=photo.path: open_photo(path))
-        timed("detect (MTCNN)", lambda pixels=pixels: find_faces(pixels))
-        landmarks = timed("landmarks", lambda pixels=pixels, face=photo.face: pipeline.landmarks(pixels, face))
-        timed("landmarks to mesh", lambda pixels=pixels, landmarks=landmarks: pipeline.mesh(pixels, landmarks))
+    for photo in [photo for photo in photos if photo.face is not None][:TIMED]:
+        pixels, _ = timed("decode", open_photo, photo.path)
+        timed("detect (MTCNN)", find_faces, pixels)
+        landmarks = timed("landmarks", pipeline.landmarks, pixels, photo.face)
+        timed("landmarks to mesh", pipeline.mesh, pixels, landmarks)
     return [{"step": name, "ms": round(statistics.median(values), 1)} for name, values in steps.items()]
 
 
 def levelling_rows(root: Path) -> list[dict]:
-    """Error of the 68 landmarks of the main run, and of its variant on photos that are not levelled, by band of roll."""
+    """Error of the 68 landmarks of the main run and of `final_unlevelled`, by band of roll."""
     paths = [root / f"runs/{run}/per_image.csv" for run in (MAIN_RUN, "final_unlevelled")]
     if not all(path.is_file() for path in paths):
         return []
