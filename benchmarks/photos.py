@@ -1,8 +1,8 @@
 """What finding, levelling and reconstructing faces in photos comes to, on the test part with its annotations.
 
-``python -m benchmarks.photos`` in a project on real faces prints tables: faces that the detector misses, the error of the
-68 landmarks by each backend, the roll that levelling leaves, the error of the pose, and where the time goes. Then one line
-of JSON.
+``python -m benchmarks.photos`` in a project on real faces prints tables: faces that the detector misses, the error of
+the 68 landmarks by each backend, the roll that levelling leaves, the error of the pose, and where the time goes. Then one
+line of JSON.
 """
 
 import dataclasses
@@ -86,13 +86,14 @@ def mean_shape(path: Path) -> Backend:
 def landmark_rows(photos: list[Photo], backends: dict[str, Backend]) -> tuple[list[dict], dict[str, NDArray]]:
     """Error (xy, over sqrt(w h) of the true points, percent) of each backend by yaw, and its milliseconds a face."""
     found = [photo for photo in photos if photo.face is not None]
+    faces = [photo.face for photo in photos if photo.face is not None]
     bins = yaw_bin(np.rad2deg([photo.pose[1] for photo in found]))
     rows, points = [], {}
     for name, backend in backends.items():
         seconds, predicted = [], []
-        for photo in found:
+        for photo, face in zip(found, faces, strict=True):
             start = time.perf_counter()
-            predicted.append(np.asarray(backend(photo.pixels, photo.face))[:, :2])
+            predicted.append(np.asarray(backend(photo.pixels, face))[:, :2])
             seconds.append(time.perf_counter() - start)
         points[name] = np.stack(predicted)
         errors = np.array([error_3ddfa(p, photo.landmarks) for p, photo in zip(predicted, found, strict=True)])
