@@ -1,8 +1,8 @@
 """What finding, levelling and reconstructing faces in photos comes to, on the test part with its annotations.
 
 ``python -m benchmarks.photos`` in a project on real faces prints tables: faces that the detector misses, the error of
-the 68 landmarks by each backend, the roll that levelling leaves, the error of the pose, and where the time goes. Then one
-line of JSON.
+the 68 landmarks by each backend, the roll that levelling leaves, the error of the pose, and where the time goes. Then
+one line of JSON.
 """
 
 import dataclasses

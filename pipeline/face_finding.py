@@ -18,7 +18,7 @@ CORNERS = [RIGHT_EYE, LEFT_EYE, RIGHT_MOUTH, LEFT_MOUTH]
 LONGEST_SIDE = 1000
 # Smaller faces have eyes of a few px, and what MTCNN takes for a face and is none is mostly smaller.
 MIN_SIDE = 32
-# MTCNN's own threshold. Of 300 test photos of AFLW2000-3D, 0.9 would lose a few faces more, and 0.7 win none.
+# MTCNN's own threshold. Of 300 test photos of AFLW2000-3D, 0.9 would lose two faces more, and 0.7 win none.
 MIN_CONFIDENCE = 0.8
 # MTCNN finds most faces that lie on their side or head as well, with wrong points, but mostly with less confidence.
 # Where it is not as sure as this, the other ways up are tried: for one photo of eight, if all are upright.

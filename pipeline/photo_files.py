@@ -20,7 +20,8 @@ HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"
 FORMATS = ("JPEG", "PNG", "WEBP")
 # A face that fills a tenth of the width still has 400 px. Larger photos are halved until they fit.
 MAX_PIXELS = 16_000_000
-# Pillow decodes all formats but JPEG whole, 4 bytes a pixel; it refuses 179 million by itself.
+# All formats but JPEG are decoded whole. The process's peak for 100 million px: JPEG 130 MB (progressive 360), PNG 210
+# to 840 by its kind, WebP 1,600. Pillow refuses 179 million by itself.
 MAX_STORED_PIXELS = 175_000_000
 EXIF_ORIENTATION = 0x0112
 TURNS = {

@@ -8,6 +8,9 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.face_finding import Face
+from stages.face_files import write_faces
+from tests.made_faces import make_model, make_pipeline, whole_surface
 from tests.small_project import make_everything
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -108,6 +111,24 @@ def test_the_mesh_is_drawn_and_turns_with_the_mouse(reports, tmp_path):
     assert abs(columns.mean() - 250) < 60
     turned = screenshot(inject(page, TURN), tmp_path, "turned")
     assert (np.abs(turned.astype(int) - still).max(axis=2) > 20).mean() > 0.01
+
+
+def test_the_page_of_a_photo_shows_its_pictures_and_the_textured_mesh(tmp_path):
+    model = make_model()
+    photo = np.zeros((150, 200, 3), np.uint8)
+    photo[..., 0] = 230
+    face = Face(np.array([60.0, 50, 40, 40]), np.zeros((5, 2)), 0.99, 0)
+    write_faces(tmp_path / "photo", photo, [face], make_pipeline(model, whole_surface(model)), ("page",), fill=True)
+    page = tmp_path / "photo/index.html"
+    dom, said = browse(inject(page, LOOK), tmp_path / "profile", "--dump-dom", "--window-size=1200,900")
+    assert said == []
+    assert re.search(r"<title>pictures 2 empty 0 wide  asked 0</title>", dom)
+    path = tmp_path / "page.png"
+    browse(page, tmp_path / "profile", f"--screenshot={path}", "--window-size=900,1500")
+    image = cv2.imread(str(path)).astype(int)
+    frame = image[-800:] if image[-800:].any() else image
+    red = (frame[..., 2] > frame[..., 1] + 60) & (frame[..., 2] > frame[..., 0] + 60)
+    assert red.mean() > 0.02
 
 
 def test_a_page_that_fails_would_be_seen(reports, tmp_path):

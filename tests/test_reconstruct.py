@@ -6,47 +6,30 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-import scipy.sparse
 import trimesh
 from click.testing import CliRunner
 
 from model.head_pose import estimate_pose
 from model.reconstruction import find_landmarks, reconstruct
-from model.scoring import make_surface
 from pipeline.alignment import align
 from pipeline.camera import apply_similarity, make_similarity, project, wrap_angle
 from pipeline.face_finding import Face
-from pipeline.face_model import FaceModel
 from stages import reconstruct as command
 from stages.face_files import KINDS
-from stages.face_pipeline import FacePipeline
-from tests.small_project import GRID, SIZE, face_map, grid_triangles, grid_uv, landmark_vertices
+from tests.made_faces import MARGIN, landmarks_at, make_model, make_pipeline, predict, whole_surface
+from tests.small_project import GRID, SIZE, face_map, grid_triangles, grid_uv
 
 ROOT = Path(__file__).parents[1]
-MARGIN = 1.5
 
 
 @pytest.fixture(scope="module")
 def model():
-    """A bulging sheet in the model's frame, y up."""
-    vertices = ((face_map(grid_uv(GRID)).reshape(-1, 3) - [16, 16, 0]) * [1, -1, 1]).astype(np.float32)
-    empty = np.zeros((*vertices.shape, 1), np.float32)
-    return FaceModel(vertices, empty, empty, grid_triangles(), landmark_vertices())
+    return make_model()
 
 
 @pytest.fixture(scope="module")
 def surface(model):
-    return make_surface(grid_uv(GRID).reshape(-1, 2), model.triangles, model.landmarks, np.ones((SIZE, SIZE), bool))
-
-
-def predict(crop):
-    """A network that finds the same face in every crop, whose z is off by 9 px."""
-    return face_map(grid_uv(SIZE), dz=9.0).astype(np.float32)
-
-
-def landmarks_at(similarity, surface):
-    """Where that face's landmarks lie in the photo by a crop's similarity."""
-    return apply_similarity(np.linalg.inv(similarity), face_map(surface.landmark_uv))
+    return whole_surface(model)
 
 
 class TestReconstruct:
@@ -79,17 +62,7 @@ class TestReconstruct:
 
 @pytest.fixture(scope="module")
 def pipeline(model, surface):
-    uv = grid_uv(SIZE)
-    nearest = np.rint(uv * (GRID - 1)).astype(int)
-    columns = (nearest[..., 1] * GRID + nearest[..., 0]).ravel()
-    operator = scipy.sparse.csr_array(
-        (np.ones(SIZE**2, np.float32), (np.arange(SIZE**2), columns)), shape=(SIZE**2, GRID**2)
-    )
-
-    def landmarks(photo, face):
-        return landmarks_at(make_similarity(0.5, 0.0, face.box[:2] + face.box[2:] / 2, (15.5, 15.5)), surface)
-
-    return FacePipeline(predict, landmarks, model, surface, operator, MARGIN, SIZE)
+    return make_pipeline(model, surface)
 
 
 @pytest.fixture
