@@ -18,7 +18,7 @@ PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # Others are left out on purpose: for EPS, Pillow starts Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP")
-# A face that fills a tenth of the width still has 400 px. Larger photos are halved until they fit.
+# Larger photos are halved until they fit: 4 million px or more remain, and a face of a tenth of the width has 200 px.
 MAX_PIXELS = 16_000_000
 # All formats but JPEG are decoded whole. The process's peak for 100 million px: JPEG 130 MB (progressive 360), PNG 210
 # to 840 by its kind, WebP 1,600. Pillow refuses 179 million by itself.
