@@ -9,11 +9,12 @@ import dataclasses
 import json
 import statistics
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import click
+import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -23,11 +24,12 @@ from model.evaluation import error_3ddfa
 from model.statistics import YAW_BINS, bootstrap_interval, paired_interval, yaw_bin
 from pipeline.active_shape import fit, load_model, upright_frame, view_of
 from pipeline.alignment import face_roll
-from pipeline.camera import apply_similarity, transform_pose, wrap_angle
+from pipeline.camera import apply_similarity, make_similarity, transform_pose, wrap_angle
 from pipeline.detection import choose_box
 from pipeline.face_finding import Face, find_faces
 from pipeline.photo_files import open_photo
 from pipeline.photos import read_photo
+from pipeline.shards import list_shards, read_shard
 from stages import truth
 from stages.face_pipeline import SHAPES, FacePipeline, network_options, open_pipeline
 from stages.params import DataParams, read, sentences
@@ -36,6 +38,8 @@ from stages.variants import MAIN_RUN
 RESAMPLES, SEED = 1000, 1
 # Photos whose steps are timed.
 TIMED = 30
+# Turns in degrees, clockwise, of so many photos.
+TURNS, TURNED = (0, 45, 90, 135, 180), 60
 # Bands of roll in degrees, by the annotated pose.
 ROLLS = ((0, 30), (30, 45), (45, 90), (90, 181))
 Backend = Callable[[NDArray[np.uint8], Face], NDArray[np.float64]]
@@ -83,55 +87,95 @@ def mean_shape(path: Path) -> Backend:
     return place
 
 
-def landmark_rows(photos: list[Photo], backends: dict[str, Backend]) -> tuple[list[dict], dict[str, NDArray]]:
+def then_mesh(find: Backend, pipeline: FacePipeline) -> Backend:
+    """The landmarks of the mesh that is reconstructed from the crop that a backend's landmarks place."""
+    return lambda pixels, face: pipeline.mesh(pixels, find(pixels, face)).landmarks
+
+
+def landmark_rows(photos: list[Photo], backends: dict[str, Backend]) -> list[dict]:
     """Error (xy, over sqrt(w h) of the true points, percent) of each backend by yaw, and its milliseconds a face."""
     found = [photo for photo in photos if photo.face is not None]
     faces = [photo.face for photo in photos if photo.face is not None]
     bins = yaw_bin(np.rad2deg([photo.pose[1] for photo in found]))
-    rows, points = [], {}
+    rows = []
     for name, backend in backends.items():
         seconds, predicted = [], []
         for photo, face in zip(found, faces, strict=True):
             start = time.perf_counter()
             predicted.append(np.asarray(backend(photo.pixels, face))[:, :2])
             seconds.append(time.perf_counter() - start)
-        points[name] = np.stack(predicted)
         errors = np.array([error_3ddfa(p, photo.landmarks) for p, photo in zip(predicted, found, strict=True)])
         interval = bootstrap_interval(errors, RESAMPLES, SEED)
         by_bin = {key: round(float(errors[bins == i].mean()), 2) for i, key in enumerate(YAW_BINS) if (bins == i).any()}
         row = {"backend": name, "photos": len(found), "ms": round(1000 * statistics.median(seconds), 1)}
         rows.append(row | {k: round(v, 2) for k, v in interval._asdict().items()} | by_bin)
-    return rows, points
-
-
-def roll_rows(photos: list[Photo], points: dict[str, NDArray]) -> list[dict]:
-    """Roll that is left after levelling, by band of annotated roll: in degrees, of the annotated pose in the crop.
-
-    `as written` is the line's slope, in (-90, 90] degrees; the others have the full circle.
-    """
-    found = [photo for photo in photos if photo.face is not None]
-    ways: dict[str, list[float]] = {"true": [face_roll(photo.landmarks) for photo in found]}
-    ways["true, as written"] = [float(np.arctan(np.tan(roll))) for roll in ways["true"]]
-    for name, predicted in points.items():
-        ways[name] = [face_roll(landmarks) for landmarks in predicted]
-    rows = []
-    degrees = np.array([abs(np.rad2deg(wrap_angle(photo.pose[2]))) for photo in found])
-    for low, high in ROLLS:
-        band = np.flatnonzero((degrees >= low) & (degrees < high))
-        row: dict[str, Any] = {"roll": f"{low} to {min(high, 180)}", "photos": len(band)}
-        for name, rolls in ways.items():
-            left = [_roll_left(found[i], rolls[i]) for i in band]
-            row[name] = [round(float(np.percentile(left, share)), 1) for share in (50, 90)] if left else []
-        rows.append(row)
     return rows
 
 
-def _roll_left(photo: Photo, roll: float) -> float:
+def true_roll_rows(root: Path, data: DataParams) -> list[dict]:
+    """Annotated roll that levelling by the true landmarks leaves: degrees, median and 90th percentile, by band of roll.
+
+    Over all annotated photos: nothing is learnt here. Of faces that are turned by at most 60 degrees, since near a
+    profile the annotated roll is not the roll that one sees. `as written` takes the line's slope, the other its
+    direction.
+    """
+    left: dict[tuple, list[float]] = {}
+    for subset in data.subsets:
+        for path in list_shards(root / "data/index" / subset):
+            for pose, landmarks, height in zip(
+                *read_shard(path, ["pose", "true_landmarks", "height"]).values(), strict=True
+            ):
+                yaw, roll = np.abs(np.rad2deg(wrap_angle(pose[1:3])))
+                if np.isfinite(landmarks).all() and yaw <= 60:
+                    line = face_roll(landmarks)
+                    for way, angle in (("full circle", line), ("as written", float(np.arctan(np.tan(line))))):
+                        left.setdefault((_band(roll), way), []).append(_roll_left(pose, int(height), angle))
+    return [
+        {"roll": band, "photos": len(left[band, "full circle"])}
+        | {way: _spread(left[band, way]) for way in ("as written", "full circle")}
+        for band in dict.fromkeys(_band(low) for low, _ in ROLLS)
+        if (band, "full circle") in left
+    ]
+
+
+def _band(roll_deg: float) -> str:
+    low, high = next(limits for limits in ROLLS if limits[0] <= roll_deg < limits[1])
+    return f"{low} to {min(high, 180)}"
+
+
+def _roll_left(pose: NDArray, height: int, roll: float) -> float:
     """Annotated roll in degrees, either way, after the photo is turned by a measured roll."""
-    turn = np.eye(3)
-    turn[:2, :2] = [[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]]
-    height = len(photo.pixels)
-    return float(abs(np.rad2deg(wrap_angle(transform_pose(photo.pose, height, turn, height)[2]))))
+    turn = make_similarity(1.0, -roll, (0, 0), (0, 0))
+    return float(abs(np.rad2deg(wrap_angle(transform_pose(pose, height, turn, height)[2]))))
+
+
+def _spread(values: Sequence[float]) -> str:
+    return " / ".join(f"{value:.1f}" for value in np.percentile(values, [50, 90]))
+
+
+def turned_rows(photos: list[Photo], backends: dict[str, Backend]) -> list[dict]:
+    """Roll that is left (degrees, median and 90th percentile) after photos are turned and their faces found anew.
+
+    Against the line of the true landmarks; `found` counts faces, and over 45 degrees a face lies on its side or head.
+    """
+    rows = []
+    for degrees in TURNS:
+        left: dict[str, list[float]] = {name: [] for name in backends}
+        sample = truth.spread(photos, TURNED)
+        for photo in sample:
+            middle = (np.array(photo.pixels.shape[1::-1]) - 1) / 2
+            side = int(np.ceil(np.hypot(*photo.pixels.shape[:2])))
+            turn = make_similarity(1.0, np.deg2rad(degrees), middle, ((side - 1) / 2, (side - 1) / 2))
+            pixels = np.asarray(cv2.warpAffine(photo.pixels, turn[:2], (side, side)), np.uint8)
+            landmarks = apply_similarity(turn, photo.landmarks)
+            face = match(find_faces(pixels), landmarks)
+            if face is not None:
+                for name, backend in backends.items():
+                    off = face_roll(backend(pixels, face)) - face_roll(landmarks)
+                    left[name].append(float(abs(np.rad2deg(wrap_angle(off)))))
+        found = {name: f"{_spread(rolls)} ({sum(np.array(rolls) > 45)} over 45)" for name, rolls in left.items()}
+        rows.append({"turned by": degrees, "photos": len(sample), "found": len(next(iter(left.values())))} | found)
+    return rows
 
 
 def pose_row(photos: list[Photo], pipeline: FacePipeline) -> dict:
@@ -200,20 +244,22 @@ def main(model: Path | None, weights: Path | None, landmarks: str, dlib_model: P
     """Measure on the test part of the project in this folder; it is held in memory, half a MB a photo."""
     with sentences():
         pipeline = open_pipeline(model, weights, landmarks, dlib_model)
-        photos = list(read_photos(Path(), read("data", DataParams)))
+        data = read("data", DataParams)
+        photos = list(read_photos(Path(), data))
         backends: dict[str, Backend] = {landmarks: pipeline.landmarks}
-        backends["twice"] = lambda pixels, face: pipeline.reconstruct(pixels, face).landmarks
         if SHAPES.is_file():
             shapes = load_model(SHAPES)
             backends |= {"mean shape": mean_shape(SHAPES), "asm": lambda pixels, face: fit(shapes, pixels, face.points)}
-        missed = [{"photos": len(photos), "without their face": sum(photo.face is None for photo in photos)}]
-        found, points = landmark_rows(photos, backends)
+        meshes = {f"mesh, cropped by {name}": then_mesh(find, pipeline) for name, find in backends.items()}
         tables = {
-            "Faces that MTCNN misses": missed,
-            "68 landmarks, xy, over sqrt(w h) of the true points (%), plain mean with 95 % interval": found,
-            "Roll left after levelling, median and 90th percentile in degrees, by annotated roll": roll_rows(
-                photos, points
+            "Faces that MTCNN misses": [
+                {"photos": len(photos), "without their face": sum(photo.face is None for photo in photos)}
+            ],
+            "68 landmarks, xy, over sqrt(w h) of the true points (%), plain mean": landmark_rows(
+                photos, backends | meshes
             ),
+            "Roll that true landmarks leave": true_roll_rows(Path(), data),
+            "Roll that found landmarks leave": turned_rows(photos, backends),
             "Pose, mean absolute error in degrees": [pose_row(photos, pipeline)],
             "Milliseconds, median": time_rows(photos, pipeline),
             "Error of the 68 landmarks of runs/main by roll (%)": levelling_rows(Path()),
