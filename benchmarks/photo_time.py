@@ -1,8 +1,8 @@
 """Time the way from a photo's file to its mesh with a network of the thesis's size (`python -m benchmarks.photo_time`).
 
 On real photos and the real face model (FACE_DATA), with the exported `prn_refine_fast` of 256 px. Its weights are
-random, since what a multiplication takes does not depend on its numbers; where the way goes on, the mean face stands for
-its output, which lies in the crop as faces do. Prints a table, then one line of JSON.
+random, since the time of a multiplication does not depend on its numbers; where the way goes on, the mean face stands
+for its output, which lies in the crop as faces do. Prints a table, then one line of JSON.
 """
 
 import json
