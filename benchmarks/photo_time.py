@@ -40,7 +40,8 @@ def place_mean(model: FaceModel) -> NDArray[np.float32]:
     height = np.ptp(model.mean[model.landmarks, 1])
     scale = (SIZE - 1) / MARGIN / height
     low, high = model.mean[model.landmarks].min(axis=0), model.mean[model.landmarks].max(axis=0)
-    return ((model.mean - (low + high) / 2) * scale * [1, -1, 1] + [(SIZE - 1) / 2] * 2 + [0]).astype(np.float32)
+    middle = np.array([(SIZE - 1) / 2, (SIZE - 1) / 2, 0])
+    return ((model.mean - (low + high) / 2) * [scale, -scale, scale] + middle).astype(np.float32)
 
 
 def time_photos(folder: Path, runtime: str, data: Path) -> dict[str, float]:
