@@ -104,8 +104,10 @@ def write_face(
         z = depth_image(found.vertices, triangles, *photo.shape[:2])
         picture, step = encode_depth(z)
         save("_depth.png", parts.encode_grey(picture))
-        np.save(stem.with_name(f"{stem.name}_depth.npy"), z)
-        written.append(stem.with_name(f"{stem.name}_depth.npy"))
+        for name, values in (("depth", z), ("visible", visible)):
+            path = stem.with_name(f"{stem.name}_{name}.npy")
+            np.save(path, values)
+            written.append(path)
         more["depth_px_per_step"] = step
     sections = []
     if "page" in kinds:

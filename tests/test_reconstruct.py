@@ -133,6 +133,9 @@ class TestCommand:
             assert depth.shape == z.shape == (150, 200)
             inside = depth > 0
             assert np.allclose((depth[inside] - 1.0) * face["depth_px_per_step"], z[inside], atol=1e-3)
+            visible = np.load(out / f"d/face{number}_visible.npy")
+            assert len(visible) == GRID**2
+            assert visible.mean() == pytest.approx(face["visible_share"], abs=1e-3)
             position_map = np.load(out / f"d/face{number}_map.npy")
             middle = np.array(face["box"])[:2] + np.array(face["box"])[2:] / 2
             assert position_map[..., :2].mean(axis=(0, 1)) == pytest.approx(middle, abs=4)
@@ -142,7 +145,7 @@ class TestCommand:
     def test_only_what_is_asked_for_is_written(self, photos, tmp_path):
         self.call(photos / "a.png", "--out", tmp_path / "out", "--write", "depth")
         names = sorted(path.name for path in (tmp_path / "out/a").iterdir())
-        assert names == ["face1_depth.npy", "face1_depth.png"]
+        assert names == ["face1_depth.npy", "face1_depth.png", "face1_visible.npy"]
 
     def test_the_results_do_not_depend_on_the_order_of_the_work(self, photos, tmp_path):
         for name in ("x", "y"):
