@@ -1,5 +1,5 @@
 # Everything happens in .venv inside the project. Targets: repro, test, test-all, thesis, real, real-thesis, bench-data,
-# bench-model, check, clean.
+# bench-model, bench-photos, check, clean.
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 READY := $(VENV)/.ready
@@ -9,7 +9,7 @@ export DVC_NO_ANALYTICS := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
 export FACE_DATA
 
-.PHONY: repro test test-all thesis real real-thesis bench-data bench-model check clean
+.PHONY: repro test test-all thesis real real-thesis bench-data bench-model bench-photos check clean
 
 repro: $(READY)
 	dvc repro
@@ -30,6 +30,9 @@ bench-data: $(READY)
 
 bench-model: $(READY)
 	python -m benchmarks.model
+
+bench-photos: $(READY)
+	python -m benchmarks.photo_time
 
 check: $(READY)
 	ruff check .
