@@ -1,8 +1,10 @@
 """The files of each face: meshes, pose, depth, texture, pictures, and a page to look at."""
 
+import io
 from pathlib import Path
 
 import numpy as np
+import trimesh
 from numpy.typing import NDArray
 
 from model.head_pose import head_box
@@ -64,63 +66,73 @@ def write_face(
     Returns
     -------
     files : dict
-        Names of the files, and what is needed to read the depth picture.
+        Names of the files, and what is needed to read them.
     sections : list of str
         Parts of the page.
     """
-    surface, triangles = pipeline.surface, pipeline.surface.triangles
-    written: list[Path] = []
-    more: dict = {}
-
-    def save(ending: str, content: bytes) -> None:
-        path = stem.with_name(stem.name + ending)
-        path.write_bytes(content)
-        written.append(path)
-
-    mesh = to_trimesh(found.vertices, triangles)
-    visible = visible_vertices(found.vertices, triangles)
+    surface = pipeline.surface
+    visible = visible_vertices(found.vertices, surface.triangles)
     texture = make_texture(photo, found, visible, pipeline, fill)
+    mesh = to_trimesh(found.vertices, surface.triangles)
     skin = textured(mesh, surface.vertex_uv, texture)
+    pictures = draw_pictures(photo, found, pipeline) if {"overlay", "pose", "page"} & set(kinds) else {}
+    written: list[Path] = []
     for kind in ("obj", "glb"):
         if kind in kinds:
             written += write_mesh(stem.with_suffix(f".{kind}"), skin)
     if "ply" in kinds:
-        column, row = np.rint(found.vertices[:, :2]).astype(int).T
-        colours = photo[row.clip(0, len(photo) - 1), column.clip(0, photo.shape[1] - 1)]
-        written += write_mesh(stem.with_suffix(".ply"), coloured(mesh, colours))
-    over = draw_face(photo, found.vertices, triangles, found.landmarks)
-    box = draw_head_box(photo, head_box(pipeline.model.mean[surface.vertices], found.pose, len(photo)))
-    if "overlay" in kinds:
-        save("_overlay.jpg", parts.encode_image(over, ".jpg"))
-    if "pose" in kinds:
-        save("_pose.jpg", parts.encode_image(box, ".jpg"))
+        written += write_mesh(stem.with_suffix(".ply"), coloured(mesh, vertex_colours(photo, found.vertices)))
+    for kind, picture in pictures.items():
+        if kind in kinds:
+            written.append(_write(stem, f"{kind}.jpg", parts.encode_image(picture, ".jpg")))
     if "texture" in kinds:
-        save("_texture.png", parts.encode_image(texture, ".png"))
+        written.append(_write(stem, "texture.png", parts.encode_image(texture, ".png")))
     if "map" in kinds:
-        save("_map.png", parts.encode_image(map_picture(found.position_map, surface.face_mask), ".png"))
-        np.save(stem.with_name(f"{stem.name}_map.npy"), photo_map(found))
-        written.append(stem.with_name(f"{stem.name}_map.npy"))
+        picture = map_picture(found.position_map, surface.face_mask)
+        written.append(_write(stem, "map.png", parts.encode_image(picture, ".png")))
+        written.append(_write(stem, "map.npy", _npy(photo_map(found))))
+    numbers: dict = {"visible_share": round(float(visible.mean()), 3)}
     if "depth" in kinds:
-        z = depth_image(found.vertices, triangles, *photo.shape[:2])
-        picture, step = encode_depth(z)
-        save("_depth.png", parts.encode_grey(picture))
-        for name, values in (("depth", z), ("visible", visible)):
-            path = stem.with_name(f"{stem.name}_{name}.npy")
-            np.save(path, values)
-            written.append(path)
-        more["depth_px_per_step"] = step
-    sections = []
-    if "page" in kinds:
-        sections = [
-            parts.picture(parts.encode_image(picture[around(found.vertices, photo)], ".jpg"), text)
-            for picture, text in (
-                (over, "mesh and landmarks over the photo"),
-                (box, "pose: the side of the face is green"),
-            )
-        ] + [
-            parts.embedded_frame(viewer_page(skin), "the mesh, to be turned"),
-        ]
-    return more | {"visible_share": round(float(visible.mean()), 3), "files": [path.name for path in written]}, sections
+        z = depth_image(found.vertices, surface.triangles, *photo.shape[:2])
+        depth, numbers["depth_px_per_step"] = encode_depth(z)
+        written.append(_write(stem, "depth.png", parts.encode_grey(depth)))
+        written += [_write(stem, f"{name}.npy", _npy(values)) for name, values in (("depth", z), ("visible", visible))]
+    sections = page_sections(photo, found, pictures, skin) if "page" in kinds else []
+    return numbers | {"files": [path.name for path in written]}, sections
+
+
+def draw_pictures(photo: Image, found: Reconstruction, pipeline: FacePipeline) -> dict[str, Image]:
+    """Draw a face over its photo: `overlay` has mesh and landmarks, `pose` the box of its head."""
+    surface = pipeline.surface
+    box = head_box(pipeline.model.mean[surface.vertices], found.pose, len(photo))
+    overlay = draw_face(photo, found.vertices, surface.triangles, found.landmarks)
+    return {"overlay": overlay, "pose": draw_head_box(photo, box)}
+
+
+def page_sections(photo: Image, found: Reconstruction, pictures: dict[str, Image], skin: trimesh.Trimesh) -> list[str]:
+    """Parts of the page that show one face: the pictures round it, and the textured mesh to be turned."""
+    texts = {"overlay": "mesh and landmarks over the photo", "pose": "pose: the side of the face is green"}
+    window = around(found.vertices, photo)
+    shown = [parts.picture(parts.encode_image(pictures[name][window], ".jpg"), text) for name, text in texts.items()]
+    return [*shown, parts.embedded_frame(viewer_page(skin), "the mesh, to be turned")]
+
+
+def vertex_colours(photo: Image, vertices: NDArray) -> NDArray[np.uint8]:
+    """Colour (V, 3) of the pixel that is nearest to each vertex; beyond the photo, that of its border."""
+    column, row = np.rint(vertices[:, :2]).astype(int).T
+    return photo[row.clip(0, len(photo) - 1), column.clip(0, photo.shape[1] - 1)]
+
+
+def _write(stem: Path, ending: str, content: bytes) -> Path:
+    path = stem.with_name(f"{stem.name}_{ending}")
+    path.write_bytes(content)
+    return path
+
+
+def _npy(values: NDArray) -> bytes:
+    buffer = io.BytesIO()
+    np.save(buffer, values)
+    return buffer.getvalue()
 
 
 def make_texture(
