@@ -26,12 +26,12 @@ from pipeline.active_shape import fit, load_model, upright_frame, view_of
 from pipeline.alignment import face_roll
 from pipeline.camera import apply_similarity, make_similarity, transform_pose, wrap_angle
 from pipeline.detection import choose_box
-from pipeline.face_finding import Face, find_faces
+from pipeline.face_finding import Face
 from pipeline.photo_files import open_photo
 from pipeline.photos import read_photo
 from pipeline.shards import list_shards, read_shard
 from stages import truth
-from stages.face_pipeline import SHAPES, FacePipeline, network_options, open_pipeline
+from stages.face_pipeline import SHAPES, FacePipeline, Finder, network_options, open_pipeline
 from stages.params import DataParams, read, sentences
 from stages.variants import MAIN_RUN
 
@@ -57,7 +57,7 @@ class Photo:
     face: Face | None
 
 
-def read_photos(root: Path, data: DataParams) -> Iterator[Photo]:
+def read_photos(root: Path, data: DataParams, find_faces: Finder) -> Iterator[Photo]:
     """Read the test part and find its faces, one at a time."""
     names = truth.read_part(root, "test")
     rows = {row["sample_id"]: row for row in truth.read_accepted(root, names)}
@@ -153,7 +153,7 @@ def _spread(values: Sequence[float]) -> str:
     return " / ".join(f"{value:.1f}" for value in np.percentile(values, [50, 90]))
 
 
-def turned_rows(photos: list[Photo], backends: dict[str, Backend]) -> list[dict]:
+def turned_rows(photos: list[Photo], backends: dict[str, Backend], find_faces: Finder) -> list[dict]:
     """Roll that is left (degrees, median and 90th percentile) after photos are turned and their faces found anew.
 
     Against the line of the true landmarks; `found` counts faces, and over 45 degrees a face lies on its side or head.
@@ -202,7 +202,7 @@ def time_rows(photos: list[Photo], pipeline: FacePipeline) -> list[dict]:
 
     for photo in [photo for photo in photos if photo.face is not None][:TIMED]:
         pixels, _ = timed("decode", open_photo, photo.path)
-        timed("detect (MTCNN)", find_faces, pixels)
+        timed("detect", pipeline.find_faces, pixels)
         landmarks = timed("landmarks", pipeline.landmarks, pixels, photo.face)
         timed("landmarks to mesh", pipeline.mesh, pixels, landmarks)
     return [{"step": name, "ms": round(statistics.median(values), 1)} for name, values in steps.items()]
@@ -240,26 +240,26 @@ def print_table(title: str, rows: list[dict]) -> None:
 
 @click.command()
 @network_options
-def main(model: Path | None, weights: Path | None, landmarks: str, dlib_model: Path | None) -> None:
+def main(model: Path | None, weights: Path | None, landmarks: str, detector: str, dlib_model: Path | None) -> None:
     """Measure on the test part of the project in this folder; it is held in memory, half a MB a photo."""
     with sentences():
-        pipeline = open_pipeline(model, weights, landmarks, dlib_model)
+        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model)
         data = read("data", DataParams)
-        photos = list(read_photos(Path(), data))
+        photos = list(read_photos(Path(), data, pipeline.find_faces))
         backends: dict[str, Backend] = {landmarks: pipeline.landmarks}
         if SHAPES.is_file():
             shapes = load_model(SHAPES)
             backends |= {"mean shape": mean_shape(SHAPES), "asm": lambda pixels, face: fit(shapes, pixels, face.points)}
         meshes = {f"mesh, cropped by {name}": then_mesh(find, pipeline) for name, find in backends.items()}
         tables = {
-            "Faces that MTCNN misses": [
+            "Faces that the detector misses": [
                 {"photos": len(photos), "without their face": sum(photo.face is None for photo in photos)}
             ],
             "68 landmarks, xy, over sqrt(w h) of the true points (%), plain mean": landmark_rows(
                 photos, backends | meshes
             ),
             "Roll that true landmarks leave": true_roll_rows(Path(), data),
-            "Roll that found landmarks leave": turned_rows(photos, backends),
+            "Roll that found landmarks leave": turned_rows(photos, backends, pipeline.find_faces),
             "Pose, mean absolute error in degrees": [pose_row(photos, pipeline)],
             "Milliseconds, median": time_rows(photos, pipeline),
             "Error of the 68 landmarks of runs/main by roll (%)": levelling_rows(Path()),

@@ -40,14 +40,15 @@ def main(
     model: Path | None,
     weights: Path | None,
     landmarks: str,
+    detector: str,
     dlib_model: Path | None,
 ) -> None:
     """Scale or shift a feature of the largest face in PHOTO."""
     with sentences():
         check(out.suffix in (".jpg", ".png"), f"--out is {out}; expected a name that ends in .jpg or .png.")
-        pipeline = open_pipeline(model, weights, landmarks, dlib_model)
+        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model)
         (picture, _), triangles = open_photo(photo), pipeline.surface.triangles
-        found = pipeline.reconstruct(picture, only_face(picture, photo))
+        found = pipeline.reconstruct(picture, only_face(picture, photo, pipeline))
         edited = edit_region(found.vertices, found.landmarks, region, scale, shift)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(parts.encode_image(warp_photo(picture, found.vertices, edited, triangles), out.suffix))

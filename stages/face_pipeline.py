@@ -3,6 +3,7 @@
 import dataclasses
 import os
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from numpy.typing import NDArray
 
 from model.reconstruction import Predict, Reconstruction, find_landmarks, reconstruct
 from model.scoring import Surface, make_surface
-from pipeline import active_shape, dlib_landmarks
+from pipeline import active_shape, dlib_faces
 from pipeline.face_finding import Face, find_faces, first_crop
 from pipeline.face_model import FaceModel, load_model
 from pipeline.position_map import load_uv
@@ -23,10 +24,11 @@ from stages.predictor import EXPORTED, open_predictor
 from stages.variants import read_variant
 
 MODEL, LAYOUT, SHAPES = Path("data/face_model/model.h5"), Path("data/uv_embedding/uv.h5"), Path("data/asm/model.h5")
-LANDMARKERS = ("network", "asm", "dlib")
+DETECTORS, LANDMARKERS = ("mtcnn", "dlib"), ("network", "asm", "dlib")
 Image = NDArray[np.uint8]
 # From a photo and a face in it to the 68 landmarks (68, >=2) in pixels of the photo.
 Landmarker = Callable[[Image, Face], NDArray[np.float64]]
+Finder = Callable[[Image], list[Face]]
 Command = Callable[..., Any]
 
 
@@ -36,6 +38,8 @@ class FacePipeline:
 
     Attributes
     ----------
+    find_faces : callable
+        The detector: from a photo to its faces, the largest first.
     predict : callable
         The network.
     landmarks : callable
@@ -50,6 +54,7 @@ class FacePipeline:
         Of the crop in px.
     """
 
+    find_faces: Finder
     predict: Predict
     landmarks: Landmarker
     model: FaceModel
@@ -72,6 +77,7 @@ def network_options(command: Command) -> Command:
     file = click.Path(path_type=Path, dir_okay=False)
     for option in (
         click.option("--dlib-model", type=file, help="dlib's shape predictor of 68 points."),
+        click.option("--detector", type=click.Choice(DETECTORS), default="mtcnn", show_default=True),
         click.option("--landmarks", type=click.Choice(LANDMARKERS), default="network", show_default=True),
         click.option("--weights", type=file, help="Weights (.h5) of the network in params.yaml."),
         click.option("--model", type=file, help=f"Exported .onnx or .tflite; by default {EXPORTED}."),
@@ -80,7 +86,9 @@ def network_options(command: Command) -> Command:
     return command
 
 
-def open_pipeline(model: Path | None, weights: Path | None, landmarks: str, dlib_model: Path | None) -> FacePipeline:
+def open_pipeline(
+    model: Path | None, weights: Path | None, landmarks: str, detector: str, dlib_model: Path | None
+) -> FacePipeline:
     """Read the network, the face model and its layout, and choose what finds the landmarks.
 
     Parameters
@@ -89,6 +97,8 @@ def open_pipeline(model: Path | None, weights: Path | None, landmarks: str, dlib
         See `stages.predictor.open_predictor`.
     landmarks : {'network', 'asm', 'dlib'}
         `network`: a first pass over a crop that is placed by the detector alone.
+    detector : {'mtcnn', 'dlib'}
+        What finds the faces; dlib's knows upright ones from the front only.
     dlib_model : Path or None
         The file of dlib's shape predictor, for `dlib`.
 
@@ -106,9 +116,10 @@ def open_pipeline(model: Path | None, weights: Path | None, landmarks: str, dlib
     find = {
         "network": lambda: _by_network(predict, surface, margin, data.size),
         "asm": _by_asm,
-        "dlib": lambda: _by_dlib(dlib_model, margin),
+        "dlib": lambda: _by_dlib(_open_dlib(dlib_model), margin),
     }[landmarks]()
-    return FacePipeline(predict, find, face, surface, layout.operator, margin, data.size)
+    finder = find_faces if detector == "mtcnn" else partial(dlib_faces.find_faces, _open_dlib(dlib_model))
+    return FacePipeline(finder, predict, find, face, surface, layout.operator, margin, data.size)
 
 
 def _by_network(predict: Predict, surface: Surface, margin: float, size: int) -> Landmarker:
@@ -121,21 +132,25 @@ def _by_asm() -> Landmarker:
     return lambda photo, face: active_shape.fit(shapes, photo, face.points)
 
 
-def _by_dlib(path: Path | None, margin: float) -> Landmarker:
+def _open_dlib(path: Path | None) -> Any:
     if path is None:
-        raise ValueError("--landmarks dlib needs --dlib-model, the file of dlib's shape predictor of 68 points.")
-    predictor, size = dlib_landmarks.open_predictor(path), dlib_landmarks.SIZE
-    return lambda photo, face: dlib_landmarks.find_landmarks(predictor, photo, first_crop(face, margin, size))
+        raise ValueError("dlib needs --dlib-model, the file of its shape predictor of 68 points.")
+    return dlib_faces.open_predictor(path)
 
 
-def only_face(photo: Image, path: Path) -> Face:
-    """The largest face of a photo.
+def _by_dlib(predictor: Any, margin: float) -> Landmarker:
+    size = dlib_faces.SIZE
+    return lambda photo, face: dlib_faces.find_landmarks(predictor, photo, first_crop(face, margin, size))
+
+
+def only_face(photo: Image, path: Path, pipeline: FacePipeline) -> Face:
+    """The largest face of a photo, which is only named in errors.
 
     Raises
     ------
     ValueError
         If there is none.
     """
-    faces = find_faces(photo)
-    check(bool(faces), f"No face was found in {path}, in any of its four quarter turns.")
+    faces = pipeline.find_faces(photo)
+    check(bool(faces), f"No face was found in {path}.")
     return faces[0]

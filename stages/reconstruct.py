@@ -18,7 +18,6 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.face_finding import find_faces
 from pipeline.photo_files import list_photos, open_photo, read_frames
 from stages.face_files import DEFAULT_KINDS, KINDS, write_faces
 from stages.face_pipeline import FacePipeline, network_options, open_pipeline
@@ -62,8 +61,8 @@ def reconstruct_photos(
             result = {"photo": name, "reduced": 1, "error": "", "faces": []}
             try:
                 photo, result["reduced"] = decode()
-                faces = find_faces(photo)
-                check(bool(faces), "No face was found in any of its four quarter turns.")
+                faces = pipeline.find_faces(photo)
+                check(bool(faces), "No face was found in it.")
                 waiting.append((result, pool.submit(write_faces, out / name, photo, faces, pipeline, kinds, fill)))
             except (ValueError, OSError) as error:
                 waiting.append((result | {"error": str(error)}, None))
@@ -122,6 +121,7 @@ def main(
     model: Path | None,
     weights: Path | None,
     landmarks: str,
+    detector: str,
     dlib_model: Path | None,
     kinds: tuple[str, ...],
     fill: bool,
@@ -130,7 +130,7 @@ def main(
     """Reconstruct every face of PHOTOS: files, folders or patterns."""
     with sentences():
         check(bool(photos) != bool(video), "Name photos, or a video by --video.")
-        pipeline = open_pipeline(model, weights, landmarks, dlib_model)
+        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model)
         sources = tqdm(_frames(video, every) if video else _photos(photos), unit="photo", disable=None)
         results = []
         for result in reconstruct_photos(sources, pipeline, out, kinds, fill):

@@ -28,14 +28,15 @@ def main(
     model: Path | None,
     weights: Path | None,
     landmarks: str,
+    detector: str,
     dlib_model: Path | None,
 ) -> None:
     """Put the largest face in the photo SOURCE onto the largest in TARGET."""
     with sentences():
         check(out.suffix in (".jpg", ".png"), f"--out is {out}; expected a name that ends in .jpg or .png.")
-        pipeline = open_pipeline(model, weights, landmarks, dlib_model)
+        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model)
         photos = [open_photo(path)[0] for path in (source, target)]
-        faces = [only_face(photo, path) for photo, path in zip(photos, (source, target), strict=True)]
+        faces = [only_face(photo, path, pipeline) for photo, path in zip(photos, (source, target), strict=True)]
         ours, theirs = (pipeline.reconstruct(photo, face) for photo, face in zip(photos, faces, strict=True))
         swapped = swap_face(photos[0], ours.vertices, photos[1], theirs.vertices, pipeline.surface.triangles)
         out.parent.mkdir(parents=True, exist_ok=True)

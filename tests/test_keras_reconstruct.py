@@ -71,7 +71,7 @@ def test_photos_become_faces_and_a_wall_is_told(project):
     assert "reconstruct: 3 photos, 2 faces, 1 photos without" in result.stdout
     results = json.loads((project / "out/faces.json").read_text())
     upright, head_down, wall = results
-    assert wall["error"] == "No face was found in any of its four quarter turns."
+    assert wall["error"] == "No face was found in it."
     assert (upright["faces"][0]["quarter_turns"], head_down["faces"][0]["quarter_turns"]) == (0, 2)
     x, y, width, height = upright["faces"][0]["box"]
     # The face that one sees in the photo.

@@ -1,4 +1,4 @@
-"""68 landmarks by dlib's shape predictor, an optional extra: ``pip install dlib``, and its model file from its author.
+"""Faces and 68 landmarks by dlib, an optional extra: ``pip install dlib``, and its predictor's file from its author.
 
 The published file learnt from the 300-W photos, whose landmarks are for research only.
 """
@@ -9,8 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.active_shape import five_points
 from pipeline.alignment import resample
 from pipeline.camera import apply_similarity
+from pipeline.face_finding import Face
 
 # Side in px of the levelled crop that the predictor sees, and the part of it, in the middle, that is dlib's box: the
 # crop is 1.5 sides of the box round the landmarks, which dlib's own detector frames as tightly.
@@ -38,6 +40,32 @@ def open_predictor(path: Path) -> Any:
         raise ValueError(f"{path} is no shape predictor of dlib: {error}") from error
 
 
+def find_faces(predictor: Any, photo: NDArray[np.uint8]) -> list[Face]:
+    """Find the upright faces of a photo by dlib's detector of frontal faces.
+
+    Parameters
+    ----------
+    predictor : dlib.shape_predictor
+        Of 68 points, which give the five of each face.
+    photo : (H, W, 3) uint8
+        RGB.
+
+    Returns
+    -------
+    list of Face
+        The largest first; `confidence` is dlib's score, which has no upper end.
+    """
+    import dlib
+
+    rectangles, scores, _ = dlib.get_frontal_face_detector().run(photo, 1, 0.0)
+    faces = []
+    for rectangle, score in zip(rectangles, scores, strict=True):
+        points = five_points(_points(predictor(photo, rectangle)))
+        box = (rectangle.left(), rectangle.top(), rectangle.width(), rectangle.height())
+        faces.append(Face(np.array(box, np.float64), points, float(score), 0))
+    return sorted(faces, key=lambda face: -face.box[2] * face.box[3])
+
+
 def find_landmarks(predictor: Any, photo: NDArray[np.uint8], crop: NDArray) -> NDArray[np.float64]:
     """Find the landmarks of a face whose levelled crop is known; dlib's predictor only knows upright faces.
 
@@ -58,7 +86,11 @@ def find_landmarks(predictor: Any, photo: NDArray[np.uint8], crop: NDArray) -> N
 
     low, high = round(SIZE * (1 - BOX_SHARE) / 2), round(SIZE * (1 + BOX_SHARE) / 2)
     found = predictor(resample(photo, crop, SIZE), dlib.rectangle(low, low, high, high))
+    return apply_similarity(np.linalg.inv(crop), _points(found))
+
+
+def _points(found: Any) -> NDArray[np.float64]:
+    """Points (68, 2) of what dlib's predictor has found."""
     if found.num_parts != 68:
         raise ValueError(f"The shape predictor has {found.num_parts} points; expected one of 68.")
-    points = np.array([[part.x, part.y] for part in found.parts()], np.float64)
-    return apply_similarity(np.linalg.inv(crop), points)
+    return np.array([[part.x, part.y] for part in found.parts()], np.float64)
