@@ -7,7 +7,7 @@ from pipeline.annotations import list_pairs
 from pipeline.embedding import embed
 from pipeline.face_model import load_bfm
 
-FACE_DATA = Path(os.environ.get("FACE_DATA", Path(__file__).parents[3] / "shared" / "data"))
+FACE_DATA = Path(os.environ.get("FACE_DATA", Path(__file__).parents[3] / "shared" / "data")).resolve()
 
 
 @pytest.fixture(scope="session")
