@@ -7,6 +7,7 @@ one line of JSON.
 
 import dataclasses
 import json
+import os
 import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -243,7 +244,7 @@ def print_table(title: str, rows: list[dict]) -> None:
 def main(model: Path | None, weights: Path | None, landmarks: str, detector: str, dlib_model: Path | None) -> None:
     """Measure on the test part of the project in this folder; it is held in memory, half a MB a photo."""
     with sentences():
-        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model)
+        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model, os.cpu_count() or 1)
         data = read("data", DataParams)
         photos = list(read_photos(Path(), data, pipeline.find_faces))
         backends: dict[str, Backend] = {landmarks: pipeline.landmarks}

@@ -3,6 +3,7 @@
 ``python -m stages.edit PHOTO --region nose --scale 1.2 --out FILE``
 """
 
+import os
 from pathlib import Path
 
 import click
@@ -46,7 +47,7 @@ def main(
     """Scale or shift a feature of the largest face in PHOTO."""
     with sentences():
         check(out.suffix in (".jpg", ".png"), f"--out is {out}; expected a name that ends in .jpg or .png.")
-        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model)
+        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model, os.cpu_count() or 1)
         (picture, _), triangles = open_photo(photo), pipeline.surface.triangles
         found = pipeline.reconstruct(picture, only_face(picture, photo, pipeline))
         edited = edit_region(found.vertices, found.landmarks, region, scale, shift)

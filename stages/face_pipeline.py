@@ -1,7 +1,6 @@
 """Everything that turns a found face into a mesh, opened once for many photos."""
 
 import dataclasses
-import os
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -87,7 +86,7 @@ def network_options(command: Command) -> Command:
 
 
 def open_pipeline(
-    model: Path | None, weights: Path | None, landmarks: str, detector: str, dlib_model: Path | None
+    model: Path | None, weights: Path | None, landmarks: str, detector: str, dlib_model: Path | None, threads: int
 ) -> FacePipeline:
     """Read the network, the face model and its layout, and choose what finds the landmarks.
 
@@ -101,6 +100,8 @@ def open_pipeline(
         What finds the faces; dlib's knows upright ones from the front only.
     dlib_model : Path or None
         The file of dlib's shape predictor, for `dlib`.
+    threads : int
+        That the network may use.
 
     Raises
     ------
@@ -108,7 +109,7 @@ def open_pipeline(
         If a file is missing or does not fit params.yaml.
     """
     data, margin = read("data", DataParams), read("crop", CropParams).margin
-    predict = open_predictor(read_variant(), data.size, os.cpu_count() or 1, model, weights)
+    predict = open_predictor(read_variant(), data.size, threads, model, weights)
     for path in (MODEL, LAYOUT):
         check(path.is_file(), f"{path} is missing: run `dvc repro uv_embedding`.")
     face, layout = load_model(MODEL), load_uv(LAYOUT)

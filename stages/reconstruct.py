@@ -5,11 +5,12 @@ and all numbers to DIR/faces.json.
 """
 
 import json
+import multiprocessing
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from functools import partial
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
@@ -25,60 +26,63 @@ from stages.params import check, sentences
 
 # Gives a photo (H, W, 3) uint8, and how many px of it a pixel stands for along each side.
 Decode = Callable[[], tuple[NDArray[np.uint8], int]]
-# Photos that wait for their reconstruction while the next one's faces are found: bounds the memory.
-AHEAD = 4
+# The arguments of `open_pipeline`.
+Options = tuple[Path | None, Path | None, str, str, Path | None, int]
+# With fewer photos a process, its start takes longer than it saves: TensorFlow's takes five seconds.
+PHOTOS_A_PROCESS = 12
 
 
-def reconstruct_photos(
-    photos: Iterable[tuple[str, Decode]], pipeline: FacePipeline, out: Path, kinds: tuple[str, ...], fill: bool
-) -> Iterator[dict]:
-    """Reconstruct every face of some photos; a photo that fails is told, and the rest go on.
+def reconstruct_photo(
+    name: str, decode: Decode, options: Options, out: Path, kinds: tuple[str, ...], fill: bool
+) -> dict:
+    """Reconstruct every face of a photo and write its files; what fails is told in the result.
 
     Parameters
     ----------
-    photos : iterable of (name, function that decodes the photo)
-        The name of each becomes its folder's.
-    pipeline : FacePipeline
+    name : str
+        Of the photo's folder in `out`.
+    decode : callable
+    options : tuple
+        The arguments of `open_pipeline`, which is opened once a process.
     out : Path
     kinds : tuple of str
         Some of `stages.face_files.KINDS`.
     fill : bool
         Whether hidden parts of a texture are filled by symmetry.
 
-    Yields
-    ------
+    Returns
+    -------
     dict
         `photo`, `faces` (the numbers of each, the largest first), `error`, which is empty where there are faces, and
         `reduced`: in how many px of the photo a pixel of all these numbers is.
-
-    Notes
-    -----
-    Faces are found in this thread, and the rest is done in others beside it.
     """
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        waiting: deque[tuple[dict, Future[list[dict]] | None]] = deque()
-        for name, decode in photos:
-            result = {"photo": name, "reduced": 1, "error": "", "faces": []}
-            try:
-                photo, result["reduced"] = decode()
-                faces = pipeline.find_faces(photo)
-                check(bool(faces), "No face was found in it.")
-                waiting.append((result, pool.submit(write_faces, out / name, photo, faces, pipeline, kinds, fill)))
-            except (ValueError, OSError) as error:
-                waiting.append((result | {"error": str(error)}, None))
-            while len(waiting) > AHEAD:
-                yield _finish(*waiting.popleft())
-        while waiting:
-            yield _finish(*waiting.popleft())
-
-
-def _finish(result: dict, faces: Future[list[dict]] | None) -> dict:
-    if faces is None:
-        return result
+    result = {"photo": name, "reduced": 1, "error": "", "faces": []}
     try:
-        return result | {"faces": faces.result()}
+        pipeline = _opened(options)
+        photo, result["reduced"] = decode()
+        faces = pipeline.find_faces(photo)
+        check(bool(faces), "No face was found in it.")
+        return result | {"faces": write_faces(out / name, photo, faces, pipeline, kinds, fill)}
     except (ValueError, OSError) as error:
         return result | {"error": str(error)}
+
+
+@cache
+def _opened(options: Options) -> FacePipeline:
+    return open_pipeline(*options)
+
+
+def in_processes(tasks: list[tuple], workers: int) -> Iterator[dict]:
+    """Reconstruct photos in some processes, in the order of the tasks; a few ahead, so that memory is bounded."""
+    # Forked, a process would share TensorFlow's locks with this one.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting: deque[Future[dict]] = deque()
+        for task in tasks:
+            waiting.append(pool.submit(reconstruct_photo, *task))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
 
 
 def name_photos(paths: Iterable[Path]) -> list[tuple[str, Path]]:
@@ -130,10 +134,18 @@ def main(
     """Reconstruct every face of PHOTOS: files, folders or patterns."""
     with sentences():
         check(bool(photos) != bool(video), "Name photos, or a video by --video.")
-        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model)
-        sources = tqdm(_frames(video, every) if video else _photos(photos), unit="photo", disable=None)
+        named = [] if video else _photos(photos)
+        cores = os.cpu_count() or 1
+        workers = max(1, min(cores, len(named) // PHOTOS_A_PROCESS))
+        options = (model, weights, landmarks, detector, dlib_model, cores // workers)
+        # What is wrong with these is told before any photo is read.
+        _opened(options)
+        tasks = (
+            (name, decode, options, out, kinds, fill) for name, decode in (_frames(video, every) if video else named)
+        )
+        done = in_processes(list(tasks), workers) if workers > 1 else (reconstruct_photo(*task) for task in tasks)
         results = []
-        for result in reconstruct_photos(sources, pipeline, out, kinds, fill):
+        for result in tqdm(done, total=len(named) or None, unit="photo", disable=None):
             results.append(result)
             if result["error"]:
                 click.echo(f"{result['photo']}: {result['error']}", err=True)

@@ -3,6 +3,7 @@
 ``python -m stages.swap SOURCE TARGET --out FILE`` gives the target's largest face the looks of the source's.
 """
 
+import os
 from pathlib import Path
 
 import click
@@ -34,7 +35,7 @@ def main(
     """Put the largest face in the photo SOURCE onto the largest in TARGET."""
     with sentences():
         check(out.suffix in (".jpg", ".png"), f"--out is {out}; expected a name that ends in .jpg or .png.")
-        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model)
+        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model, os.cpu_count() or 1)
         photos = [open_photo(path)[0] for path in (source, target)]
         faces = [only_face(photo, path, pipeline) for photo, path in zip(photos, (source, target), strict=True)]
         ours, theirs = (pipeline.reconstruct(photo, face) for photo, face in zip(photos, faces, strict=True))

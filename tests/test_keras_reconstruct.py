@@ -14,6 +14,7 @@ import skimage.data
 import trimesh
 from ruamel.yaml import YAML
 
+from stages.reconstruct import PHOTOS_A_PROCESS
 from tests.small_project import write_model
 
 pytestmark = pytest.mark.slow
@@ -104,3 +105,19 @@ def test_a_photo_without_a_face_can_be_neither_swapped_nor_edited(project):
     assert "No face was found in wall.png" in run(project, *edit, *weights, code=1).stderr
     missing = run(project, "-m", "stages.reconstruct", "photo.png", "--out", "out2", code=1).stderr
     assert "runs/main/export/network.onnx is missing: run `dvc repro export`" in missing
+
+
+def test_many_photos_are_shared_among_processes_and_come_back_in_order(project):
+    folder = project / "many"
+    folder.mkdir()
+    for number in range(2 * PHOTOS_A_PROCESS):
+        shutil.copy(project / ("wall.png" if number == 5 else "photo.png"), folder / f"{number:02d}.png")
+    command = ("-m", "stages.reconstruct", "many", "--out", "shared", "--write", "ply", "--allow-missing")
+    run(project, *command, "--weights", "random.weights.h5")
+    results = json.loads((project / "shared/faces.json").read_text())
+    assert [result["photo"] for result in results] == [f"{number:02d}" for number in range(2 * PHOTOS_A_PROCESS)]
+    assert [number for number, result in enumerate(results) if result["error"]] == [5]
+    first = results[0]["faces"]
+    assert all(result["faces"] == first for result in results if not result["error"])
+    meshes = {path.read_bytes() for path in (project / "shared").rglob("*.ply")}
+    assert len(meshes) == 1
