@@ -155,13 +155,22 @@ def end(work: Path) -> None:
 
 
 def digest_code(root: Path, folders: Sequence[str]) -> str:
-    """SHA-256 of all Python files of some folders below `root`, and of the libraries' versions.
+    """SHA-256 of all Python files of some folders below `root`, at any depth, and of the libraries' versions.
 
     More than a stage uses: an edit between a kill and the next run only costs that shards are made again.
+
+    Raises
+    ------
+    ValueError
+        If a folder has none: a key of no code would find shards again that other code made.
     """
     digest = hashlib.sha256()
-    for path in sorted(path for folder in folders for path in (root / folder).glob("*.py")):
-        digest.update(f"{path.relative_to(root)} {digest_file(path)}\n".encode())
+    for folder in folders:
+        paths = sorted((root / folder).rglob("*.py"))
+        if not paths:
+            raise ValueError(f"{root / folder} has no Python files; this is a mistake in the stage.")
+        for path in paths:
+            digest.update(f"{path.relative_to(root)} {digest_file(path)}\n".encode())
     for library in LIBRARIES:
         digest.update(f"{library} {importlib.metadata.version(library)}\n".encode())
     return digest.hexdigest()

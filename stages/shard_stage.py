@@ -8,13 +8,15 @@ from typing import NamedTuple
 
 import click
 
+import pipeline
 from pipeline.parallel import map_shards
 from pipeline.resume import Made, Receipt, digest_code, end, make_once, publish, sole_writer
 from pipeline.shards import replacing
 from stages.params import ComputeParams, check
 from stages.tables import write_table
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(pipeline.__path__[0]).parent  # wherever in stages/ this file lies
+CODE = ("pipeline", "stages")
 WORK = Path("work/shards")
 REJECTED, COUNTS = "rejected.csv", "counts.json"
 
@@ -62,7 +64,7 @@ def run_stage(
     # Held until the command ends, not only this function: some stages write a table or a mesh after their shards.
     click.get_current_context().with_resource(sole_writer(work, click.echo))
     start = time.perf_counter()
-    code = digest_code(ROOT, ("pipeline", "stages"))
+    code = digest_code(ROOT, CODE)
     jobs = [(work, code, stage, make, *task) for task in tasks]
     receipts = list(map_shards(make_once, jobs, compute.workers, compute.scheduler, stage))
     publish(work, receipts, output)

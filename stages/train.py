@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+import pipeline
 from model import regression
 from model.backend import prepare_keras
 from model.feed import Feed, Sample, locate, read_labels
@@ -41,7 +42,8 @@ UV = Path("data/uv_embedding/uv.h5")
 OUTPUT = Path("runs")
 # Beside the work of the data stages, the last of which ends its own when training begins.
 WORK = Path("work/shards")
-ROOT = Path(__file__).parents[1]
+ROOT = Path(pipeline.__path__[0]).parent
+CODE = ("pipeline", "model", "stages")
 
 
 @click.command()
@@ -121,7 +123,7 @@ def checkpoint_key(settings: VariantSettings, size: int, feeds: dict[str, Feed])
     files += [initial] if initial.is_file() else []
     status = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
     backend = (importlib.metadata.version("keras"), os.environ.get("KERAS_BACKEND", "tensorflow"))
-    code = digest_code(ROOT, ("pipeline", "model", "stages"))
+    code = digest_code(ROOT, CODE)
     return hashlib.sha256(repr((code, backend, settings, size, status)).encode()).hexdigest()[:32]
 
 

@@ -22,6 +22,7 @@ from ruamel.yaml import YAML
 from pipeline import synthetic
 from pipeline.resume import Made, digest_code, make_once, sole_writer
 from pipeline.shards import read_shard
+from stages import shard_stage, train
 
 ROOT = Path(__file__).parents[1]
 BIN = Path(sys.executable).parent
@@ -601,12 +602,24 @@ def test_other_code_input_or_arguments_make_another_shard(tmp_path):
     assert len(calls) == 6
 
 
-def test_an_edit_of_the_code_makes_other_shards(tmp_path):
-    copy_code(tmp_path)
-    before = digest_code(tmp_path, ("pipeline", "stages"))
-    assert digest_code(ROOT, ("pipeline", "stages")) == before
-    (tmp_path / "pipeline/camera.py").write_text("")
-    assert digest_code(tmp_path, ("pipeline", "stages")) != before
+@pytest.mark.parametrize("stage", [shard_stage, train], ids=["shards", "training"])
+def test_an_edit_of_any_module_makes_other_shards(stage, tmp_path):
+    for folder in stage.CODE:
+        shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))
+        (tmp_path / folder / "room/within").mkdir(parents=True)
+        (tmp_path / folder / "room/within/new.py").touch()
+    assert digest_code(stage.ROOT, stage.CODE) == digest_code(ROOT, stage.CODE)
+    modules = sorted(path for folder in stage.CODE for path in (tmp_path / folder).rglob("*.py"))
+    digests = {digest_code(tmp_path, stage.CODE)}
+    for number, module in enumerate(modules, 1):
+        module.write_text(f"# {number}\n")
+        digests.add(digest_code(tmp_path, stage.CODE))
+    assert len(digests) == 1 + len(modules)
+
+
+def test_a_folder_without_code_gives_no_key(tmp_path):
+    with pytest.raises(ValueError, match="has no Python files"):
+        digest_code(tmp_path, ("pipeline",))
 
 
 def test_a_stage_at_work_again_is_not_tidied_away_by_another(tmp_path):
