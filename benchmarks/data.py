@@ -21,10 +21,10 @@ from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
 from benchmarks.reference import Seconds, make_sample
-from pipeline.camera import similarity_scale
-from pipeline.face_model import load_model
-from pipeline.position_map import load_uv
-from pipeline.shards import list_shards, read_shard
+from pipeline.face.camera import similarity_scale
+from pipeline.face.face_model import load_model
+from pipeline.store.shards import list_shards, read_shard
+from pipeline.uv.position_map import load_uv
 
 ROOT = Path(__file__).parents[1]
 SUBSET = "AFLW2000"

@@ -31,10 +31,10 @@ from model.feed import Feed, locate
 from model.regression import Regression
 from model.scaling import Scaling
 from model.settings import NetworkConfig
-from pipeline.encoding import encode_positions
-from pipeline.position_map import UVLayout
-from pipeline.shards import write_shard
-from stages.variants import VariantSettings, read_variant
+from pipeline.store.encoding import encode_positions
+from pipeline.store.shards import write_shard
+from pipeline.uv.position_map import UVLayout
+from stages.project.variants import VariantSettings, read_variant
 
 # Twice as many samples as the feed reads ahead, so that it reads while the steps are timed.
 SIZE, BATCH, SAMPLES = 256, 4, 64

@@ -21,20 +21,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from model.evaluation import error_3ddfa
-from model.statistics import YAW_BINS, bootstrap_interval, paired_interval, yaw_bin
-from pipeline.active_shape import fit, load_model, upright_frame, view_of
-from pipeline.alignment import face_roll
-from pipeline.camera import apply_similarity, make_similarity, transform_pose, wrap_angle
-from pipeline.detection import choose_box
-from pipeline.face_finding import Face
-from pipeline.photo_files import open_photo
-from pipeline.photos import read_photo
-from pipeline.shards import list_shards, read_shard
-from stages import truth
-from stages.face_pipeline import SHAPES, FacePipeline, Finder, network_options, open_pipeline
-from stages.params import DataParams, read, sentences
-from stages.variants import MAIN_RUN
+from model.scores.protocols import error_3ddfa
+from model.scores.statistics import YAW_BINS, bootstrap_interval, paired_interval, yaw_bin
+from pipeline.crops.active_shape import fit, load_model, upright_frame, view_of
+from pipeline.crops.alignment import face_roll
+from pipeline.crops.detection import choose_box
+from pipeline.crops.face_finding import Face
+from pipeline.face.camera import apply_similarity, make_similarity, transform_pose, wrap_angle
+from pipeline.photo.photo_files import open_photo
+from pipeline.raw.photos import read_photo
+from pipeline.store.shards import list_shards, read_shard
+from stages.photo.reconstructor import SHAPES, FacePipeline, Finder, network_options, open_pipeline
+from stages.project import samples as truth
+from stages.project.params import DataParams, read, sentences
+from stages.project.variants import MAIN_RUN
 
 RESAMPLES, SEED = 1000, 1
 # Photos whose steps are timed.

@@ -15,9 +15,9 @@ import skimage.io
 import skimage.transform
 from numpy.typing import NDArray
 
-from pipeline.alignment import align
-from pipeline.camera import apply_similarity, project
-from pipeline.face_model import FaceModel
+from pipeline.crops.alignment import align
+from pipeline.face.camera import apply_similarity, project
+from pipeline.face.face_model import FaceModel
 
 
 @dataclasses.dataclass

@@ -10,7 +10,7 @@ import keras
 from keras import ops
 from numpy.typing import NDArray
 
-from pipeline.shards import reading, writing
+from pipeline.store.shards import reading, writing
 
 Row = dict[str, Any]
 

@@ -11,8 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.camera import camera_matrix
-from pipeline.face_model import FaceModel, deform
+from pipeline.face.camera import camera_matrix
+from pipeline.face.face_model import FaceModel, deform
 
 Array = NDArray[np.float64]
 

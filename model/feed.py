@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.shards import read_dataset, reading
+from pipeline.store.shards import read_dataset, reading
 
 READERS = 2
 BATCHES_AHEAD = 8

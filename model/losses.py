@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model.scaling import Scaling
 from model.settings import LossConfig, LossTerms
-from pipeline.position_map import UVLayout
+from pipeline.uv.position_map import UVLayout
 
 Tensor = Any
 Loss = Callable[[Tensor, Tensor], Tensor]

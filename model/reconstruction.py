@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.head_pose import estimate_pose
-from model.scoring import Surface, read_points
-from pipeline.alignment import align, resample
-from pipeline.face_model import FaceModel
+from model.scores.scoring import Surface, read_points
+from pipeline.crops.alignment import align, resample
+from pipeline.face.face_model import FaceModel
 
 # From a crop (S, S, 3) uint8 to its position map (S, S, 3) float32 in px of the crop.
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from model.coefficients import at_texels_of, mean_distance, measure_moves, measure_whitening, to_maps, to_parameters
 from model.scaling import Scaling, to_network, to_pixels
 from model.settings import LossConfig, NetworkConfig
-from pipeline.face_model import FaceModel
-from pipeline.position_map import UVLayout, texel_model
+from pipeline.face.face_model import FaceModel
+from pipeline.uv.position_map import UVLayout, texel_model
 
 Arrays = Mapping[str, NDArray]
 

@@ -6,14 +6,14 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.alignment import align, resample
-from pipeline.detection import choose_box
-from pipeline.photos import read_photo
-from pipeline.resume import Made
-from pipeline.shards import list_shards, read_shard
-from stages.crop import CropParams
-from stages.params import ComputeParams, DataParams, read, sentences
-from stages.shard_stage import Task, run_stage
+from pipeline.crops.alignment import align, resample
+from pipeline.crops.detection import choose_box
+from pipeline.raw.photos import read_photo
+from pipeline.store.resume import Made
+from pipeline.store.shards import list_shards, read_shard
+from stages.project.crop import CropParams
+from stages.project.params import ComputeParams, DataParams, read, sentences
+from stages.project.shard_stage import Task, run_stage
 
 MESHES = Path("data/meshes")
 DETECTED = Path("data/detected")

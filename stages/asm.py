@@ -7,12 +7,12 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.active_shape import five_points, frame_of, save_model, train, upright_frame, view_of
-from pipeline.camera import apply_similarity
-from pipeline.photos import read_photo
-from pipeline.shards import list_shards, read_shard
-from stages.params import DataParams, check, read, sentences
-from stages.truth import read_part, spread, subset_of
+from pipeline.crops.active_shape import five_points, frame_of, save_model, train, upright_frame, view_of
+from pipeline.face.camera import apply_similarity
+from pipeline.raw.photos import read_photo
+from pipeline.store.shards import list_shards, read_shard
+from stages.project.params import DataParams, check, read, sentences
+from stages.project.samples import read_part, spread, subset_of
 
 OUTPUT = Path("data/asm/model.h5")
 
@@ -52,7 +52,7 @@ def main() -> None:
 def read_frames(
     root: Path, data: DataParams, sample_ids: list[str]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float64], NDArray[np.int64]]:
-    """Read faces as `pipeline.active_shape.train` wants them: frames (N, S, S), shapes (N, 68, 2) and views (N,)."""
+    """Read faces as `active_shape.train` wants them: frames (N, S, S), shapes (N, 68, 2) and views (N,)."""
     wanted, found = set(sample_ids), []
     for subset in sorted({subset_of(name) for name in sample_ids}):
         for path in list_shards(root / "data/meshes" / subset):

@@ -10,16 +10,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.alignment import resample
-from pipeline.augmentation import AugmentationPolicy, disturb, draw_similarity, sample_rng
-from pipeline.camera import apply_similarity, transform_pose
-from pipeline.encoding import encode_positions
-from pipeline.photos import read_photo
-from pipeline.resume import Made
-from pipeline.shards import list_shards, read_dataset, read_shard, reading
-from stages.params import ComputeParams, DataParams, check, read, sentences
-from stages.shard_stage import Task, run_stage
-from stages.tables import read_table
+from pipeline.crops.alignment import resample
+from pipeline.crops.augmentation import AugmentationPolicy, disturb, draw_similarity, sample_rng
+from pipeline.face.camera import apply_similarity, transform_pose
+from pipeline.raw.photos import read_photo
+from pipeline.store.encoding import encode_positions
+from pipeline.store.resume import Made
+from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
+from pipeline.store.tables import read_table
+from stages.project.params import ComputeParams, DataParams, check, read, sentences
+from stages.project.shard_stage import Task, run_stage
 
 SPLIT = Path("data/split.csv")
 POSITION_MAPS = Path("data/position_maps")

@@ -9,11 +9,11 @@ import numpy as np
 
 from model.scaling import Scaling, clipped_share
 from model.settings import SCALINGS
-from pipeline.position_map import load_uv
-from stages import truth
-from stages.params import DataParams, check, read, sentences
-from stages.shard_stage import read_counts
-from stages.tables import read_table
+from pipeline.store.tables import read_table
+from pipeline.uv.position_map import load_uv
+from stages.project import samples as truth
+from stages.project.params import DataParams, check, read, sentences
+from stages.project.shard_stage import read_counts
 
 # Enough labels to know the share of texels out of the frame to the digits that are shown.
 SAMPLES = 2000

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.synthetic import write_dataset
-from stages.params import DataParams, check, read, sentences
+from pipeline.demo.dataset import write_dataset
+from stages.project.params import DataParams, check, read, sentences
 
 OUTPUT = Path("data/demo")
 NOTE = "NOT_MADE.txt"

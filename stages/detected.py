@@ -5,13 +5,13 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.detection import BOX_COLUMNS, detect_boxes
-from pipeline.photos import read_photo
-from pipeline.resume import Made
-from pipeline.shards import list_shards, read_shard
-from stages.crop import CropParams
-from stages.params import ComputeParams, DataParams, read, sentences
-from stages.shard_stage import Task, run_stage
+from pipeline.crops.detection import BOX_COLUMNS, detect_boxes
+from pipeline.raw.photos import read_photo
+from pipeline.store.resume import Made
+from pipeline.store.shards import list_shards, read_shard
+from stages.project.crop import CropParams
+from stages.project.params import ComputeParams, DataParams, read, sentences
+from stages.project.shard_stage import Task, run_stage
 
 INDEX = Path("data/index")
 OUTPUT = Path("data/detected")

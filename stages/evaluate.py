@@ -15,20 +15,20 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from model import smoothness
-from model.evaluation import error_3ddfa
 from model.scaling import Scaling
-from model.scoring import Surface, make_surface, read_points, score, signed_bias
+from model.scores import smoothness
+from model.scores.protocols import error_3ddfa
+from model.scores.scoring import Surface, make_surface, read_points, score, signed_bias
+from model.scores.summary import describe, error_curves, smoothness_curves, summarise
 from model.settings import TrainConfig
-from model.summary import describe, error_curves, smoothness_curves, summarise
-from pipeline.camera import apply_similarity
-from pipeline.face_model import load_model
-from pipeline.position_map import load_uv
-from stages import truth
-from stages.benchmark import Benchmark, read_benchmark
-from stages.params import check, read, sentences
-from stages.results import FAILED_COLUMNS, EvaluateParams, write_csv
-from stages.variants import MAIN_RUN, read_variant
+from pipeline.face.camera import apply_similarity
+from pipeline.face.face_model import load_model
+from pipeline.uv.position_map import load_uv
+from stages.project import samples as truth
+from stages.project.params import check, read, sentences
+from stages.project.published import Benchmark, read_benchmark
+from stages.project.results import FAILED_COLUMNS, EvaluateParams, write_csv
+from stages.project.variants import MAIN_RUN, read_variant
 
 
 def evaluate(root: Path, run: str, train: TrainConfig, metrics_path: Path, params: EvaluateParams) -> dict:

@@ -10,16 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.backend import prepare_keras
-from model.evaluation import error_3ddfa
 from model.export import Run, export, open_network
 from model.feed import read_samples, to_photo
-from model.scoring import Surface, make_surface, read_points
-from pipeline.face_model import load_model
-from pipeline.position_map import load_uv
-from stages import truth
-from stages.params import DataParams, check, read, sentences
+from model.scores.protocols import error_3ddfa
+from model.scores.scoring import Surface, make_surface, read_points
+from pipeline.face.face_model import load_model
+from pipeline.uv.position_map import load_uv
+from stages.project import samples as truth
+from stages.project.params import DataParams, check, read, sentences
+from stages.project.variants import MAIN_RUN, read_variant
 from stages.train import MODEL, UV, choose_regression, find_samples, weights_of
-from stages.variants import MAIN_RUN, read_variant
 
 METRICS = Path("metrics/export.json")
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.face_model import load_bfm, save_model
-from stages.params import DataParams, read, sentences
+from pipeline.face.face_model import load_bfm, save_model
+from stages.project.params import DataParams, read, sentences
 
 OUTPUT = Path("data/face_model/model.h5")
 

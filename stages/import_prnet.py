@@ -11,7 +11,7 @@ from model.backend import prepare_keras
 from model.prnet_checkpoint import load_prnet
 from model.scaling import Scaling
 from model.settings import NetworkConfig
-from stages.params import sentences
+from stages.project.params import sentences
 
 OUTPUT = Path("runs/prnet/model.weights.h5")
 SIZE = 256

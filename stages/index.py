@@ -7,13 +7,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.annotations import hash_pair, list_pairs, read_annotation
-from pipeline.photos import check_photo, read_content
-from pipeline.resume import Made
-from pipeline.shards import list_shards, read_shard
-from stages.params import ComputeParams, DataParams, read, sentences
-from stages.shard_stage import Task, run_stage
-from stages.tables import write_table
+from pipeline.raw.annotations import hash_pair, list_pairs, read_annotation
+from pipeline.raw.photos import check_photo, read_content
+from pipeline.store.resume import Made
+from pipeline.store.shards import list_shards, read_shard
+from pipeline.store.tables import write_table
+from stages.project.params import ComputeParams, DataParams, read, sentences
+from stages.project.shard_stage import Task, run_stage
 
 OUTPUT = Path("data/index")
 FILE_COLUMNS = ("sample_id", "photo", "annotation", "source_sha256", "width", "height")

@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.alignment import landmark_box
-from pipeline.camera import project
-from pipeline.face_model import at_landmarks, deform, load_model, select_coefficients
-from pipeline.meshes import read_vertices
-from pipeline.resume import Made
-from pipeline.shards import count_samples, list_shards, read_shard
-from stages.params import ComputeParams, DataParams, read, sentences
-from stages.shard_stage import Task, run_stage
+from pipeline.crops.alignment import landmark_box
+from pipeline.face.camera import project
+from pipeline.face.face_model import at_landmarks, deform, load_model, select_coefficients
+from pipeline.face.meshes import read_vertices
+from pipeline.store.resume import Made
+from pipeline.store.shards import count_samples, list_shards, read_shard
+from stages.project.params import ComputeParams, DataParams, read, sentences
+from stages.project.shard_stage import Task, run_stage
 
 INDEX = Path("data/index")
 MODEL = Path("data/face_model/model.h5")
@@ -37,7 +37,7 @@ def main(subset: str) -> None:
 
 
 def make_meshes(index: Path) -> Made:
-    """Make one shard: what `pipeline.meshes.read_vertices` needs, and the landmarks (N, 68, 3) float64 in photo pixels.
+    """Make one shard: what `read_vertices` needs, and the landmarks (N, 68, 3) float64 in photo pixels.
 
     Samples whose landmarks are not in their photo are set aside: the annotation is of another photo or another model.
     """

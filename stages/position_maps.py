@@ -7,14 +7,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.camera import apply_similarity, camera_matrix, transform_pose
-from pipeline.encoding import encode_positions, position_range
-from pipeline.face_model import deform, load_model
-from pipeline.position_map import load_uv, texel_model
-from pipeline.resume import Made
-from pipeline.shards import StoredImages, list_shards, read_shard, read_stored
-from stages.params import ComputeParams, DataParams, read, sentences
-from stages.shard_stage import Task, run_stage
+from pipeline.face.camera import apply_similarity, camera_matrix, transform_pose
+from pipeline.face.face_model import deform, load_model
+from pipeline.store.encoding import encode_positions, position_range
+from pipeline.store.resume import Made
+from pipeline.store.shards import StoredImages, list_shards, read_shard, read_stored
+from pipeline.uv.position_map import load_uv, texel_model
+from stages.project.params import ComputeParams, DataParams, read, sentences
+from stages.project.shard_stage import Task, run_stage
 
 MODEL = Path("data/face_model/model.h5")
 LAYOUT = Path("data/uv_embedding/uv.h5")

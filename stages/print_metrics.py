@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from stages.params import sentences
+from stages.project.params import sentences
 
 METRICS = (Path("metrics/evaluation.json"), Path("metrics/thesis.json"))
 REPORTS = (Path("reports/main.html"), Path("reports/index.html"))

@@ -19,10 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from pipeline.photo_files import list_photos, open_photo, read_frames
-from stages.face_files import DEFAULT_KINDS, KINDS, write_faces
-from stages.face_pipeline import FacePipeline, network_options, open_pipeline
-from stages.params import check, sentences
+from pipeline.photo.photo_files import list_photos, open_photo, read_frames
+from stages.photo.files import DEFAULT_KINDS, KINDS, write_faces
+from stages.photo.reconstructor import FacePipeline, network_options, open_pipeline
+from stages.project.params import check, sentences
 
 # Gives a photo (H, W, 3) uint8, and how many px of it a pixel stands for along each side.
 Decode = Callable[[], tuple[NDArray[np.uint8], int]]
@@ -46,7 +46,7 @@ def reconstruct_photo(
         The arguments of `open_pipeline`, which is opened once a process.
     out : Path
     kinds : tuple of str
-        Some of `stages.face_files.KINDS`.
+        Some of `stages.photo.files.KINDS`.
     fill : bool
         Whether hidden parts of a texture are filled by symmetry.
 

@@ -9,19 +9,19 @@ from pathlib import Path
 
 import click
 
-from model.evaluation import PROTOCOLS
-from model.scoring import make_surface
-from model.summary import BINS
-from pipeline.face_model import load_model
-from pipeline.photos import read_photo
-from pipeline.position_map import load_uv
-from stages import report_parts as parts
-from stages import report_samples as samples
-from stages import truth
-from stages.params import DataParams, check, read, sentences
-from stages.results import Results, count_parts, read_results
-from stages.tables import read_table
-from stages.variants import MAIN_RUN, read_variant
+from model.scores.protocols import PROTOCOLS
+from model.scores.scoring import make_surface
+from model.scores.summary import BINS
+from pipeline.face.face_model import load_model
+from pipeline.raw.photos import read_photo
+from pipeline.store.tables import read_table
+from pipeline.uv.position_map import load_uv
+from stages.pages import contact_sheet as samples
+from stages.pages import html as parts
+from stages.project import samples as truth
+from stages.project.params import DataParams, check, read, sentences
+from stages.project.results import Results, count_parts, read_results
+from stages.project.variants import MAIN_RUN, read_variant
 
 REASONS_SHOWN = 12
 YAW_ERRORS = ("nme68_2d", "nme68_2d_reannotated", "thesis_mesh")

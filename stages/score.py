@@ -16,19 +16,19 @@ import scipy.sparse
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from model import smoothness
-from model.evaluation import error_3ddfa
-from model.scoring import Surface, make_surface, mesh_points, score, score_landmarks
-from model.summary import describe, summarise
-from pipeline.annotations import LANDMARKS, PHOTO_SUFFIXES, Annotation, read_annotation
-from pipeline.camera import project
-from pipeline.face_model import FaceModel, deform, load_model, select_coefficients
-from pipeline.matlab import read_arrays
-from pipeline.photos import check_photo, read_content
-from pipeline.position_map import load_uv
-from stages.benchmark import Benchmark, read_benchmark
-from stages.params import check, read, sentences
-from stages.results import FAILED_COLUMNS, EvaluateParams, write_csv
+from model.scores import smoothness
+from model.scores.protocols import error_3ddfa
+from model.scores.scoring import Surface, make_surface, mesh_points, score, score_landmarks
+from model.scores.summary import describe, summarise
+from pipeline.face.camera import project
+from pipeline.face.face_model import FaceModel, deform, load_model, select_coefficients
+from pipeline.raw.annotations import LANDMARKS, PHOTO_SUFFIXES, Annotation, read_annotation
+from pipeline.raw.matlab import read_arrays
+from pipeline.raw.photos import check_photo, read_content
+from pipeline.uv.position_map import load_uv
+from stages.project.params import check, read, sentences
+from stages.project.published import Benchmark, read_benchmark
+from stages.project.results import FAILED_COLUMNS, EvaluateParams, write_csv
 
 MODEL, LAYOUT = Path("data/face_model/model.h5"), Path("data/uv_embedding/uv.h5")
 SUFFIXES = (".npy", ".mat", ".obj")

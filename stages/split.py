@@ -6,9 +6,9 @@ from pathlib import Path
 
 import click
 
-from pipeline.splitting import assign_parts
-from stages.params import DataParams, check, read, sentences
-from stages.tables import read_table, write_table
+from pipeline.raw.splitting import assign_parts
+from pipeline.store.tables import read_table, write_table
+from stages.project.params import DataParams, check, read, sentences
 
 INDEX = Path("data/index")
 OUTPUT = Path("data/split.csv")

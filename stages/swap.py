@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
-from pipeline.editing import swap_face
-from pipeline.photo_files import open_photo
-from stages import report_parts as parts
-from stages.face_pipeline import network_options, only_face, open_pipeline
-from stages.params import check, sentences
+from pipeline.photo.editing import swap_face
+from pipeline.photo.photo_files import open_photo
+from stages.pages import html as parts
+from stages.photo.reconstructor import network_options, only_face, open_pipeline
+from stages.project.params import check, sentences
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 

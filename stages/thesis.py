@@ -10,19 +10,19 @@ import pandas as pd
 import scipy.stats
 from ruamel.yaml import YAML
 
-from model import statistics
 from model.layer_table import Row, layer_tables
 from model.scaling import Scaling
-from pipeline.mesh_files import to_trimesh, viewer_page
-from stages import report_parts as parts
-from stages import thesis_page
-from stages.crop import CropParams
-from stages.params import DataParams, check, read, sentences
-from stages.results import EvaluateParams, Results, count_parts, read_results
-from stages.thesis_samples import draw_pictures, example_meshes, read_examples
-from stages.variants import VariantSettings, read_variant
+from model.scores import statistics
+from pipeline.photo.mesh_files import to_trimesh, viewer_page
+from stages.pages import html as parts
+from stages.pages import thesis_sections as thesis_page
+from stages.pages.thesis_samples import draw_pictures, example_meshes, read_examples
+from stages.project.crop import CropParams
+from stages.project.params import DataParams, check, read, sentences
+from stages.project.results import EvaluateParams, Results, count_parts, read_results
+from stages.project.variants import VariantSettings, read_variant
 
-REFERENCE = Path(__file__).with_name("thesis_reference.yaml")
+REFERENCE = Path(__file__).parent / "pages/thesis_reference.yaml"
 FOREIGN = Path("metrics/foreign")
 ROUNDED = 3
 # A rise of the validation loss above its best so far that counts as one of section 4.7's abrupt changes, in percent.

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import click
 
-from pipeline.annotations import hash_pair
-from pipeline.photos import read_content
-from pipeline.shards import list_shards, read_shard
-from stages.params import DataParams, check, read, sentences
-from stages.results import read_results
-from stages.truth import find_rows, read_accepted, subset_of
-from stages.variants import MAIN_RUN, read_variant
+from pipeline.raw.annotations import hash_pair
+from pipeline.raw.photos import read_content
+from pipeline.store.shards import list_shards, read_shard
+from stages.project.params import DataParams, check, read, sentences
+from stages.project.results import read_results
+from stages.project.samples import find_rows, read_accepted, subset_of
+from stages.project.variants import MAIN_RUN, read_variant
 
 
 def trace(root: Path, data: DataParams, variant: str, main: bool, level: str, sample_id: str) -> list[tuple[str, str]]:

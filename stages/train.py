@@ -21,15 +21,15 @@ from model.feed import Feed, Sample, locate, read_labels
 from model.regression import Regression
 from model.scaling import Scaling
 from model.settings import RANDOM
-from pipeline.face_model import load_model
-from pipeline.position_map import UVLayout, load_uv
-from pipeline.resume import digest_code, end, sole_writer
-from pipeline.shards import list_shards
-from stages.params import DataParams, check, read, read_params, sentences
-from stages.predictions import write_predictions
-from stages.tables import read_table
-from stages.train_history import history_writer, write_history
-from stages.variants import MAIN_RUN, VariantSettings, read_variant
+from pipeline.face.face_model import load_model
+from pipeline.store.resume import digest_code, end, sole_writer
+from pipeline.store.shards import list_shards
+from pipeline.store.tables import read_table
+from pipeline.uv.position_map import UVLayout, load_uv
+from stages.project.params import DataParams, check, read, read_params, sentences
+from stages.project.predictions import write_predictions
+from stages.project.train_history import history_writer, write_history
+from stages.project.variants import MAIN_RUN, VariantSettings, read_variant
 
 if TYPE_CHECKING:
     from model.training import Trained

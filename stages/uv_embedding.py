@@ -9,12 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.embedding import count_flipped, embed, from_table
-from pipeline.face_model import FaceModel, load_model
-from pipeline.matlab import read_arrays
-from pipeline.position_map import UVLayout, make_operator, nearest_texels, render_map, sample_map, save_uv
-from pipeline.uv_masks import face_mask, weight_mask
-from stages.params import DataParams, check, read, sentences
+from pipeline.face.face_model import FaceModel, load_model
+from pipeline.raw.matlab import read_arrays
+from pipeline.uv.embedding import count_flipped, embed, from_table
+from pipeline.uv.masks import face_mask, weight_mask
+from pipeline.uv.position_map import UVLayout, make_operator, nearest_texels, render_map, sample_map, save_uv
+from stages.project.params import DataParams, check, read, sentences
 
 MODEL = Path("data/face_model/model.h5")
 OUTPUT = Path("data/uv_embedding/uv.h5")

@@ -4,8 +4,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.face_model import FaceModel
-from tests.small_project import make_everything
+from pipeline.face.face_model import FaceModel
+from tests.helpers.small_project import make_everything
 
 
 def grid_mesh(rows, columns, hole=None):

@@ -3,9 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.annotations import list_pairs
-from pipeline.embedding import embed
-from pipeline.face_model import load_bfm
+from pipeline.face.face_model import load_bfm
+from pipeline.raw.annotations import list_pairs
+from pipeline.uv.embedding import embed
 
 FACE_DATA = Path(os.environ.get("FACE_DATA", Path(__file__).parents[3] / "shared" / "data")).resolve()
 

@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 
 from model.coefficients import to_maps, to_parameters
-from pipeline.alignment import align, resample
-from pipeline.annotations import list_pairs, read_annotation
-from pipeline.augmentation import AugmentationPolicy, sample_rng
-from pipeline.camera import apply_similarity, project, transform_pose
-from pipeline.encoding import decode_positions, encode_positions
-from pipeline.face_model import deform, select_coefficients
-from pipeline.photos import read_photo
-from pipeline.position_map import UVLayout, make_operator, nearest_texels, render_map, texel_model
+from pipeline.crops.alignment import align, resample
+from pipeline.crops.augmentation import AugmentationPolicy, sample_rng
+from pipeline.face.camera import apply_similarity, project, transform_pose
+from pipeline.face.face_model import deform, select_coefficients
+from pipeline.raw.annotations import list_pairs, read_annotation
+from pipeline.raw.photos import read_photo
+from pipeline.store.encoding import decode_positions, encode_positions
+from pipeline.uv.position_map import UVLayout, make_operator, nearest_texels, render_map, texel_model
 from stages.augmented import augment_sample
 
 SIZE = 256

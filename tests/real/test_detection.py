@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.shards import read_shard
+from pipeline.store.shards import read_shard
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]

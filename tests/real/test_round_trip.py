@@ -3,14 +3,14 @@
 import numpy as np
 import pytest
 
-from pipeline.alignment import align
-from pipeline.annotations import read_annotation
-from pipeline.camera import apply_similarity, project, transform_pose
-from pipeline.encoding import encode_positions
-from pipeline.face_model import deform, select_coefficients
-from pipeline.photos import read_photo
-from pipeline.position_map import UVLayout, make_operator, nearest_texels, render_map, sample_map, texel_model
-from pipeline.shards import read_shard, write_shard
+from pipeline.crops.alignment import align
+from pipeline.face.camera import apply_similarity, project, transform_pose
+from pipeline.face.face_model import deform, select_coefficients
+from pipeline.raw.annotations import read_annotation
+from pipeline.raw.photos import read_photo
+from pipeline.store.encoding import encode_positions
+from pipeline.store.shards import read_shard, write_shard
+from pipeline.uv.position_map import UVLayout, make_operator, nearest_texels, render_map, sample_map, texel_model
 
 SIZE = 256
 

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 import scipy.io
 
-from pipeline.annotations import identity, list_pairs, read_annotation
-from pipeline.camera import project, rotation_matrix, wrap_angle
-from pipeline.face_model import SHAPE_FILE, at_landmarks, deform, select_coefficients
-from pipeline.photos import read_photo
+from pipeline.face.camera import project, rotation_matrix, wrap_angle
+from pipeline.face.face_model import SHAPE_FILE, at_landmarks, deform, select_coefficients
+from pipeline.raw.annotations import identity, list_pairs, read_annotation
+from pipeline.raw.photos import read_photo
 
 TRAINING = ("AFW", "AFW_Flip", "HELEN", "HELEN_Flip", "IBUG")
 PHOTOS = {"AFW": "AFW_134212_1", "HELEN": "HELEN_232194_1"}

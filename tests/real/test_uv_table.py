@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import scipy.io
 
-from pipeline.embedding import count_flipped, from_table
-from pipeline.position_map import make_operator, nearest_texels, render_map, sample_map
+from pipeline.uv.embedding import count_flipped, from_table
+from pipeline.uv.position_map import make_operator, nearest_texels, render_map, sample_map
 from stages.uv_embedding import read_table
 
 SIZE = 256

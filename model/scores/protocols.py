@@ -1,0 +1,229 @@
+"""Errors of a reconstruction by named protocols: percent of a size of the true face, in pixels of the raw photo.
+
+Every function takes points of any number of images, (..., K, 3), and gives one error an image, (...). Its docstring
+names the points, the dimensions, the normaliser d and the rule for z; `PROTOCOLS` has the same for the reports.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+OUTER_EYE_CORNERS = (36, 45)
+
+# Error: what a reader of the number must know, as (protocol, points, dimensions, d, z rule).
+PROTOCOLS = {
+    "nme68_2d": ("3ddfa; prnet sparse 2D", "68 landmarks", "x, y", "sqrt(w h) of the 68 true points", "not used"),
+    "nme68_2d_reannotated": (
+        "3ddfa, against the re-annotated landmarks",
+        "68 landmarks",
+        "x, y",
+        "sqrt(w h) of the 68 re-annotated points",
+        "not used",
+    ),
+    "nme68_3d": ("prnet sparse 3D", "68 landmarks", "x, y, z", "sqrt(w h) of the 68 true points", "each mean removed"),
+    "dense_2d": ("prnet dense 2D", "face texels", "x, y", "sqrt(w h) of the true face texels", "not used"),
+    "dense_3d": ("prnet dense 3D", "face texels", "x, y, z", "sqrt(w h) of the true face texels", "each mean removed"),
+    "reconstruction": (
+        "reconstruction",
+        "face texels",
+        "x, y, z",
+        "3D distance of the true outer eye corners",
+        "after a similarity fit",
+    ),
+    "thesis_68": (
+        "thesis",
+        "68 landmarks",
+        "x, y, z",
+        "3D distance of the true outer eye corners",
+        "each mean removed",
+    ),
+    "thesis_mesh": (
+        "thesis",
+        "mesh vertices within the face mask",
+        "x, y, z",
+        "3D distance of the true outer eye corners",
+        "each mean removed",
+    ),
+}
+
+
+class SimilarityFit(NamedTuple):
+    """Target = scale * rotation @ source + translation."""
+
+    scale: Array
+    rotation: Array
+    translation: Array
+
+
+def box_size(points: NDArray) -> Array:
+    """Geometric mean of the sides of the points' box, ``sqrt(w h)``.
+
+    Parameters
+    ----------
+    points : (..., K, 2) or (..., K, 3) float
+        Pixels; z is not used.
+
+    Returns
+    -------
+    (...) float64
+        Pixels.
+    """
+    sides = np.ptp(np.asarray(points, np.float64)[..., :2], axis=-2)
+    return np.sqrt(sides[..., 0] * sides[..., 1])
+
+
+def eye_distance(landmarks: NDArray) -> Array:
+    """3D distance of the outer eye corners, landmarks 36 and 45.
+
+    The distance in x and y alone would be next to nothing in a profile, and the error next to infinite.
+
+    Parameters
+    ----------
+    landmarks : (..., 68, 3) float
+        Pixels.
+
+    Returns
+    -------
+    (...) float64
+        Pixels.
+    """
+    right, left = OUTER_EYE_CORNERS
+    landmarks = np.asarray(landmarks, np.float64)
+    return np.linalg.norm(landmarks[..., right, :] - landmarks[..., left, :], axis=-1)
+
+
+def centre_depth(points: NDArray) -> Array:
+    """Remove the mean z of each set of points: a photo does not tell how far away the face is."""
+    centred = np.array(points, np.float64)
+    centred[..., 2] -= centred[..., 2].mean(axis=-1, keepdims=True)
+    return centred
+
+
+def error_3ddfa(landmarks: NDArray, truth: NDArray) -> Array:
+    """Error of 68 landmarks as 3DDFA and SynergyNet have it.
+
+    Points: 68. Dimensions: x, y. d: ``sqrt(w h)`` of the 68 true points. z: not used. Over images: the mean of the
+    three yaw bins' means, see `model.scores.statistics.mean_of_yaw_bins`.
+
+    Parameters
+    ----------
+    landmarks, truth : (..., 68, 2) or (..., 68, 3) float
+        Pixels of the raw photo.
+
+    Returns
+    -------
+    (...) float64
+        Percent.
+    """
+    return error_prnet(landmarks, truth, dimensions=2)
+
+
+def error_prnet(points: NDArray, truth: NDArray, dimensions: int) -> Array:
+    """Error as PRNet and SADRNet have it.
+
+    Points: 68 (sparse) or the face texels (dense). Dimensions: x, y or x, y, z. d: ``sqrt(w h)`` of the same true
+    points. z: the mean of each is removed. Over images: plain mean.
+
+    Parameters
+    ----------
+    points, truth : (..., K, 3) float
+        Pixels of the raw photo; two columns do where `dimensions` is 2.
+    dimensions : {2, 3}
+
+    Returns
+    -------
+    (...) float64
+        Percent.
+    """
+    if dimensions == 3:
+        points, truth = centre_depth(points), centre_depth(truth)
+    return _percent(points[..., :dimensions], truth[..., :dimensions], box_size(truth))
+
+
+def error_reconstruction(points: NDArray, truth: NDArray, true_landmarks: NDArray) -> Array:
+    """Error of the shape alone, after the prediction is fitted to the truth.
+
+    Points: face texels. Dimensions: x, y, z. d: 3D distance of the true outer eye corners. z: after a similarity fit
+    (`fit_similarity`), which takes away position, turn and scale. Over images: plain mean.
+
+    Parameters
+    ----------
+    points, truth : (..., K, 3) float
+        Pixels of the raw photo.
+    true_landmarks : (..., 68, 3) float
+        Pixels of the raw photo.
+
+    Returns
+    -------
+    (...) float64
+        Percent.
+    """
+    fit = fit_similarity(points, truth)
+    turned = np.asarray(points, np.float64) @ np.swapaxes(fit.rotation, -1, -2)
+    fitted = fit.scale[..., None, None] * turned + fit.translation[..., None, :]
+    return _percent(fitted, np.asarray(truth, np.float64), eye_distance(true_landmarks))
+
+
+def error_thesis(points: NDArray, truth: NDArray, true_landmarks: NDArray) -> Array:
+    """Error as the thesis has it (sections 4.3 to 4.9).
+
+    Points: 68, or the mesh's vertices within the face mask. Dimensions: x, y, z. d: 3D distance of the true outer eye
+    corners; the thesis says "the variance value of the two outer corner feature points" for the 68 and nothing for the
+    mesh. z: the mean of each is removed, on which the thesis is silent. Over images: plain mean, and the curve.
+
+    Parameters
+    ----------
+    points, truth : (..., K, 3) float
+        Pixels of the raw photo.
+    true_landmarks : (..., 68, 3) float
+        Pixels of the raw photo.
+
+    Returns
+    -------
+    (...) float64
+        Percent.
+    """
+    return _percent(centre_depth(points), centre_depth(truth), eye_distance(true_landmarks))
+
+
+def fit_similarity(source: NDArray, target: NDArray) -> SimilarityFit:
+    """Fit scale, rotation and translation by least squares; never a reflection.
+
+    Parameters
+    ----------
+    source, target : (..., K, 3) float
+
+    Returns
+    -------
+    SimilarityFit
+        `scale` (...), `rotation` (..., 3, 3) with determinant 1, `translation` (..., 3), float64.
+
+    References
+    ----------
+    Umeyama, S., 1991. Least-squares estimation of transformation parameters between two point patterns.
+    Equations 38 to 42.
+    """
+    source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
+    source_mean, target_mean = source.mean(axis=-2), target.mean(axis=-2)
+    source_offsets = source - source_mean[..., None, :]
+    target_offsets = target - target_mean[..., None, :]
+    variance = (source_offsets**2).sum(axis=-1).mean(axis=-1)
+    if np.any(variance == 0):
+        raise ValueError("A similarity cannot be fitted to points that all lie in one place: check the prediction.")
+    covariance = np.swapaxes(target_offsets, -1, -2) @ source_offsets / source.shape[-2]
+    left, singular, right = np.linalg.svd(covariance)
+    signs = np.ones_like(singular)
+    signs[..., 2] = np.where(np.linalg.det(left) * np.linalg.det(right) < 0, -1.0, 1.0)
+    rotation = (left * signs[..., None, :]) @ right
+    scale = (singular * signs).sum(axis=-1) / variance
+    translation = target_mean - scale[..., None] * (rotation @ source_mean[..., None])[..., 0]
+    return SimilarityFit(scale, rotation, translation)
+
+
+def _percent(points: NDArray, truth: NDArray, size: Array) -> Array:
+    if np.any(size <= 0):
+        raise ValueError("The true points have no extent, so that no error can be given in percent of it.")
+    return 100.0 * np.linalg.norm(points - truth, axis=-1).mean(axis=-1) / size

@@ -1,0 +1,135 @@
+"""The thesis's five augmentations (section 3.2.3): rotation, zoom and shift as one similarity; colour and noise.
+
+The geometry is applied to the photo and to the coordinates in the map; colour and noise are albumentations'. A sample's
+random numbers come from its id, the number of the copy and the seed, so that no order and no worker changes them.
+"""
+
+import dataclasses
+import hashlib
+import os
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..face.camera import make_similarity
+
+os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the package index for a newer version when imported
+import albumentations
+
+NOISES = (
+    albumentations.GaussNoise(std_range=(0.02, 0.1), p=1),
+    albumentations.SaltAndPepper(amount=(0.01, 0.05), p=1),
+    albumentations.CoarseDropout(
+        num_holes_range=(1, 3),
+        hole_height_range=(0.1, 0.3),
+        hole_width_range=(0.1, 0.3),
+        fill="random_uniform",
+        p=1,
+    ),
+)
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentationPolicy:
+    """How far a copy may be from its original.
+
+    Attributes
+    ----------
+    copies : int
+        Augmented copies of each sample, beside the original.
+    rotation_deg : float
+        Largest turn either way.
+    zoom : (float, float)
+        Smallest and largest scale.
+    shift : float
+        Largest shift either way, as a share of the image's side.
+    channel_gain : (float, float)
+        Smallest and largest factor on the one to three colour channels that are drawn.
+    noises : int
+        At most so many of Gaussian noise, random pixels and random patches on the face; at least one unless it is 0.
+    """
+
+    copies: int
+    rotation_deg: float
+    zoom: tuple[float, float]
+    shift: float
+    channel_gain: tuple[float, float]
+    noises: int
+
+    def __post_init__(self) -> None:
+        for name in ("zoom", "channel_gain"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(f"{name} of an augmentation policy is {low} to {high}; expected 0 < low <= high.")
+        if self.copies < 0 or self.rotation_deg < 0 or self.shift < 0:
+            raise ValueError("copies, rotation_deg and shift of an augmentation policy must not be negative.")
+        if not 0 <= self.noises <= len(NOISES):
+            raise ValueError(f"noises of an augmentation policy is {self.noises}; expected 0 to {len(NOISES)}.")
+
+
+def sample_rng(sample_id: str, copy: int, seed: int) -> np.random.Generator:
+    """Random numbers of one copy of one sample."""
+    digest = hashlib.sha256(f"{seed}\n{copy}\n{sample_id}".encode()).digest()
+    return np.random.default_rng(np.frombuffer(digest, np.uint32))
+
+
+def draw_similarity(rng: np.random.Generator, policy: AugmentationPolicy, size: int) -> NDArray[np.float64]:
+    """Draw rotation, zoom and shift about the middle of the aligned image.
+
+    Parameters
+    ----------
+    rng : Generator
+    policy : AugmentationPolicy
+    size : int
+        Side of the aligned image in px.
+
+    Returns
+    -------
+    (3, 3) float64
+        Aligned pixels to pixels of the copy.
+    """
+    angle = np.deg2rad(rng.uniform(-policy.rotation_deg, policy.rotation_deg))
+    scale = rng.uniform(*policy.zoom)
+    middle = np.full(2, (size - 1) / 2)
+    return make_similarity(scale, angle, middle, middle + size * rng.uniform(-policy.shift, policy.shift, 2))
+
+
+def disturb(
+    image: NDArray[np.uint8], landmarks: NDArray, rng: np.random.Generator, policy: AugmentationPolicy
+) -> NDArray[np.uint8]:
+    """Change colours, and add noise where the face is.
+
+    Parameters
+    ----------
+    image : (size, size, 3) uint8
+        RGB.
+    landmarks : (68, >=2) float
+        Pixel frame of `image`; their box is where noise goes.
+    rng : Generator
+    policy : AugmentationPolicy
+
+    Returns
+    -------
+    (size, size, 3) uint8
+    """
+    channels = rng.choice(3, size=rng.integers(1, 4), replace=False)
+    gain = albumentations.MultiplicativeNoise(policy.channel_gain, per_channel=True, elementwise=False, p=1)
+    result = image.copy()
+    result[..., channels] = _apply([gain], image, rng)[..., channels]
+    if policy.noises:
+        chosen = rng.choice(len(NOISES), size=rng.integers(1, policy.noises + 1), replace=False)
+        face = _face_box(landmarks, len(image))
+        result[face] = _apply([NOISES[number] for number in chosen], np.ascontiguousarray(result[face]), rng)
+    return result
+
+
+def _apply(transforms: list, image: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    seed = int(rng.integers(2**31))
+    return albumentations.Compose(transforms, seed=seed)(image=image)["image"]
+
+
+def _face_box(landmarks: NDArray, size: int) -> tuple[slice, slice]:
+    """Rows and columns of the landmarks' box inside the image, at least 2 px wide."""
+    low = np.clip(np.floor(landmarks[:, :2].min(axis=0)).astype(int), 0, size - 2)
+    high = np.clip(np.ceil(landmarks[:, :2].max(axis=0)).astype(int) + 1, low + 2, size)
+    return slice(low[1], high[1]), slice(low[0], high[0])

@@ -1,0 +1,138 @@
+"""A face's colours in UV, taken from its photo: which texels the photo shows, and the others by symmetry."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from ..face.rendering import depth, vertex_normals
+
+Array = NDArray[np.float64]
+# A surface seen more from the side than this cosine has too few pixels for its texels.
+LEAST_FACING = 0.15
+# A point this far behind the nearest surface, in sides of the face's box, is hidden: the mesh is not finer than that.
+HIDDEN_DEPTH = 0.02
+# Width in texels, of 256, over which filled parts run into seen ones.
+SEAM = 4
+
+
+def visible_vertices(vertices: NDArray, triangles: NDArray[np.integer]) -> NDArray[np.bool_]:
+    """Tell which vertices a photo shows, by a z-buffer of the mesh.
+
+    Parameters
+    ----------
+    vertices : (V, 3) float
+        Pixel frame. The mesh hides itself only, and may reach beyond the photo.
+    triangles : (F, 3) int
+
+    Returns
+    -------
+    (V,) bool
+        True where the outside faces the viewer and no part of the mesh lies before it.
+    """
+    vertices = np.asarray(vertices, np.float64)
+    low = np.floor(vertices[:, :2].min(axis=0)) - 1
+    placed = vertices - [*low, 0]
+    width, height = np.ceil(placed[:, :2].max(axis=0)).astype(int) + 2
+    nearest = np.nan_to_num(depth(placed, triangles, height, width), nan=-np.inf).astype(np.float32)
+    # The least of the four pixels round a vertex: at the rim of a nearer part it lies beside it.
+    column, row = np.floor(placed[:, 0]).astype(int), np.floor(placed[:, 1]).astype(int)
+    around = np.stack([nearest[row + i, column + j] for i in (0, 1) for j in (0, 1)])
+    hidden_by = around.min(axis=0)
+    tolerance = HIDDEN_DEPTH * float(np.ptp(vertices[:, :2], axis=0).mean())
+    facing = vertex_normals(placed, triangles)[:, 2] > LEAST_FACING
+    return facing & (placed[:, 2] >= hidden_by - tolerance)
+
+
+def texture_map(photo: NDArray[np.uint8], position_map: NDArray, size: int) -> NDArray[np.uint8]:
+    """Colour of each texel by reading the photo where the position map says that it lies.
+
+    Parameters
+    ----------
+    photo : (H, W, 3) uint8
+        RGB.
+    position_map : (S, S, 3) float
+        Pixels of the photo.
+    size : int
+        Side of the texture in texels; positions are read between those of the map.
+
+    Returns
+    -------
+    (size, size, 3) uint8
+        Whatever lies before a hidden texel has its colour: see `visible_vertices`. Black beyond the photo.
+    """
+    x, y, _ = np.moveaxis(enlarge(position_map, size), -1, 0)
+    return np.asarray(cv2.remap(photo, x, y, cv2.INTER_LINEAR), np.uint8)
+
+
+def enlarge(values: NDArray, size: int) -> NDArray[np.float32]:
+    """Read a map (S, S, ...) between its texels, corner to corner, on a grid of `size`; float32."""
+    place = np.linspace(0, len(values) - 1, size).astype(np.float32)
+    column, row = np.meshgrid(place, place)
+    return np.asarray(cv2.remap(values.astype(np.float32), column, row, cv2.INTER_LINEAR), np.float32)
+
+
+def fill_by_symmetry(
+    texture: NDArray[np.uint8], visible: NDArray[np.bool_], face_mask: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    """Fill what a photo hides of a face from the other side of it.
+
+    Parameters
+    ----------
+    texture : (S, S, 3) uint8
+    visible : (S, S) bool
+        Texels that the photo shows.
+    face_mask : (S, S) bool
+        Texels of the face.
+
+    Returns
+    -------
+    (S, S, 3) uint8
+        Hidden texels of the face have the colours of the mirrored column, made as light as the seen side where both
+        meet, and run into seen ones over `SEAM` texels of 256. What is hidden on both sides is filled in from around;
+        beyond the face it is black.
+    """
+    size = len(texture)
+    known = visible & face_mask
+    seam = 2 * max(1, round(SEAM * size / 256)) + 1
+    hidden = (face_mask & ~visible).astype(np.uint8)
+    inner = known & (cv2.dilate(hidden, np.ones((seam, seam), np.uint8)) == 0)
+    # The rim of what is seen has colours of what lies behind it: the other side takes none of them.
+    mirrored, mirrored_known = texture[:, ::-1].astype(np.float32), inner[:, ::-1]
+    both = known & mirrored_known
+    if both.any():
+        # The light comes from one side: the mirrored side is as light as this one where both are seen.
+        gain = texture[both].mean(axis=0) / np.maximum(mirrored[both].mean(axis=0), 1)
+        mirrored *= np.clip(gain, 0.7, 1.4)
+    weight = cv2.blur(inner.astype(np.float32), (seam, seam))[..., None] * known[..., None]
+    weight = np.where(mirrored_known[..., None], weight, known[..., None])
+    filled = np.clip(np.rint(weight * texture + (1 - weight) * mirrored), 0, 255).astype(np.uint8)
+    unknown = face_mask & ~known & ~mirrored_known
+    filled = np.asarray(cv2.inpaint(filled, unknown.astype(np.uint8), seam, cv2.INPAINT_TELEA), np.uint8)
+    return np.where(face_mask[..., None], filled, 0).astype(np.uint8)
+
+
+def depth_image(vertices: NDArray, triangles: NDArray, height: int, width: int) -> NDArray[np.float32]:
+    """Depth of a face in its photo: z (height, width) in px of the nearest surface, from the farthest; NaN outside."""
+    z = depth(vertices, triangles, height, width)
+    return z if np.isnan(z).all() else z - np.nanmin(z)
+
+
+def encode_depth(z: NDArray[np.float32]) -> tuple[NDArray[np.uint16], float]:
+    """Depth as a picture: 0 outside, and ``1 + z / step`` within, so that what is nearest is the brightest.
+
+    Parameters
+    ----------
+    z : (H, W) float32
+        From `depth_image`.
+
+    Returns
+    -------
+    picture : (H, W) uint16
+    step : float
+        Pixels in a step of the picture.
+    """
+    step = max(float(np.nanmax(z, initial=0.0)), 1e-6) / 65_534
+    inside = np.isfinite(z)
+    picture = np.zeros(z.shape, np.uint16)
+    picture[inside] = np.rint(1 + z[inside] / step)
+    return picture, step

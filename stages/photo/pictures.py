@@ -1,0 +1,84 @@
+"""What a person sees of one reconstructed face: points, mesh and box over the photo."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from model.head_pose import BOX_EDGES
+from pipeline.face.rendering import overlay
+
+Image = NDArray[np.uint8]
+POINT_COLOUR, BOX_COLOUR, FRONT_COLOUR = (255, 60, 40), (255, 220, 0), (40, 220, 60)
+MESH_OPACITY = 0.75
+# Edges of the box whose two corners lie on the face's side, that of the larger z in the model frame.
+FRONT_EDGES = [edge for edge in BOX_EDGES if all(corner % 2 for corner in edge)]
+
+
+def draw_face(photo: Image, vertices: NDArray, triangles: NDArray, landmarks: NDArray) -> Image:
+    """Draw the dense mesh and the 68 landmarks over a photo.
+
+    Parameters
+    ----------
+    photo : (H, W, 3) uint8
+        RGB.
+    vertices : (V, 3) float
+        Pixels of the photo.
+    triangles : (F, 3) int
+    landmarks : (68, >=2) float
+        Pixels of the photo.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+        A copy.
+    """
+    image = np.ascontiguousarray(overlay(photo, vertices, triangles, MESH_OPACITY))
+    radius = max(1, round(float(np.ptp(landmarks[:, :2], axis=0).mean()) / 90))
+    for x, y in np.rint(landmarks[:, :2]).astype(int).tolist():
+        cv2.circle(image, (x, y), radius, POINT_COLOUR, -1, cv2.LINE_AA)
+    return image
+
+
+def around(vertices: NDArray, photo: Image) -> tuple[slice, slice]:
+    """Rows and columns of a photo that have a face (V, 3) and as much again on each side."""
+    low, high = vertices[:, :2].min(axis=0), vertices[:, :2].max(axis=0)
+    side = (high - low).max()
+    left, top = np.floor(np.maximum(low - side, 0)).astype(int)
+    right, bottom = np.ceil(high + side).astype(int) + 1
+    return slice(min(top, len(photo) - 1), max(bottom, 1)), slice(min(left, photo.shape[1] - 1), max(right, 1))
+
+
+def draw_head_box(photo: Image, corners: NDArray) -> Image:
+    """Draw the box of a head's pose (thesis, Figure of section 1.3.2) on a copy; the side of the face is green.
+
+    Parameters
+    ----------
+    photo : (H, W, 3) uint8
+    corners : (8, 3) float
+        As `model.head_pose.head_box` gives them.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+    """
+    image = photo.copy()
+    width = max(1, round(float(np.ptp(corners[:, :2], axis=0).mean()) / 120))
+    places = np.rint(corners[:, :2]).astype(int).tolist()
+    for edges, colour in ((BOX_EDGES, BOX_COLOUR), (FRONT_EDGES, FRONT_COLOUR)):
+        for start, end in edges:
+            cv2.line(image, places[start], places[end], colour, width, cv2.LINE_AA)
+    return image
+
+
+def mark_hidden(texture: Image, visible: NDArray[np.bool_], face_mask: NDArray[np.bool_]) -> Image:
+    """Hatch the texels (S, S) of the face that the photo does not show, and blacken those beyond the face."""
+    stripes = (np.add.outer(np.arange(len(texture)), np.arange(len(texture))) // 6 % 2)[..., None]
+    marked = np.where(visible[..., None], texture, 90 + 60 * stripes)
+    return np.where(face_mask[..., None], marked, 0).astype(np.uint8)
+
+
+def map_picture(position_map: NDArray, face_mask: NDArray[np.bool_]) -> Image:
+    """Show a position map (S, S, 3) as red, green and blue; z from its least over the face, black beyond it."""
+    values = np.array(position_map, np.float64) / len(position_map)
+    values[..., 2] -= values[face_mask, 2].min()
+    return np.where(face_mask[..., None], np.rint(255 * np.clip(values, 0, 1)), 0).astype(np.uint8)

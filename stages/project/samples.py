@@ -1,0 +1,223 @@
+"""Find and read samples of a part of the split, one at a time, with what was annotated in the raw photo."""
+
+import dataclasses
+import itertools
+from collections.abc import Container, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import h5py
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.face.camera import apply_similarity
+from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
+from pipeline.store.tables import read_table
+from stages.project.params import check
+
+# Enough maps for their mean to stand still; the whole training part would be read for nothing.
+MEAN_MAP_SAMPLES = 2000
+T = TypeVar("T")
+
+
+@dataclasses.dataclass(frozen=True)
+class Place:
+    """Where a sample lies."""
+
+    sample_id: str
+    shard: Path
+    row: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Truth:
+    """One sample and its truth.
+
+    Attributes
+    ----------
+    sample_id : str
+    image : (S, S, 3) uint8
+        Levelled crop, RGB.
+    position_map : (S, S, 3) float32
+        Aligned pixels.
+    similarity : (3, 3) float64
+        Raw photo pixels to aligned pixels.
+    landmarks : (68, 3) float64
+        Raw photo pixels: ``pt3d_68`` where it is annotated, else the model's 68 vertices taken back.
+    annotated : bool
+        Whether `landmarks` are ``pt3d_68``.
+    """
+
+    sample_id: str
+    image: NDArray[np.uint8]
+    position_map: NDArray[np.float32]
+    similarity: NDArray[np.float64]
+    landmarks: NDArray[np.float64]
+    annotated: bool
+
+
+def subset_of(sample_id: str) -> str:
+    """Subset of a sample ``<subset>/<stem>``."""
+    return sample_id.rpartition("/")[0]
+
+
+def read_part(root: Path, part: str) -> list[str]:
+    """Sample ids of one part (train, validation or test) of data/split.csv, in its order."""
+    return [row["sample_id"] for row in read_table(root / "data/split.csv") if row["part"] == part]
+
+
+def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Place]:
+    """Find samples in ``data/position_maps``; those that are not there are left out.
+
+    Returns
+    -------
+    list of Place
+        In the order of subsets and shards.
+    """
+    wanted = set(sample_ids)
+    places = []
+    for subset in sorted({subset_of(sample_id) for sample_id in wanted}):
+        for shard in list_shards(root / "data/position_maps" / f"{subset}-{level}"):
+            places += find_rows(shard, wanted)
+    return places
+
+
+def find_rows(shard: Path, sample_ids: Container[str]) -> list[Place]:
+    """Find the rows of a shard that some samples have in it."""
+    with reading(shard) as file:
+        names = read_dataset(file["sample_id"])
+    return [Place(name, shard, row) for row, name in enumerate(names) if name in sample_ids]
+
+
+def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Iterable[Place]) -> list[tuple[str, ...]]:
+    """Test samples that nothing can be scored of, and why.
+
+    Parameters
+    ----------
+    root : Path
+    level : {'on', 'off'}
+    test_ids : iterable of str
+        The test part.
+    places : iterable of Place
+        Those of them that have a position map.
+
+    Returns
+    -------
+    list of (sample, stage, reason)
+        The samples that a stage rejected, and the files of a test subset that the index refused: no part of the split
+        has these.
+    """
+    test_ids, found = list(test_ids), {place.sample_id for place in places}
+    failures: list[tuple[str, ...]] = []
+    for subset in sorted({subset_of(sample_id) for sample_id in test_ids}):
+        missing = {name for name in test_ids if subset_of(name) == subset} - found
+        for stage, folder in (
+            ("index", subset),
+            ("meshes", subset),
+            ("aligned", f"{subset}-{level}"),
+            ("position_maps", f"{subset}-{level}"),
+        ):
+            for row in read_table(root / "data" / stage / folder / "rejected.csv"):
+                if stage == "index" or row["sample"] in missing:
+                    name = f"{subset}/{row['sample']}" if stage == "index" else row["sample"]
+                    failures.append((name, stage, row["reason"]))
+                    missing.discard(row["sample"])
+        failures += [(name, "unknown", "No stage has rejected it: run the pipeline again.") for name in sorted(missing)]
+    return failures
+
+
+def spread(items: Sequence[T], limit: int) -> Sequence[T]:
+    """At most `limit` items, evenly spaced."""
+    if len(items) <= limit:
+        return items
+    return [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
+
+
+def read_maps(places: Sequence[Place]) -> Iterator[NDArray[np.float32]]:
+    """Read the position maps alone, one at a time."""
+    for shard, group in itertools.groupby(places, lambda place: place.shard):
+        with reading(shard) as file:
+            for place in group:
+                yield read_dataset(file["position_map"], place.row)
+
+
+def read_truths(root: Path, places: Sequence[Place]) -> Iterator[Truth]:
+    """Read samples with their annotated landmarks, one at a time."""
+    for shard, group in itertools.groupby(places, lambda place: place.shard):
+        # A shard of position maps has the samples of the index's shard of that number, less the rejected ones.
+        index = root / "data/index" / shard.parent.name.rpartition("-")[0] / shard.name
+        annotated = read_shard(index, ["sample_id", "true_landmarks"])
+        rows = dict(zip(annotated["sample_id"], annotated["true_landmarks"], strict=True))
+        with reading(shard) as file:
+            for place in group:
+                yield _read_truth(file, place, rows[place.sample_id])
+
+
+def _read_truth(file: h5py.File, place: Place, annotated: NDArray) -> Truth:
+    row = {name: read_dataset(file[name], place.row) for name in ("image", "position_map", "similarity", "landmarks")}
+    known = bool(np.isfinite(annotated).all())
+    own = apply_similarity(np.linalg.inv(row["similarity"]), row["landmarks"].astype(np.float64))
+    return Truth(
+        place.sample_id,
+        row["image"],
+        row["position_map"],
+        row["similarity"],
+        annotated.astype(np.float64) if known else own,
+        known,
+    )
+
+
+def mean_training_map(root: Path, level: str, face_mask: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Mean position map of the training part, the prediction of who has seen no photo.
+
+    Returns
+    -------
+    (S, S, 3) float64
+        Aligned pixels, each map's mean z over the face removed before.
+    """
+    places = spread(locate(root, level, read_part(root, "train")), MEAN_MAP_SAMPLES)
+    check(bool(places), "The training part has no position maps: there is no mean map to compare with.")
+    total = np.zeros((*face_mask.shape, 3))
+    for position_map in read_maps(places):
+        total += position_map
+        total[..., 2] -= position_map[face_mask, 2].mean(dtype=np.float64)
+    return total / len(places)
+
+
+def annotated_yaw(root: Path, sample_ids: Iterable[str]) -> NDArray[np.float64]:
+    """Annotated yaw of each sample in degrees, wrapped to [-180, 180)."""
+    rows = read_accepted(root, sample_ids)
+    degrees = np.rad2deg([float(row["yaw"]) for row in rows]).round(4)
+    return (degrees + 180.0) % 360.0 - 180.0
+
+
+def read_accepted(root: Path, sample_ids: Iterable[str]) -> list[dict[str, str]]:
+    """Rows of ``data/index/<subset>/accepted.csv`` for some samples, in their order."""
+    sample_ids = list(sample_ids)
+    wanted, rows = set(sample_ids), dict[str, dict[str, str]]()
+    for subset in sorted({subset_of(sample_id) for sample_id in wanted}):
+        table = read_table(root / "data/index" / subset / "accepted.csv")
+        rows |= {row["sample_id"]: row for row in table if row["sample_id"] in wanted}
+    return [rows[sample_id] for sample_id in sample_ids]
+
+
+class Predictions:
+    """Predicted maps of the test part, read one at a time from ``runs/<variant>/predictions.h5``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = reading(path)
+        self.rows = {name: row for row, name in enumerate(read_dataset(self._file["sample_id"]))}
+
+    def __enter__(self) -> "Predictions":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, sample_id: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Position map (S, S, 3) in aligned pixels, and the similarity from raw photo pixels to these."""
+        if sample_id not in self.rows:
+            raise ValueError(f"{self.path} has no prediction for {sample_id}: train and predict the variant again.")
+        row = self.rows[sample_id]
+        return read_dataset(self._file["position_map"], row), read_dataset(self._file["similarity"], row)

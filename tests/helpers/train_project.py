@@ -1,0 +1,103 @@
+"""A small project that the stage `train` can run in, and how to run it there."""
+
+import csv
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import scipy.sparse
+from ruamel.yaml import YAML
+
+from pipeline.store.encoding import encode_positions
+from pipeline.store.shards import write_shard
+from pipeline.uv.position_map import UVLayout, save_uv
+from tests.stages.project.test_variants import PARAMS
+
+ROOT = Path(__file__).parents[2]
+SIZE = 32
+NETWORK = {
+    "regresses": "position_map",
+    "width": 2,
+    "levels": 5,
+    "batch_norm_momentum": 0.9,
+    "residual": True,
+    "residual_blocks": 2,
+    "residual_width": 4,
+    "residual_head_width": 4,
+    "residual_join": "logits",
+    "residual_stages": 1,
+    "residual_shrink": 1,
+}
+
+
+def make_samples(count: int, seed: int) -> dict[str, np.ndarray]:
+    """Make photos whose colour tells the place of a slanted square, and its map."""
+    rng = np.random.default_rng(seed)
+    across, down = np.meshgrid(np.linspace(-1, 1, SIZE), np.linspace(-1, 1, SIZE))
+    maps, photos = [], []
+    for _ in range(count):
+        x, y, scale = rng.uniform([10, 10, 5], [22, 22, 10])
+        maps.append(np.stack([x + scale * across, y + scale * down, 20 + scale * across * down], axis=-1))
+        photo = np.zeros((SIZE, SIZE, 3)) + np.array([x, y, 2 * scale]) * 8
+        photos.append(photo + rng.integers(0, 20, photo.shape))
+    return {
+        "image": np.array(photos).astype(np.uint8),
+        "position_map": encode_positions(np.array(maps), SIZE),
+        "similarity": rng.normal(size=(count, 3, 3)),
+    }
+
+
+def prepare_project(folder: Path) -> Path:
+    """Everything that the stage reads: 12 training, 3 validation and 5 test samples in two subsets."""
+    parts = {"A": ["train"] * 8 + ["validation"] * 3, "B": ["test"] * 5}
+    rows = []
+    for subset, parts_of in parts.items():
+        ids = [f"{subset}/{i}" for i in range(len(parts_of))]
+        rows += [(name, name, part) for name, part in zip(ids, parts_of, strict=True)]
+        samples = make_samples(len(ids), seed=len(ids)) | {"sample_id": np.array(ids, object)}
+        write_shard(folder / f"data/position_maps/{subset}-on/00000.h5", samples, {})
+    copies = make_samples(12, seed=3) | {"sample_id": np.array([f"A/{i % 8}" for i in range(12)], object)}
+    write_shard(folder / "data/augmented/full-on/00000.h5", copies, {})
+    with (folder / "data/split.csv").open("w", newline="") as file:
+        csv.writer(file).writerows([("sample_id", "identity", "part"), *rows])
+    ones = np.ones((SIZE, SIZE))
+    operator = scipy.sparse.csr_array(np.ones((SIZE * SIZE, 1), np.float32))
+    layout = UVLayout(np.zeros((1, 2)), operator, ones > 0, ones.astype(np.float32), np.zeros((68, 2), np.int32))
+    save_uv(folder / "data/uv_embedding/uv.h5", layout)
+    data = {
+        "root": "raw",
+        "subsets": {"A": "A", "B": "B"},
+        "size": SIZE,
+        "levels": ["on"],
+        "samples_per_shard": 8,
+        "max_reject_fraction": 0.0,
+    }
+    train = PARAMS["train"] | {"lr": 0.01, "epochs": 2, "strategy": "staged", "seeds": [2, 1]}
+    write_params(folder, PARAMS | {"data": data, "network": NETWORK, "train": train})
+    return folder
+
+
+def write_params(folder: Path, params: dict) -> None:
+    YAML().dump(params, folder / "params.yaml")
+
+
+def change_params(folder: Path, **changes: dict) -> None:
+    """Change keys of sections of params.yaml."""
+    params = YAML(typ="safe").load(folder / "params.yaml")
+    write_params(folder, params | {section: params[section] | keys for section, keys in changes.items()})
+
+
+STAGE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from stages.train import main; main()"
+
+
+def run_stage(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", STAGE, str(ROOT), *arguments]
+    return subprocess.run(
+        command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ | environment
+    )
+
+
+def read_rows(path: Path) -> list[dict]:
+    return list(csv.DictReader(path.read_text().splitlines()))

@@ -1,0 +1,331 @@
+import numpy as np
+import pytest
+
+from model.scores import protocols as evaluation
+from model.scores import scoring, smoothness, statistics
+
+
+def rotation(axis, angle_deg):
+    c, s = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
+    turn = np.eye(3)
+    first, second = [i for i in range(3) if i != axis]
+    turn[first, first], turn[first, second], turn[second, first], turn[second, second] = c, -s, s, c
+    return turn
+
+
+def face(seed=3):
+    """68 points in a box of exactly 40 x 90 px, with outer eye corners 50 px apart in 3D and 30 px in x, y."""
+    points = np.random.default_rng(seed).uniform([10, 20, -30], [50, 110, 30], (68, 3))
+    points[0], points[1] = [10, 20, 0], [50, 110, 0]
+    points[36], points[45] = [12, 50, 0], [42, 50, 40]
+    return points
+
+
+def shifted(points, x, y, z):
+    return points + np.array([x, y, z], float)
+
+
+class TestGoldenErrors:
+    def test_3ddfa_divides_the_mean_distance_by_the_geometric_mean_of_the_true_box(self):
+        truth = face()
+        prediction = shifted(truth, 3, 4, 1000)
+        # Every point is 5 px off in x, y; the true box is 40 x 90, so d = 60 px.
+        assert evaluation.error_3ddfa(prediction, truth) == pytest.approx(100 * 5 / 60)
+
+    def test_one_point_off_counts_one_sixty_eighth(self):
+        truth = face()
+        prediction = truth.copy()
+        prediction[5, :2] += [-6.0, 8.0]
+        assert evaluation.error_3ddfa(prediction, truth) == pytest.approx(100 * 10 / 60 / 68)
+
+    def test_the_box_is_the_true_one_not_the_predicted_one(self):
+        truth = face()
+        prediction = truth.copy()
+        prediction[1, 0] += 100
+        assert evaluation.error_3ddfa(prediction, truth) == pytest.approx(100 * 100 / 68 / 60)
+
+    def test_prnet_3d_removes_the_mean_depth_of_each(self):
+        truth = face()
+        prediction = shifted(truth, 3, 4, 0)
+        prediction[:34, 2] += 112.0
+        prediction[34:, 2] += 88.0
+        # 12 px off in z on either side of the mean shift of 100: sqrt(3^2 + 4^2 + 12^2) = 13.
+        assert evaluation.error_prnet(prediction, truth, dimensions=3) == pytest.approx(100 * 13 / 60)
+        assert evaluation.error_prnet(prediction, truth, dimensions=2) == pytest.approx(100 * 5 / 60)
+
+    def test_thesis_divides_by_the_3d_distance_of_the_outer_eye_corners(self):
+        truth = face()
+        prediction = shifted(truth, 3, 4, 77)
+        # 30 px in x and 40 px in z make 50 px.
+        assert evaluation.error_thesis(prediction, truth, truth) == pytest.approx(100 * 5 / 50)
+
+    def test_thesis_mesh_is_normalised_by_the_landmarks(self):
+        mesh = np.random.default_rng(0).normal(size=(500, 3)) * 40
+        assert evaluation.error_thesis(shifted(mesh, 0, 7, 0), mesh, face()) == pytest.approx(100 * 7 / 50)
+
+    def test_reconstruction_sees_only_the_shape(self):
+        truth = np.random.default_rng(1).normal(size=(300, 3)) * 40
+        moved = 1.7 * truth @ (rotation(0, 20) @ rotation(1, 50) @ rotation(2, -30)).T + [100, -50, 400]
+        assert evaluation.error_reconstruction(moved, truth, face()) == pytest.approx(0, abs=1e-9)
+
+    def test_reconstruction_of_a_stretched_cross_by_hand(self):
+        axes = np.concatenate([np.eye(3), -np.eye(3)])
+        truth, prediction = 10 * axes, axes * [10, 10, 40]
+        # Best scale = sum s.t / sum s.s = (100 + 100 + 400) / (100 + 100 + 1600) = 1/3: the arms 10, 10, 40 become
+        # 10/3, 10/3, 40/3, off by 20/3, 20/3, 10/3; the mean is 50/9 px of 50 px.
+        assert evaluation.error_reconstruction(prediction, truth, face()) == pytest.approx(100 * (50 / 9) / 50)
+
+    def test_a_batch_gives_the_errors_of_its_images(self):
+        truth = np.stack([face(1), face(2), face(3)])
+        prediction = truth + np.random.default_rng(0).normal(size=truth.shape)
+        for function in (
+            evaluation.error_3ddfa,
+            lambda p, t: evaluation.error_prnet(p, t, 3),
+            lambda p, t: evaluation.error_thesis(p, t, t),
+            lambda p, t: evaluation.error_reconstruction(p, t, t),
+        ):
+            single = [function(p, t) for p, t in zip(prediction, truth, strict=True)]
+            assert function(prediction, truth) == pytest.approx(single)
+
+    def test_points_without_extent_are_refused_with_a_sentence(self):
+        with pytest.raises(ValueError, match="no extent"):
+            evaluation.error_3ddfa(np.zeros((68, 3)), np.zeros((68, 3)))
+
+
+class TestInvariance:
+    @pytest.mark.parametrize("seed", range(5))
+    def test_a_shift_of_depth_changes_nothing_under_the_mean_rule(self, seed):
+        rng = np.random.default_rng(seed)
+        truth, prediction = face(seed), face(seed) + rng.normal(size=(68, 3))
+        for function in (
+            lambda p: evaluation.error_prnet(p, truth, 3),
+            lambda p: evaluation.error_thesis(p, truth, truth),
+        ):
+            assert function(shifted(prediction, 0, 0, rng.uniform(-500, 500))) == pytest.approx(function(prediction))
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_a_shift_in_the_picture_is_an_error_except_after_a_fit(self, seed):
+        rng = np.random.default_rng(seed)
+        truth = face(seed)
+        shift = np.array([*rng.uniform(5, 9, 2), 0])
+        assert evaluation.error_3ddfa(truth + shift, truth) > 5
+        assert evaluation.error_prnet(truth + shift, truth, 3) > 5
+        assert evaluation.error_thesis(truth + shift, truth, truth) > 5
+        assert evaluation.error_reconstruction(truth + shift, truth, truth) < 1e-9
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_every_error_is_the_same_in_a_photo_of_twice_the_size(self, seed):
+        truth, prediction = face(seed), face(seed) + np.random.default_rng(seed).normal(size=(68, 3))
+        for function in (
+            evaluation.error_3ddfa,
+            lambda p, t: evaluation.error_prnet(p, t, 3),
+            lambda p, t: evaluation.error_thesis(p, t, t),
+            lambda p, t: evaluation.error_reconstruction(p, t, t),
+        ):
+            assert function(2 * prediction, 2 * truth) == pytest.approx(function(prediction, truth))
+
+
+class TestSimilarityFit:
+    def test_it_finds_a_known_similarity(self):
+        source = np.random.default_rng(0).normal(size=(40, 3))
+        turn = rotation(0, 110) @ rotation(2, -70)
+        fit = evaluation.fit_similarity(source, 2.5 * source @ turn.T + [1, 2, 3])
+        assert fit.scale == pytest.approx(2.5)
+        assert fit.rotation == pytest.approx(turn)
+        assert fit.translation == pytest.approx([1, 2, 3])
+
+    @pytest.mark.parametrize("seed", range(20))
+    def test_a_mirrored_face_is_never_fitted_by_a_reflection(self, seed):
+        source = np.random.default_rng(seed).normal(size=(30, 3)) * [3, 2, 1]
+        fit = evaluation.fit_similarity(source, source * [-1, 1, 1])
+        assert np.linalg.det(fit.rotation) == pytest.approx(1)
+        assert fit.scale > 0
+        assert evaluation.error_reconstruction(source, source * [-1, 1, 1], face()) > 0.5
+
+    def test_a_flat_face_has_a_proper_rotation(self):
+        source = np.random.default_rng(0).normal(size=(30, 3)) * [1, 1, 0]
+        fit = evaluation.fit_similarity(source, source @ rotation(2, 33).T)
+        assert np.linalg.det(fit.rotation) == pytest.approx(1)
+        assert source @ fit.rotation.T == pytest.approx(source @ rotation(2, 33).T)
+
+    @pytest.mark.parametrize("seed", range(5))
+    def test_no_other_scale_or_shift_fits_better(self, seed):
+        rng = np.random.default_rng(seed)
+        source, target = rng.normal(size=(2, 25, 3))
+        fit = evaluation.fit_similarity(source, target)
+
+        def residual(scale, translation):
+            return ((scale * source @ fit.rotation.T + translation - target) ** 2).sum()
+
+        best = residual(fit.scale, fit.translation)
+        for _ in range(20):
+            other = residual(fit.scale + rng.normal(scale=0.1), fit.translation + rng.normal(scale=0.1, size=3))
+            assert other > best
+
+    def test_a_collapsed_prediction_is_refused_with_a_sentence(self):
+        with pytest.raises(ValueError, match="one place"):
+            evaluation.fit_similarity(np.ones((5, 3)), np.eye(5)[:, :3])
+
+
+class TestYawBins:
+    def test_limits_belong_to_the_lower_bin_and_angles_are_wrapped(self):
+        yaw = [0, 30, -30, 30.0001, 60, -60, 60.0001, 90, -179, -351, 351, 400]
+        assert statistics.yaw_bin(yaw).tolist() == [0, 0, 0, 1, 1, 1, 2, 2, 2, 0, 0, 1]
+
+    def test_the_mean_of_the_bins_is_not_the_plain_mean(self):
+        errors, yaw = [1, 1, 1, 1, 4, 7], [0, 5, 10, -20, 45, 80]
+        assert statistics.yaw_bin_means(errors, yaw) == {"yaw_00_30": 1, "yaw_30_60": 4, "yaw_60_90": 7}
+        assert statistics.mean_of_yaw_bins(errors, yaw) == 4
+
+    def test_an_empty_bin_leaves_no_number(self):
+        assert statistics.yaw_bin_means([1, 3], [0, -80]) == {"yaw_00_30": 1, "yaw_60_90": 3}
+        assert statistics.mean_of_yaw_bins([1, 3], [0, -80]) is None
+
+
+class TestCurve:
+    def test_it_counts_what_is_at_most_the_threshold(self):
+        curve = statistics.cumulative_curve([1.0, 2.0, 2.0, 5.0], [0.5, 1.0, 2.0, 4.9, 5.0])
+        assert curve.tolist() == [0, 25, 75, 75, 100]
+
+    def test_an_empty_test_part_is_refused(self):
+        with pytest.raises(ValueError, match="empty"):
+            statistics.cumulative_curve([], [1.0])
+
+
+class TestBootstrap:
+    def test_the_interval_is_that_of_the_normal_mean(self):
+        values = np.random.default_rng(5).normal(10, 3, 900)
+        interval = statistics.bootstrap_interval(values, 4000, seed=1)
+        # Standard error of the mean: 3 / sqrt(900) = 0.1; 1.96 of it on either side.
+        assert interval.mean == pytest.approx(values.mean())
+        assert interval.low == pytest.approx(values.mean() - 0.196, abs=0.02)
+        assert interval.high == pytest.approx(values.mean() + 0.196, abs=0.02)
+
+    def test_it_covers_the_true_mean_about_nineteen_times_of_twenty(self):
+        rng = np.random.default_rng(11)
+        intervals = [statistics.bootstrap_interval(rng.normal(size=60), 400, seed) for seed in range(300)]
+        covered = np.mean([interval.low <= 0 <= interval.high for interval in intervals])
+        assert 0.90 <= covered <= 0.98
+
+    def test_equal_values_have_no_width_and_one_value_is_its_own_interval(self):
+        assert statistics.bootstrap_interval([2.5] * 7, 200, 0) == (2.5, 2.5, 2.5)
+        assert statistics.bootstrap_interval([4.0], 200, 0) == (4.0, 4.0, 4.0)
+
+    def test_the_seed_decides_every_digit(self):
+        values = np.random.default_rng(0).gamma(2, size=50)
+        assert statistics.bootstrap_interval(values, 300, 7) == statistics.bootstrap_interval(values, 300, 7)
+        assert statistics.bootstrap_interval(values, 300, 7) != statistics.bootstrap_interval(values, 300, 8)
+
+    def test_large_sets_are_drawn_in_portions(self):
+        values = np.random.default_rng(0).normal(size=600_000)
+        interval = statistics.bootstrap_interval(values, 7, 0)
+        assert interval.low < interval.mean < interval.high
+
+    def test_pairs_tell_apart_what_two_intervals_cannot(self):
+        rng = np.random.default_rng(2)
+        hard = rng.gamma(2, 3, 200)
+        ours, other = hard + rng.normal(0, 0.1, 200), hard + 0.2 + rng.normal(0, 0.1, 200)
+        first, second = (statistics.bootstrap_interval(values, 500, 0) for values in (ours, other))
+        assert first.high > second.low
+        assert statistics.verdict(statistics.paired_interval(ours, other, 500, 0)) == "better"
+        assert statistics.verdict(statistics.paired_interval(other, ours, 500, 0)) == "worse"
+        assert statistics.verdict(statistics.paired_interval(ours, ours, 500, 0)).startswith("not told apart")
+
+    def test_pairs_of_different_images_are_refused(self):
+        with pytest.raises(ValueError, match="same images: got 3 and 2"):
+            statistics.paired_interval([1, 2, 3], [1, 2], 100, 0)
+
+
+class TestSmoothness:
+    # Two unit squares that share the edge x = 0, each of two triangles.
+    vertices = np.array([[-1, 0, 0], [0, 0, 0], [0, 1, 0], [-1, 1, 0], [1, 0, 0], [1, 1, 0]], float)
+    triangles = np.array([[0, 1, 2], [0, 2, 3], [1, 4, 5], [1, 5, 2]])
+
+    def folded(self, angle_deg):
+        vertices = self.vertices.copy()
+        vertices[4:, 0], vertices[4:, 2] = np.cos(np.deg2rad(angle_deg)), np.sin(np.deg2rad(angle_deg))
+        return vertices
+
+    def test_adjacent_triangles_share_an_edge_and_rims_make_no_pair(self):
+        pairs = smoothness.adjacent_triangles(self.triangles)
+        assert sorted(map(tuple, pairs.tolist())) == [(0, 1), (0, 3), (2, 3)]
+
+    @pytest.mark.parametrize("angle", [0, 14, 16, 90, 150])
+    def test_a_fold_has_its_angle_between_the_normals(self, angle):
+        pairs = smoothness.adjacent_triangles(self.triangles)
+        cosines = smoothness.adjacent_cosines(self.folded(angle), self.triangles, pairs)
+        assert sorted(np.rad2deg(np.arccos(cosines)).round(3)) == [0, 0, angle]
+        assert smoothness.smooth_share(cosines) == pytest.approx(100 if angle < 15 else 200 / 3)
+
+    def test_the_histogram_and_its_curve_tell_the_share_under_each_degree(self):
+        pairs = smoothness.adjacent_triangles(self.triangles)
+        cosines = smoothness.adjacent_cosines(self.folded(40.5), self.triangles, pairs)
+        histogram = smoothness.angle_histogram(cosines)
+        assert histogram.shape == (180,)
+        assert histogram[0] == 2
+        assert histogram[40] == 1
+        curve = smoothness.angle_curve(histogram)
+        assert curve[[0, 1, 40, 41, 180]].tolist() == pytest.approx([0, 200 / 3, 200 / 3, 100, 100])
+
+    def test_a_mesh_folded_flat_on_itself_is_in_the_last_degree(self):
+        assert smoothness.angle_histogram(np.array([-1.0]))[179] == 1
+
+    def test_a_triangle_without_area_counts_as_rough(self):
+        vertices = self.vertices.copy()
+        vertices[0] = vertices[1]
+        pairs = smoothness.adjacent_triangles(self.triangles)
+        cosines = smoothness.adjacent_cosines(vertices, self.triangles, pairs)
+        assert sorted(cosines.tolist()) == [0, 0, 1]
+
+    def test_angles_do_not_change_with_a_similarity(self):
+        pairs = smoothness.adjacent_triangles(self.triangles)
+        turned = 7 * self.folded(33) @ (rotation(0, 12) @ rotation(1, 80)).T + 5
+        before = smoothness.adjacent_cosines(self.folded(33), self.triangles, pairs)
+        assert smoothness.adjacent_cosines(turned, self.triangles, pairs) == pytest.approx(before)
+
+
+class TestScoring:
+    size = 9
+    # The last but one is 0.1 texel beyond the mask's first column, the last at the corner of the map.
+    uv = np.array([[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75], [0.9 / 8, 0.5], [1.0, 1.0]])
+    triangles = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [2, 5, 3]])
+    similarity = np.array([[0, -0.5, 100], [0.5, 0, 10], [0, 0, 1.0]])
+
+    def surface(self):
+        mask = np.zeros((self.size, self.size), bool)
+        mask[1:8, 1:8] = True
+        return scoring.make_surface(self.uv, self.triangles, np.zeros(68, int), mask)
+
+    def position_map(self):
+        row, column = np.mgrid[: self.size, : self.size].astype(float)
+        return np.stack([column, row, row * 0 + 5], axis=-1)
+
+    def test_only_the_vertices_and_triangles_under_the_face_mask_are_scored(self):
+        surface = self.surface()
+        assert surface.vertex_uv.tolist() == self.uv[:4].tolist()
+        assert surface.triangles.tolist() == [[0, 1, 2], [0, 2, 3]]
+        assert surface.pairs.tolist() == [[0, 1]]
+
+    def test_a_mask_that_covers_no_vertex_is_refused(self):
+        with pytest.raises(ValueError, match="covers no vertex"):
+            scoring.make_surface(self.uv, self.triangles, np.zeros(68, int), np.zeros((self.size, self.size), bool))
+
+    def test_points_return_to_the_raw_photo_and_depth_is_divided_by_the_scale(self):
+        points = scoring.read_points(self.position_map(), self.similarity, self.surface())
+        # uv (0.75, 0.25) is texel column 6, row 2: aligned (6, 2). Aligned x = 100 - y / 2 and y = 10 + x / 2, so the
+        # raw point is x = 2 (2 - 10) = -16, y = 2 (100 - 6) = 188; z = 5 / 0.5 = 10.
+        assert points.vertices[1] == pytest.approx([-16, 188, 10])
+        assert points.landmarks[0] == pytest.approx([2 * (2 - 10), 2 * (100 - 2), 10])
+        assert points.texels.shape == (49, 3)
+        # The first face texel is row 1, column 1.
+        assert points.texels[0] == pytest.approx([-18, 198, 10])
+
+    def test_every_protocol_is_scored_and_the_truth_has_no_error(self):
+        rng = np.random.default_rng(0)
+        position_map = rng.uniform(0, 8, (self.size, self.size, 3))
+        truth = scoring.read_points(position_map, self.similarity, self.surface())
+        landmarks = truth.landmarks + rng.normal(size=(68, 3))
+        perfect = scoring.Points(landmarks, truth.vertices, truth.texels)
+        errors = scoring.score(perfect, truth, landmarks)
+        assert list(errors) == [name for name in evaluation.PROTOCOLS if name != "nme68_2d_reannotated"]
+        assert max(errors.values()) == pytest.approx(0, abs=1e-9)

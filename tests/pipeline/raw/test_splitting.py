@@ -1,0 +1,93 @@
+"""A photo, its re-posed copies, its other faces and its mirror images are on one side of a split."""
+
+import numpy as np
+import pytest
+
+from pipeline.raw.annotations import identity
+from pipeline.raw.splitting import assign_parts
+
+# Names as 300W-LP has them. A number says which photo it is, and nothing of what follows does.
+PATTERNS = {
+    "AFW": ("AFW_{}_{}_{}", 10**5, 10**10),
+    "HELEN": ("HELEN_{}_{}_{}", 10**6, 10**10),
+    "IBUG": ("IBUG_image_{:03d}_{:02d}_{}", 0, 1000),
+    "LFPW": ("LFPW_image_train_{0:04d}_{2}", 0, 900),
+    "LFPW_test": ("LFPW_image_test_{0:04d}_{2}", 0, 900),
+}
+SETS = ("AFW", "HELEN", "IBUG", "LFPW")
+
+
+def random_names(seed):
+    """Sample ids by subset, and the photo of each, which is known here and has to be found there."""
+    rng = np.random.default_rng(seed)
+    samples = {f"{name}{flip}": [] for name in SETS for flip in ("", "_Flip")}
+    photo_of = {}
+    for key, (pattern, low, high) in PATTERNS.items():
+        subset = key.split("_")[0]
+        for number in np.unique(rng.integers(low, high, 30)):
+            faces, copies = rng.choice([1, 1, 2, 4, 12]), rng.integers(1, 18)
+            for face in range(1, faces + 1):
+                for copy in range(copies):
+                    for flip in ("", "_Flip"):
+                        name = f"{subset}{flip}/{pattern.format(number, face, copy)}"
+                        # some are missing, and not the same ones in both
+                        if name not in photo_of and rng.random() < 0.9:
+                            samples[f"{subset}{flip}"].append(name)
+                            photo_of[name] = f"{key}/{number}"
+    samples["AFLW2000"] = [f"AFLW2000/image{number:05d}" for number in np.unique(rng.integers(0, 5000, 80))]
+    photo_of |= {name: name for name in samples["AFLW2000"]}
+    return {subset: sorted(names) for subset, names in samples.items()}, photo_of
+
+
+def sides(rows, photo_of):
+    found = {}
+    for sample, _, part in rows:
+        found.setdefault(photo_of[sample], set()).add(part)
+    return found
+
+
+TRAIN = [f"{name}{flip}" for name in SETS for flip in ("", "_Flip")]
+SPLITS = {
+    "the thesis's": (TRAIN, ["AFLW2000"]),
+    "tested on one of the sets": (TRAIN, ["IBUG"]),
+    "tested on mirror images": (["AFW", "HELEN", "LFPW"], ["AFW_Flip", "AFLW2000"]),
+    "trained and tested on all": (TRAIN, TRAIN),
+    "without mirror images": (list(SETS), ["AFLW2000"]),
+}
+
+
+@pytest.mark.parametrize("split", SPLITS)
+@pytest.mark.parametrize("seed", range(8))
+def test_no_photo_is_on_two_sides(seed, split):
+    samples, photo_of = random_names(seed)
+    rows = assign_parts(samples, *SPLITS[split], 0.1, 0.2)
+    assert sorted(sample for sample, *_ in rows) == sorted(photo_of)
+    assert {photo: parts for photo, parts in sides(rows, photo_of).items() if len(parts) > 1} == {}
+    assert {part for *_, part in rows} == {"train", "validation", "test"}
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_an_identity_is_a_photo_and_no_more(seed):
+    """Were all of a set one identity, no photo would be on two sides, and no split be one."""
+    _, photo_of = random_names(seed)
+    photos = {}
+    for name, photo in photo_of.items():
+        photos.setdefault(identity(name), set()).add(photo)
+    assert {name: found for name, found in photos.items() if len(found) > 1} == {}
+    assert len(photos) == len(set(photo_of.values()))
+
+
+@pytest.mark.parametrize("fraction", [0.01, 0.1, 0.5, 0.9])
+def test_the_held_out_share_is_the_one_asked_for(fraction):
+    samples, photo_of = random_names(99)
+    rows = assign_parts(samples, TRAIN, ["AFLW2000"], fraction, 0.2)
+    learned = {photo: parts for photo, parts in sides(rows, photo_of).items() if parts != {"test"}}
+    share = sum(parts == {"validation"} for parts in learned.values()) / len(learned)
+    assert share == pytest.approx(fraction, abs=0.06)
+
+
+def test_the_order_of_the_subsets_changes_nothing():
+    samples, _ = random_names(7)
+    forward = assign_parts(samples, TRAIN, ["AFLW2000"], 0.1, 0.2)
+    backward = assign_parts(dict(reversed(samples.items())), TRAIN[::-1], ["AFLW2000"], 0.1, 0.2)
+    assert sorted(forward) == sorted(backward)

@@ -1,0 +1,134 @@
+"""dvc.yaml says what each stage really is: its modules, its parameters, its place in git."""
+
+import ast
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+DAGS = [ROOT / "dvc.yaml", ROOT / "ablation" / "dvc.yaml"]
+
+
+def imported_modules(path, root=ROOT):
+    """Project modules that a file imports, anywhere in it, as paths from the root."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        names = []
+        if isinstance(node, ast.ImportFrom):
+            above = path.relative_to(root).parts[: -node.level] if node.level else ()
+            module = ".".join((*above, *([node.module] if node.module else [])))
+            names = [module, *(f"{module}.{alias.name}" for alias in node.names)]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            file = Path(*name.split(".")).with_suffix(".py")
+            if (root / file).is_file():
+                yield str(file)
+
+
+def import_closure(entry):
+    found, waiting = set(), [entry]
+    while waiting:
+        file = waiting.pop()
+        if file not in found:
+            found.add(file)
+            waiting += imported_modules(ROOT / file)
+    return found
+
+
+def back_arrows(root):
+    """Imports that point back up: from pipeline/ to the others, or from model/ to stages/, at any depth."""
+    return {
+        (str(path.relative_to(root)), name)
+        for package, forbidden in (("pipeline", ("model", "stages")), ("model", ("stages",)))
+        for path in (root / package).rglob("*.py")
+        for name in imported_modules(path, root)
+        if name.split("/")[0] in forbidden
+    }
+
+
+def stage_definitions():
+    for dag in DAGS:
+        for name, stage in YAML(typ="safe").load(dag)["stages"].items():
+            yield f"{dag.parent.name}:{name}", stage.get("do", stage)
+
+
+STAGES = list(stage_definitions())
+
+
+@pytest.mark.parametrize(("name", "stage"), STAGES, ids=[name for name, _ in STAGES])
+def test_a_stage_lists_exactly_the_modules_that_it_imports(name, stage):
+    command = stage["cmd"].split()
+    assert command[:2] == ["python", "-m"]
+    entry = command[2].replace(".", "/") + ".py"
+    assert Path(entry).stem == name.split(":")[1]
+    listed = {dep for dep in stage["deps"] if dep.endswith(".py")}
+    assert listed == import_closure(entry)
+
+
+def test_init_files_are_empty_since_no_stage_lists_them():
+    for package in ("pipeline", "model", "stages"):
+        assert (ROOT / package / "__init__.py").read_text() == ""
+
+
+def test_arrows_point_from_stages_to_model_to_pipeline():
+    assert not back_arrows(ROOT)
+
+
+def test_an_arrow_back_is_found_at_any_depth(tmp_path):
+    files = {
+        "pipeline/room/within/low.py": "from model.high import x",
+        "pipeline/room/beside.py": "from .within import low",
+        "model/room/middle.py": "import pipeline.room.beside\ndef f():\n    from stages import top",
+        "model/high.py": "",
+        "stages/top.py": "from model.room.middle import f",
+    }
+    for name, text in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    assert back_arrows(tmp_path) == {
+        ("pipeline/room/within/low.py", "model/high.py"),
+        ("model/room/middle.py", "stages/top.py"),
+    }
+
+
+def test_an_experiment_changes_one_line_of_params(tmp_path):
+    path = tmp_path / "params.yaml"
+    shutil.copy(ROOT / "params.yaml", path)
+    before = path.read_text().splitlines()
+    code = f"from dvc.utils.hydra import apply_overrides; apply_overrides({str(path)!r}, ['train.lr=0.00001'])"
+    subprocess.run([sys.executable, "-c", code], check=True)
+    after = path.read_text().splitlines()
+    assert len(after) == len(before)
+    changed = [(old, new) for old, new in zip(before, after, strict=True) if old != new]
+    assert changed == [("  lr: 0.003", "  lr: 1e-05")]
+
+
+def test_every_uncached_output_is_tracked_by_git_and_every_cached_one_ignored(tmp_path):
+    """Ignored also as folders that exist: else DVC adds .gitignore files of its own, and hashes them with the data."""
+    subprocess.run(["git", "init", "-q", tmp_path], check=True)
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+
+    def ignored(path):
+        place = tmp_path / path
+        (place.parent if place.suffix else place).mkdir(parents=True, exist_ok=True)
+        return subprocess.run(["git", "check-ignore", "-q", path], cwd=tmp_path, check=False).returncode == 0
+
+    for name, stage in STAGES:
+        for kind in ("outs", "metrics", "plots"):
+            for out in stage.get(kind, []):
+                path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
+                path = path.replace("${", "x").replace("}", "x").replace("item.", "")
+                assert ignored(path) != (options.get("cache") is False), f"{path} of {name}"
+
+
+def test_a_stage_module_starts_without_tensorflow():
+    # TensorFlow takes 10 s to import; only stages that compute with it may pay, and only when they run.
+    stages = sorted(f"stages.{path.stem}" for path in (ROOT / "stages").glob("*.py") if path.stem != "__init__")
+    code = f"import sys, importlib\nfor name in {stages}: importlib.import_module(name)\n"
+    code += "sys.exit(' '.join(sorted({'tensorflow', 'keras', 'mtcnn'} & set(sys.modules))) or None)"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert result.returncode == 0, result.stderr

@@ -1,0 +1,174 @@
+"""From photos to files, with a made-up network and detector whose faces one knows."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import trimesh
+from click.testing import CliRunner
+
+from model.head_pose import estimate_pose
+from model.reconstruction import find_landmarks, reconstruct
+from pipeline.crops.alignment import align
+from pipeline.face.camera import apply_similarity, make_similarity, project, wrap_angle
+from stages import reconstruct as command
+from stages.photo.files import KINDS
+from tests.helpers.made_faces import MARGIN, landmarks_at, make_model, make_pipeline, predict, whole_surface
+from tests.helpers.small_project import GRID, SIZE, face_map, grid_triangles, grid_uv
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def model():
+    return make_model()
+
+
+@pytest.fixture(scope="module")
+def surface(model):
+    return whole_surface(model)
+
+
+class TestReconstruct:
+    photo = np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8)
+
+    def test_a_face_comes_back_to_the_photo_by_the_crop_that_it_was_seen_in(self, model, surface):
+        place = make_similarity(0.5, 0.4, (80, 60), (15.5, 15.5))
+        landmarks = landmarks_at(place, surface)
+        found = reconstruct(self.photo, landmarks, predict, surface, model, MARGIN, SIZE)
+        assert np.array_equal(found.similarity, align(landmarks, MARGIN, True, SIZE))
+        # The crop is that of the training data: levelled, so the face lies in it as `predict` says.
+        expected = landmarks_at(found.similarity, surface)
+        assert np.abs(found.landmarks[:, :2] - expected[:, :2]).max() < 0.1
+        corner = apply_similarity(np.linalg.inv(found.similarity), face_map(grid_uv(GRID)).reshape(-1, 3)[[0, -1]])
+        assert np.abs(found.vertices[[0, -1], :2] - corner[:, :2]).max() < 0.1
+
+    def test_the_pose_is_the_turn_of_the_crop(self, model, surface):
+        upright = reconstruct(self.photo, landmarks_at(np.eye(3), surface), predict, surface, model, MARGIN, SIZE)
+        for degrees in (0, 30, 120, 180):
+            place = make_similarity(0.5, np.deg2rad(-degrees), (80, 60), (15.5, 15.5))
+            first = find_landmarks(self.photo, place, predict, surface, SIZE)
+            assert np.abs(first[:, :2] - landmarks_at(place, surface)[:, :2]).max() < 0.1
+            found = reconstruct(self.photo, first, predict, surface, model, MARGIN, SIZE)
+            turn = found.pose[2] - upright.pose[2] - np.deg2rad(degrees)
+            assert wrap_angle(turn) == pytest.approx(0, abs=1e-3)
+            placed = project(model.mean, found.pose, len(self.photo))
+            assert np.abs(placed[surface.vertices][:, :2] - found.vertices[:, :2]).max() < 0.1
+        assert np.allclose(estimate_pose(found.vertices, model.mean[surface.vertices], 120), found.pose)
+
+
+@pytest.fixture(scope="module")
+def pipeline(model, surface):
+    return make_pipeline(model, surface)
+
+
+def write_photo(path, *squares):
+    photo = np.full((150, 200, 3), 60, np.uint8)
+    for x, y in squares:
+        photo[y : y + 40, x : x + 40] = 255
+    cv2.imwrite(str(path), photo)
+
+
+class TestCommand:
+    @pytest.fixture
+    def photos(self, tmp_path, pipeline, monkeypatch):
+        monkeypatch.setattr(command, "open_pipeline", lambda *_: pipeline)
+        folder = tmp_path / "photos"
+        folder.mkdir()
+        write_photo(folder / "a.png", (30, 40))
+        (folder / "b.jpg").write_bytes(b"no photo")
+        write_photo(folder / "c.png")
+        write_photo(folder / "d.png", (20, 20), (120, 80))
+        return folder
+
+    def call(self, *arguments):
+        return CliRunner().invoke(command.main, [str(argument) for argument in arguments])
+
+    def test_bad_photos_are_told_in_a_line_each_and_the_others_go_on(self, photos, tmp_path):
+        out = tmp_path / "out"
+        result = self.call(photos, "--out", out)
+        assert result.exit_code == 1
+        results = json.loads((out / "faces.json").read_text())
+        assert [(row["photo"], len(row["faces"])) for row in results] == [("a", 1), ("b", 0), ("c", 0), ("d", 2)]
+        lines = result.stderr.splitlines()
+        assert len([line for line in lines if line.startswith(("b: ", "c: "))]) == 2
+        assert "damaged, or no picture" in results[1]["error"]
+        assert results[2]["error"] == "No face was found in it."
+        assert "4 photos, 3 faces, 2 photos without" in result.stdout
+        assert sorted(path.name for path in out.iterdir()) == ["a", "d", "faces.json"]
+
+    def test_success_needs_a_face_in_every_photo_or_leave_to_miss_some(self, photos, tmp_path):
+        assert self.call(photos, "--out", tmp_path / "x", "--allow-missing", "--write", "ply").exit_code == 0
+        assert self.call(photos / "a.png", photos / "d.png", "--out", tmp_path / "y", "--write", "ply").exit_code == 0
+
+    def test_every_file_that_is_told_is_there_and_opens(self, photos, tmp_path):
+        out = tmp_path / "out"
+        kinds = [word for kind in KINDS for word in ("--write", kind)]
+        assert self.call(photos / "d.png", "--out", out, *kinds, "--fill").exit_code == 0
+        faces = json.loads((out / "faces.json").read_text())[0]["faces"]
+        told = {name for face in faces for name in face["files"]}
+        assert told | {"index.html"} == {path.name for path in (out / "d").iterdir()}
+        for number, face in enumerate(faces, start=1):
+            for ending in ("obj", "ply", "glb"):
+                mesh = trimesh.load(out / f"d/face{number}.{ending}", force="mesh", process=False)
+                assert len(mesh.faces) == len(grid_triangles())
+                assert mesh.vertex_normals[mesh.vertices[:, 2].argmax()][2] > 0.9
+            depth = cv2.imread(str(out / f"d/face{number}_depth.png"), cv2.IMREAD_UNCHANGED)
+            z = np.load(out / f"d/face{number}_depth.npy")
+            assert depth.dtype == np.uint16
+            assert depth.shape == z.shape == (150, 200)
+            inside = depth > 0
+            assert np.allclose((depth[inside] - 1.0) * face["depth_px_per_step"], z[inside], atol=1e-3)
+            visible = np.load(out / f"d/face{number}_visible.npy")
+            assert len(visible) == GRID**2
+            assert visible.mean() == pytest.approx(face["visible_share"], abs=1e-3)
+            position_map = np.load(out / f"d/face{number}_map.npy")
+            middle = np.array(face["box"])[:2] + np.array(face["box"])[2:] / 2
+            assert position_map[..., :2].mean(axis=(0, 1)) == pytest.approx(middle, abs=4)
+            assert len(face["landmarks"]) == 68
+            assert set(face["pose"]) == {"yaw", "pitch", "roll", "tx", "ty", "tz", "scale"}
+
+    def test_only_what_is_asked_for_is_written(self, photos, tmp_path):
+        self.call(photos / "a.png", "--out", tmp_path / "out", "--write", "depth")
+        names = sorted(path.name for path in (tmp_path / "out/a").iterdir())
+        assert names == ["face1_depth.npy", "face1_depth.png", "face1_visible.npy"]
+
+    def test_the_results_do_not_depend_on_the_order_of_the_work(self, photos, tmp_path):
+        for name in ("x", "y"):
+            self.call(photos, "--out", tmp_path / name, "--write", "glb", "--write", "page")
+        for path in (tmp_path / "x").rglob("*.*"):
+            assert path.read_bytes() == (tmp_path / "y" / path.relative_to(tmp_path / "x")).read_bytes()
+
+    def test_a_video_gives_its_frames(self, photos, tmp_path):
+        path = tmp_path / "film.avi"
+        writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (200, 150))
+        for x in (10, 40, 70, 100, 130):
+            frame = np.full((150, 200, 3), 60, np.uint8)
+            frame[50:90, x : x + 40] = 255
+            writer.write(frame)
+        writer.release()
+        assert self.call("--video", path, "--every", 2, "--out", tmp_path / "out", "--write", "ply").exit_code == 0
+        results = json.loads((tmp_path / "out/faces.json").read_text())
+        assert [row["photo"] for row in results] == ["film_000000", "film_000002", "film_000004"]
+        assert [row["faces"][0]["box"][0] for row in results] == pytest.approx([10, 70, 130], abs=2)
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            ((), "Name photos, or a video by --video."),
+            (("nowhere.jpg",), "There is no photo or folder 'nowhere.jpg'"),
+            (("a.png", "--video", "0"), "Name photos, or a video by --video."),
+        ],
+    )
+    def test_wrong_arguments_are_answered_in_a_sentence(self, photos, tmp_path, arguments, sentence):
+        result = self.call(*arguments, "--out", tmp_path / "out")
+        assert result.exit_code == 1
+        assert sentence in result.stderr
+
+    def test_photos_of_one_name_get_folders_of_their_own(self):
+        named = command.name_photos([Path("x/a.jpg"), Path("x/a.png"), Path("x/b.jpg")])
+        assert [name for name, _ in named] == ["a.jpg", "a.png", "b"]
+        with pytest.raises(ValueError, match="same name"):
+            command.name_photos([Path("x/a.jpg"), Path("y/a.jpg")])

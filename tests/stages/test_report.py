@@ -1,0 +1,292 @@
+"""Drive report and thesis on a small made-up project, and read what they wrote."""
+
+import dataclasses
+import re
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from model.scores.scoring import make_surface
+from pipeline.face.camera import apply_similarity
+from pipeline.face.face_model import load_model
+from pipeline.uv.position_map import load_uv
+from stages import data_report as data_report_stage
+from stages import evaluate, report, thesis
+from stages.pages import contact_sheet as report_samples
+from stages.pages import html as report_parts
+from stages.project import samples as truth
+from tests.helpers.small_project import (
+    LAYERS,
+    PHOTO,
+    SETTINGS,
+    SIZE,
+    Page,
+    make_everything,
+    make_project,
+    numbers_of,
+    read_json,
+    read_rows,
+)
+
+
+def described_numbers(project, variant):
+    """Numbers of a variant's protocols.csv as pages show them, with 3 digits."""
+    rows = read_rows(project / f"runs/{variant}/protocols.csv")
+    cells = [cell for row in rows for name, cell in row.items() if name not in ("error", "group") and cell]
+    return {float(f"{float(cell):.3f}") for cell in cells}
+
+
+class TestPages:
+    @pytest.mark.parametrize("name", ["main.html", "index.html"])
+    def test_every_picture_decodes_and_shows_something(self, project, name):
+        page = Page(project / "reports" / name)
+        assert len(page.pictures) >= 3
+        for alt, image in page.pictures:
+            assert image is not None, alt
+            assert image.std() > 5, alt
+
+    @pytest.mark.parametrize("name", ["main.html", "index.html"])
+    def test_the_page_loads_nothing_but_its_own_meshes(self, project, name):
+        page = Page(project / "reports" / name)
+        meshes = {link for link in page.links if not link.startswith("data:image/")}
+        variants = ("truth", "final", "prn") if name == "index.html" else ()
+        assert meshes == {f"meshes/{variant}.html" for variant in variants}
+        assert all((project / "reports" / link).is_file() for link in meshes)
+        assert page.tags.isdisjoint({"script", "link", "object"})
+        assert not re.search(r"https?://|url\(|@import", page.text)
+
+    def test_every_number_of_the_report_is_in_a_metrics_file_or_the_table_of_protocols(self, project):
+        known = numbers_of(read_json(project / "metrics/evaluation.json"))
+        known |= numbers_of(read_json(project / "metrics/data.json")) | described_numbers(project, "main")
+        shown = Page(project / "reports/main.html").numbers
+        decimals = [float(text) for text in shown if "." in text]
+        assert len(decimals) >= 30
+        assert set(decimals) <= known
+
+    def test_every_number_of_the_comparison_is_in_a_metrics_file_or_a_table_of_protocols(self, project):
+        known = described_numbers(project, "main") | described_numbers(project, "prn")
+        for name in ("thesis.json", "evaluation.json", "ablation/prn.json"):
+            known |= numbers_of(read_json(project / "metrics" / name))
+        shown = [float(text) for text in Page(project / "reports/index.html").numbers if "." in text]
+        assert len(shown) >= 30
+        assert set(shown) <= known
+
+    def test_every_test_sample_is_drawn_with_its_six_tiles(self, project):
+        strips = [image for alt, image in Page(project / "reports/main.html").pictures if "test/" in alt]
+        assert [strip.shape for strip in strips] == [(240, 6 * 240, 3)] * 7
+        sheet = cv2.imread(str(project / "reports/contact_sheet.png"))
+        caption = report_samples.CAPTION_HEIGHT
+        assert sheet.shape == (caption + 7 * (caption + 240), 6 * 240, 3)
+        for strip in strips:
+            tiles = np.split(strip, 6, axis=1)
+            assert all(tile.std() > 5 for tile in tiles)
+
+    def test_reasons_of_rejection_are_summed_up(self, project):
+        page = (project / "reports/main.html").read_text()
+        assert re.search(r"Pose_Para is missing in …\.</td><td class=\"number\">2<", page)
+
+    def test_a_demo_says_so_and_other_data_says_where_it_is_from(self):
+        demo = report_parts.provenance("data/demo", 64, 8, {"train": 5, "test": 2}, 3)
+        assert "demo" in demo
+        assert "reproduce nothing" in demo
+        real = report_parts.provenance("../faces", 256, 16, {"train": 5, "test": 2}, 3)
+        assert "../faces" in real
+        assert "demo" not in real
+        assert "not the thesis" not in real
+        assert "not the thesis" in report_parts.provenance("../faces", 64, 16, {}, 3)
+
+    def test_the_better_variant_is_told_from_the_worse_with_its_interval(self, project):
+        claims = read_json(project / "metrics/thesis.json")["claims"]
+        # final has half of the shift of prn: half of the error. No other pair of variants was evaluated.
+        assert set(claims) == {"smoother", "final_68", "final_mesh"}
+        assert claims["final_mesh"]["lower_by"] == pytest.approx(50, abs=0.5)
+        assert claims["final_mesh"]["high"] < 0
+        page = (project / "reports/index.html").read_text()
+        assert page.count("<td>better</td><td>holds</td>") == 2
+        assert page.count("<td>cannot be told</td>") == 1
+
+    def test_the_jumps_of_the_loss_are_counted_over_seeds_and_within_phases(self, project):
+        metrics = read_json(project / "metrics/thesis.json")["prn"]
+        # Of all seeds and phases only one epoch rises: from the best, 5, to 6.
+        assert (metrics["jumps"], metrics["worst_rise"]) == (1, 20.0)
+
+    def test_errors_in_the_same_order_have_a_rank_correlation_of_1(self, project):
+        rho = read_json(project / "metrics/thesis.json")["rank_correlation"]
+        table = list(read_rows(project / "runs/main/per_image.csv"))
+        orders = [sorted(range(7), key=lambda i: float(table[i][name])) for name in ("thesis_68", "thesis_mesh")]
+        squares = sum((orders[0].index(i) - orders[1].index(i)) ** 2 for i in range(7))
+        assert rho["rho"] == pytest.approx(1 - 6 * squares / (7 * 48), abs=1e-3)
+        assert rho["low"] <= rho["rho"] <= rho["high"]
+
+    def test_the_same_results_give_the_same_bytes(self, project, tmp_path):
+        make_everything(tmp_path)
+        paths = [p for folder in ("metrics", "reports", "runs") for p in (project / folder).rglob("*") if p.is_file()]
+        assert len(paths) >= 15
+        for path in paths:
+            assert path.read_bytes() == (tmp_path / path.relative_to(project)).read_bytes(), path
+
+
+class TestDrawing:
+    @pytest.fixture
+    def sample(self, project):
+        return next(truth.read_truths(project, truth.locate(project, "on", ["test/a"])))
+
+    @pytest.fixture
+    def surface(self, project):
+        model, layout = load_model(project / "data/face_model/model.h5"), load_uv(project / "data/uv_embedding/uv.h5")
+        return make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+
+    def tiles(self, sample, position_map, surface):
+        photo = np.full((PHOTO, PHOTO, 3), 120, np.uint8)
+        strip = report_samples.draw_strip(photo, sample, position_map, sample.similarity, surface)
+        return dict(zip(report_samples.TILE_NAMES, np.split(strip.astype(int), 6, axis=1), strict=True))
+
+    def test_a_perfect_prediction_looks_like_the_truth(self, sample, surface):
+        tiles = self.tiles(sample, sample.position_map, surface)
+        assert (tiles["true map"] == tiles["predicted map"]).all()
+        assert (tiles["true mesh"] == tiles["predicted mesh"]).all()
+
+    def test_a_prediction_off_to_the_right_is_drawn_off_to_the_right(self, sample, surface):
+        tiles = self.tiles(sample, sample.position_map + np.float32([4, 0, 0]), surface)
+        red = (tiles["predicted map"] - tiles["true map"])[120, 120]
+        assert red.tolist() == [pytest.approx(255 * 4 / SIZE, abs=1), 0, 0]
+        # The raw photo is plain grey: what differs from it is the mesh. 4 aligned px are 4 / 32 of the crop's tile.
+        columns = [
+            np.flatnonzero((tiles[name] != 120).any(axis=(0, 2))).min() for name in ("true mesh", "predicted mesh")
+        ]
+        assert columns[1] - columns[0] == pytest.approx(4 * 240 / 32, abs=2)
+
+    def test_landmarks_are_drawn_where_they_are_true_in_green_and_predicted_in_red(self, sample):
+        predicted = sample.landmarks.copy()
+        predicted[8] = apply_similarity(np.linalg.inv(sample.similarity), np.array([1.0, 2.0, 0.0]))
+        tile = report_samples.crop_tile(sample, predicted)
+        # Aligned pixel (1, 2) is 7.5 tile pixels wide: its centre is at (1.5, 2.5) * 7.5 - 0.5.
+        assert tile[18, 11].tolist() == list(report_samples.PREDICTED_COLOUR)
+        x, y, _ = (apply_similarity(sample.similarity, sample.landmarks[8]) + 0.5) * 7.5 - 0.5
+        assert tile[round(y), round(x)].tolist() == list(report_samples.TRUE_COLOUR)
+
+    def test_the_outline_of_the_crop_is_drawn_in_the_photo(self, sample, surface):
+        photo = self.tiles(sample, sample.position_map, surface)["photo and crop"]
+        # A crop of 32 px at scale 0.8 is 40 px of a photo of 60: 160 tile pixels round photo pixel (30, 30). Only the
+        # thick upper side, 80 above the middle, has the pure colour.
+        yellow = (photo == np.array(report_samples.OUTLINE_COLOUR)).all(axis=2)
+        rows, columns = np.nonzero(yellow)
+        assert columns.max() - columns.min() == pytest.approx(160, abs=4)
+        assert np.mean([columns.min(), columns.max()]) == pytest.approx(30.5 * 4 - 0.5, abs=2)
+        assert np.mean(rows) == pytest.approx(30.5 * 4 - 0.5 - 80, abs=1)
+        assert np.ptp(rows) <= 4
+
+    def test_a_wild_prediction_is_drawn_too(self, sample, surface):
+        wild = sample.position_map * np.float32(1e4)
+        assert set(self.tiles(sample, wild, surface)) == set(report_samples.TILE_NAMES)
+
+
+class TestChoice:
+    def table(self, count):
+        pandas = pytest.importorskip("pandas")
+        rng = np.random.default_rng(0)
+        return pandas.DataFrame(
+            {
+                "sample_id": [f"test/{index:03d}" for index in range(count)],
+                "nme68_2d": rng.permutation(np.arange(count, dtype=float)),
+                "yaw_deg": rng.uniform(-90, 90, count),
+            }
+        )
+
+    def test_best_median_and_worst_are_chosen_and_yaw_is_spread(self):
+        table = self.table(101)
+        chosen = report_samples.choose_samples(table, 12)
+        errors = {why: sorted(rows["nme68_2d"]) for why, rows in chosen.groupby("why")}
+        assert errors["best"] == [0, 1]
+        assert errors["median"] == [49, 50]
+        assert errors["worst"] == [99, 100]
+        yaw = chosen[chosen["why"] == "yaw"]["yaw_deg"]
+        assert len(yaw) == 6
+        assert yaw.max() - yaw.min() > 150
+        assert chosen["sample_id"].is_unique
+
+    @pytest.mark.parametrize("count", [1, 2, 5, 12])
+    def test_small_sets_are_shown_whole_and_no_image_twice(self, count):
+        chosen = report_samples.choose_samples(self.table(count), 12)
+        assert sorted(chosen["sample_id"]) == sorted(self.table(count)["sample_id"])
+        assert len(report_samples.choose_samples(self.table(count), 1)) == 1
+
+
+class TestCommands:
+    """The stages as DVC runs them, in the project's root."""
+
+    @pytest.fixture
+    def root(self, tmp_path, monkeypatch):
+        make_project(tmp_path)
+        (tmp_path / "params.yaml").write_text(
+            "data:\n  root: raw\n  subsets:\n    train: train\n    test: test\n  size: 32\n  levels:\n  - on\n"
+            "  samples_per_shard: 4\n  max_reject_fraction: 0.5\n"
+            "evaluate:\n  bootstrap: 200\n  seed: 4\n  share_under: 5.0\n  benchmark: benchmark\n"
+            "crop:\n  box: landmarks\n  margin: 1.5\nreport:\n  samples: 3\nthesis:\n  variants:\n    prn: random\n"
+        )
+        monkeypatch.chdir(tmp_path)
+
+        def read_variant(name=None):
+            return dataclasses.replace(SETTINGS, train=dataclasses.replace(SETTINGS.train, variant=name or "final"))
+
+        monkeypatch.setattr(thesis, "network_layers", lambda *_: LAYERS)
+        for stage in (evaluate, report, thesis):
+            monkeypatch.setattr(stage, "read_variant", read_variant)
+        return tmp_path
+
+    def call(self, stage, *arguments):
+        return CliRunner().invoke(stage.main, arguments)
+
+    def test_from_predictions_to_both_pages(self, root):
+        for stage, *arguments in ((evaluate,), (evaluate, "prn"), (data_report_stage,), (report,), (thesis,)):
+            result = self.call(stage, *arguments)
+            assert result.exit_code == 0, result.output
+            assert len(result.output.splitlines()) == 1
+        made = {
+            str(path.relative_to(root)) for folder in ("metrics", "reports") for path in (root / folder).rglob("*.*")
+        }
+        assert made == {
+            "metrics/evaluation.json",
+            "metrics/ablation/prn.json",
+            "metrics/data.json",
+            "metrics/thesis.json",
+            "reports/main.html",
+            "reports/index.html",
+            "reports/meshes/truth.html",
+            "reports/meshes/final.html",
+            "reports/meshes/prn.html",
+            "reports/contact_sheet.png",
+            "reports/uv_embedding.png",
+        }
+
+    @pytest.mark.usefixtures("root")
+    @pytest.mark.parametrize(
+        ("stage", "sentence"),
+        [
+            (report, "metrics/evaluation.json is missing; train and evaluate the variant 'final' first"),
+            (thesis, "metrics/evaluation.json is missing; train and evaluate the variant 'final' first"),
+        ],
+    )
+    def test_a_stage_too_early_says_what_to_run(self, stage, sentence):
+        result = self.call(stage)
+        assert result.exit_code == 1
+        assert sentence in result.output
+        assert "Traceback" not in result.output
+
+    def test_a_parameter_out_of_range_is_named(self, root):
+        params = root / "params.yaml"
+        params.write_text(params.read_text().replace("bootstrap: 200", "bootstrap: 5"))
+        result = self.call(evaluate)
+        assert result.exit_code == 1
+        assert "evaluate.bootstrap is 5; expected 100 resamples or more" in result.output
+
+    def test_variants_of_different_test_images_are_not_compared(self, root):
+        for arguments in ((), ("prn",)):
+            self.call(evaluate, *arguments)
+        table = root / "runs/prn/per_image.csv"
+        table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
+        result = self.call(thesis)
+        assert result.exit_code == 1
+        assert "final and prn were not evaluated on the same images" in result.output

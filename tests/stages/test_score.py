@@ -1,0 +1,243 @@
+"""Score predictions of another method from its files, and compare with what is known of them by hand."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+import scipy.io
+import scipy.sparse
+import trimesh
+
+from model.scores.scoring import make_surface, read_points
+from pipeline.face.camera import project
+from pipeline.face.face_model import FaceModel, load_model
+from pipeline.uv.position_map import load_uv
+from stages import score
+from stages.project import samples as truth
+from stages.project.published import Benchmark, read_benchmark
+from tests.helpers.small_project import (
+    GRID,
+    SIZE,
+    YAW_DEG,
+    face_map,
+    grid_triangles,
+    grid_uv,
+    landmark_vertices,
+    make_everything,
+    read_json,
+    read_rows,
+)
+
+ROOT = Path(__file__).parents[2]
+NOTHING_PUBLISHED = Benchmark({}, {})
+HEIGHT = 90
+# Pose_Para: pitch, yaw, roll, tx, ty, tz, scale.
+POSES = {
+    "one": (0, 0, 0, 40, 50, 0, 1.0),
+    "two": (0.1, -0.5, 0.2, 45, 40, 9, 1.5),
+    "three": (0, 7.0, 0, 50, 50, 3, 0.8),
+}
+
+
+@pytest.fixture(scope="module")
+def mesh():
+    """A bulging sheet whose texels are its vertices; in the model's frame, y up."""
+    uv = grid_uv(GRID)
+    vertices = ((face_map(uv).reshape(-1, 3) - [16, 16, 0]) * [1, -1, 1]).astype(np.float32)
+    model = FaceModel(
+        vertices, np.zeros((*vertices.shape, 1)), np.zeros((*vertices.shape, 1)), grid_triangles(), landmark_vertices()
+    )
+    mask = np.ones((SIZE, SIZE), bool)
+    nearest = np.rint(np.linspace(0, GRID - 1, SIZE)).astype(int)
+    columns = (nearest[:, None] * GRID + nearest).ravel()
+    operator = scipy.sparse.csr_array((np.ones(SIZE**2), (np.arange(SIZE**2), columns)), shape=(SIZE**2, GRID**2))
+    return score.Mesh(model, make_surface(uv.reshape(-1, 2), model.triangles, model.landmarks, mask), operator)
+
+
+def vertices_of(mesh, name):
+    return project(mesh.model.mean, np.array(POSES[name], float), HEIGHT)
+
+
+def write_annotation(path, pose, landmarks=None):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    values = {"Shape_Para": np.zeros((199, 1)), "Exp_Para": np.zeros((29, 1)), "Pose_Para": np.array(pose, float)[None]}
+    if landmarks is not None:
+        # As published: from 1.
+        values["pt3d_68"] = (landmarks + np.array([1, 1, 0])).T
+    scipy.io.savemat(path, values)
+
+
+@pytest.fixture
+def truths(mesh, tmp_path):
+    """Annotations of three faces with their photos: two with landmarks, the third's are those of its mesh."""
+    folder = tmp_path / "truths"
+    for name, pose in POSES.items():
+        landmarks = None if name == "three" else vertices_of(mesh, name)[mesh.model.landmarks]
+        write_annotation(folder / f"set/{name}.mat", pose, landmarks)
+        cv2.imwrite(str(folder / f"set/{name}.png"), np.zeros((HEIGHT, 100, 3), np.uint8))
+    return folder
+
+
+def save(folder, name, points):
+    path = folder / f"set/{name}.npy"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    np.save(path, points)
+
+
+def box_size(points):
+    return np.sqrt(np.prod(np.ptp(points[:, :2], axis=0)))
+
+
+def test_landmarks_that_are_off_by_some_pixels_have_the_error_that_one_computes_by_hand(mesh, truths, tmp_path):
+    for name in POSES:
+        # 3 px to the right, 4 px down: 5 px. All 7 px nearer: no protocol counts where the face lies along z.
+        save(tmp_path / "predicted", name, vertices_of(mesh, name)[mesh.model.landmarks] + np.array([3, 4, 7]))
+    table, failed = score.score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    assert failed.empty
+    assert table["sample_id"].tolist() == ["set/one", "set/three", "set/two"]
+    assert table["truth"].tolist() == ["pt3d_68", "model", "pt3d_68"]
+    assert table["yaw_deg"].tolist() == pytest.approx([0.0, np.rad2deg(7.0 - 2 * np.pi), np.rad2deg(-0.5)], abs=1e-3)
+    for row in table.to_dict("records"):
+        landmarks = vertices_of(mesh, row["sample_id"].removeprefix("set/"))[mesh.model.landmarks]
+        assert row["nme68_2d"] == pytest.approx(500 / box_size(landmarks), abs=2e-3)
+        assert row["nme68_3d"] == pytest.approx(500 / box_size(landmarks), abs=2e-3)
+        assert row["thesis_68"] == pytest.approx(500 / np.linalg.norm(landmarks[36] - landmarks[45]), abs=2e-3)
+    # What only a mesh has is not there, rather than 0.
+    assert not {"dense_2d", "dense_3d", "reconstruction", "thesis_mesh", "smooth_prediction"} & set(table)
+
+
+def test_a_mesh_has_every_protocol(mesh, truths, tmp_path):
+    for name in POSES:
+        save(tmp_path / "predicted", name, vertices_of(mesh, name) + np.array([0, 2, -30]))
+    table, _ = score.score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    for row in table.to_dict("records"):
+        vertices = vertices_of(mesh, row["sample_id"].removeprefix("set/"))
+        landmarks = vertices[mesh.model.landmarks]
+        eyes = np.linalg.norm(landmarks[36] - landmarks[45])
+        assert row["nme68_2d"] == pytest.approx(200 / box_size(landmarks), abs=2e-3)
+        assert row["dense_2d"] == row["dense_3d"] == pytest.approx(200 / box_size(vertices), abs=2e-3)
+        assert row["thesis_68"] == row["thesis_mesh"] == pytest.approx(200 / eyes, abs=2e-3)
+        assert row["reconstruction"] == pytest.approx(0, abs=1e-3)
+        assert row["smooth_truth"] == row["smooth_prediction"]
+
+
+@pytest.mark.parametrize("points", ["landmarks", "vertices"])
+def test_a_mat_and_an_obj_say_what_an_npy_says(points, mesh, tmp_path):
+    vertices = vertices_of(mesh, "two")
+    values = vertices if points == "vertices" else vertices[mesh.model.landmarks]
+    np.save(tmp_path / "a.npy", values)
+    scipy.io.savemat(tmp_path / "rows.mat", {"vertices": values})
+    scipy.io.savemat(tmp_path / "columns.mat", {"pt3d_68": values.T, "other": [1]})
+    # An obj has the places of its vertices in text, and triangles of its own; the order of vertices is what counts.
+    triangles = np.arange(66).reshape(-1, 3)
+    (tmp_path / "a.obj").write_text(trimesh.Trimesh(values, triangles, process=False).export(file_type="obj", digits=9))
+    for name in ("a.npy", "rows.mat", "columns.mat", "a.obj"):
+        read = score.read_prediction(tmp_path / name)
+        assert read.dtype == np.float64
+        assert np.abs(read - values).max() < 1e-6, name
+
+
+def test_what_cannot_be_scored_is_listed_with_its_reason(mesh, truths, tmp_path):
+    predicted = tmp_path / "predicted"
+    save(predicted, "one", vertices_of(mesh, "one"))
+    save(predicted, "two", np.zeros((67, 3)))
+    broken = vertices_of(mesh, "three")
+    broken[5] = np.nan
+    save(predicted, "three", broken)
+    write_annotation(truths / "set/four.mat", POSES["one"])
+    write_annotation(truths / "set/five.mat", (0, 0, 0, 1, 1, 1, -1.0))
+    save(predicted, "five", vertices_of(mesh, "one"))
+    write_annotation(truths / "set/six.mat", POSES["one"])
+    save(predicted, "six", vertices_of(mesh, "one"))
+    table, failed = score.score_folder(predicted, truths, mesh, NOTHING_PUBLISHED)
+    assert table["sample_id"].tolist() == ["set/one"]
+    reasons = dict(zip(failed["sample"], failed["reason"], strict=True))
+    assert sorted(reasons) == ["set/five", "set/four", "set/six", "set/three", "set/two"]
+    assert f"67 points; expected 68 landmarks or {GRID**2} vertices" in reasons["set/two"]
+    assert "not finite" in reasons["set/three"]
+    assert "no prediction for set/four" in reasons["set/four"]
+    assert "scale" in reasons["set/five"]
+    assert "photo" in reasons["set/six"]
+
+
+def test_nothing_to_score_is_an_error(mesh, truths, tmp_path):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(ValueError, match=r"Nothing in .*empty could be scored .* no prediction for set/one"):
+        score.score_folder(tmp_path / "empty", truths, mesh, NOTHING_PUBLISHED)
+    with pytest.raises(ValueError, match="holds no annotations"):
+        score.score_folder(tmp_path / "empty", tmp_path / "empty", mesh, NOTHING_PUBLISHED)
+    np.save(tmp_path / "x.npy", np.zeros((68, 2)))
+    with pytest.raises(ValueError, match=r"shape \(68, 2\); expected \(K, 3\)"):
+        score.read_prediction(tmp_path / "x.npy")
+
+
+def test_without_a_face_model_landmarks_can_still_be_scored(mesh, truths, tmp_path):
+    for name in POSES:
+        save(tmp_path / "predicted", name, vertices_of(mesh, name)[mesh.model.landmarks])
+    table, failed = score.score_folder(tmp_path / "predicted", truths, None, NOTHING_PUBLISHED)
+    assert table["nme68_2d"].max() < 1e-3
+    assert failed["sample"].tolist() == ["set/three"]
+    assert "no pt3d_68" in failed["reason"].iloc[0]
+
+
+@pytest.fixture(scope="module")
+def project_folder(tmp_path_factory):
+    root = tmp_path_factory.mktemp("project")
+    make_everything(root)
+    (root / "params.yaml").write_text(
+        "evaluate:\n  bootstrap: 200\n  seed: 4\n  share_under: 5.0\n  benchmark: benchmark\n"
+    )
+    return root
+
+
+def test_our_own_predictions_as_files_have_the_scores_of_our_own_evaluation(project_folder):
+    """The command, run as a user runs it, on what the main run predicted: landmarks in pixels of the raw photo."""
+    root = project_folder
+    model, layout = load_model(root / "data/face_model/model.h5"), load_uv(root / "data/uv_embedding/uv.h5")
+    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+    annotated = [name for name in YAW_DEG if name != "g"]
+    with truth.Predictions(root / "runs/main/predictions.h5") as predictions:
+        for name in annotated:
+            landmarks = read_points(*predictions.read(f"test/{name}"), surface).landmarks
+            (root / "theirs").mkdir(exist_ok=True)
+            np.save(root / f"theirs/{name}.npy", landmarks)
+            samples = truth.locate(root, "on", [f"test/{name}"])
+            known = next(truth.read_truths(root, samples)).landmarks
+            write_annotation(root / f"annotations/{name}.mat", (0, np.deg2rad(YAW_DEG[name]), 0, 1, 1, 1, 1), known)
+    command = [sys.executable, "-m", "stages.score", "--predictions", "theirs", "--truth", "annotations"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([*command, "--out", "metrics/foreign/theirs.json"], cwd=root, env=environment, check=True)
+    ours = {row["sample_id"]: row for row in read_rows(root / "runs/main/per_image.csv")}
+    theirs = read_rows(root / "metrics/foreign/theirs_per_image.csv")
+    assert [row["sample_id"] for row in theirs] == sorted(annotated)
+    for row in theirs:
+        own = ours[f"test/{row['sample_id']}"]
+        for name in ("yaw_deg", "nme68_2d", "nme68_3d", "thesis_68", "nme68_2d_reannotated"):
+            assert float(row[name] or "nan") == pytest.approx(float(own[name] or "nan"), abs=2e-4, nan_ok=True)
+    metrics = read_json(root / "metrics/foreign/theirs.json")
+    assert metrics["nme68_2d"] == pytest.approx(np.mean([float(row["nme68_2d"]) for row in theirs]), abs=1e-3)
+    assert (metrics["images"], metrics["failed"]) == (6, 0)
+
+
+def test_the_re_annotated_landmarks_of_aflw2000_are_3_percent_from_the_original_ones(face_data_or_none, tmp_path):
+    """A flip or a wrong row would be tens of percent."""
+    if face_data_or_none is None or not (face_data_or_none / "benchmark").is_dir():
+        pytest.skip("the re-annotated landmarks are not in FACE_DATA/benchmark")
+    face_data = face_data_or_none
+    benchmark = read_benchmark(face_data / "benchmark")
+    samples = sorted(path.stem for path in (face_data / "AFLW2000").glob("*.mat"))[:300]
+    annotations = tmp_path / "annotations"
+    annotations.mkdir()
+    for name in samples:
+        (annotations / f"{name}.mat").symlink_to(face_data / f"AFLW2000/{name}.mat")
+        second = benchmark.landmarks_of(name)
+        if second is not None:
+            np.save(tmp_path / f"{name}.npy", np.column_stack([second, np.zeros(68)]))
+    table, failed = score.score_folder(tmp_path, annotations, None, benchmark)
+    assert len(failed) <= 2
+    assert 2.5 < table["nme68_2d"].mean() < 3.5
+    assert table["nme68_2d_reannotated"].max() == 0

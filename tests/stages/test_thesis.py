@@ -1,0 +1,137 @@
+"""The thesis's numbers as they are recorded, and what the page puts beside them."""
+
+import html
+import json
+import platform
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages import thesis
+from stages.pages import machine, thesis_samples
+from stages.project.params import read_params
+from stages.project.published import LANDMARKS, NAMES, YAW, read_benchmark
+from tests.helpers.small_project import make_everything, make_project, read_json
+
+
+@pytest.fixture(scope="module")
+def reference():
+    return thesis.read_reference()
+
+
+class TestReference:
+    def test_every_claim_is_of_variants_that_there_are(self, reference):
+        variants = set(read_params()["variants"])
+        claims = reference["claims"]
+        assert {claim[side] for claim in claims for side in ("variant", "against")} <= variants
+        assert {number["variant"] for number in reference["numbers"]} <= variants
+        assert len({claim["name"] for claim in claims}) == len(claims)
+        assert {claim["expected"] for claim in claims} == {"better", "worse", "equal"}
+
+    def test_what_follows_from_the_thesis_s_own_means_is_computed_from_them(self, reference):
+        numbers = {(n["section"], n["variant"], n["metric"]): n["value"] for n in reference["numbers"]}
+        checked = 0
+        for claim in reference["claims"]:
+            if "follows" in claim:
+                ours, other = (numbers[claim["section"], claim[s], claim["metric"]] for s in ("variant", "against"))
+                assert claim["follows"] == pytest.approx(100 * (1 - ours / other), abs=0.06), claim["name"]
+                checked += 1
+        assert checked >= 10
+
+    def test_its_contradictions_are_true_of_its_numbers(self, reference):
+        text = " ".join(reference["contradictions"])
+        numbers = {(n["section"], n["variant"], n["metric"]): n["value"] for n in reference["numbers"]}
+        prn, final = (numbers["4.9", name, "thesis_mesh"] for name in ("prn", "final"))
+        assert f"From {prn} (PRN) to {final} (final) the mesh error falls by {100 * (1 - final / prn):.1f} %" in text
+        plain, augmented, author = (numbers["4.3", n, "thesis_68"] for n in ("prn_plain", "prn", "prn_author"))
+        assert 100 * (augmented / plain - 1) == pytest.approx(1, abs=0.1)
+        assert 23 < 100 * (1 - augmented / author) < 100 * (1 - plain / author) < 24
+
+
+class TestPage:
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def page(tmp_path_factory):
+        """A project with the scores of another method."""
+        root = tmp_path_factory.mktemp("foreign")
+        (root / "metrics/foreign").mkdir(parents=True)
+        metrics = {"images": 5, "failed": 2, "nme68_2d": 3.987, "nme68_2d_low": 3.8, "nme68_2d_high": 4.111}
+        (root / "metrics/foreign/Their <method>.json").write_text(json.dumps(metrics))
+        make_everything(root)
+        return (root / "reports/index.html").read_text()
+
+    def test_another_method_is_a_row_beside_ours(self, page):
+        row = next(row for row in page.split("<tr>") if html.escape("Their <method>") in row)
+        assert "(scored from its files)" in row
+        for cell in (">5<", ">2<", ">3.987<", ">3.800\u00a0to\u00a04.111<"):
+            assert cell in row
+
+    def test_every_table_and_figure_of_the_thesis_is_there(self, page):
+        for number in ("2.1", "3.1", "3.3", "3.4", "3.5", "3.6", *(f"4.{n}" for n in range(1, 10))):
+            assert f"Figure {number}," in page, number
+        for number in ("3.1", "3.2", "3.3", "4.1"):
+            assert f"Table {number}" in page, number
+
+    def test_each_head_above_our_numbers_has_their_data_and_scale(self, page):
+        heads = [text for text in page.replace("</th>", "<th>").split("<th>") if "demo faces" in text]
+        assert len(heads) >= 6
+        assert all("32 px" in text and "width 8" in text for text in heads)
+
+    def test_the_verdict_follows_from_the_interval(self, project):
+        claims = read_json(project / "metrics/thesis.json")["claims"]
+        text = (project / "reports/index.html").read_text()
+        row = next(row for row in text.split("<tr>") if "final against prn<" in row and "37 %" in row)
+        assert claims["final_mesh"]["high"] < 0
+        assert "<td>better</td><td>holds</td>" in row
+
+
+class TestChoice:
+    def test_the_frontal_median_the_most_rolled_and_the_spread_of_yaw(self):
+        yaw = [0, -10, 20, 30, 31, -60, 80]
+        table = pd.DataFrame({"sample_id": list("abcdefg"), "yaw_deg": yaw, "nme68_2d": [5.0, 3, 4, 9, 1, 1, 1]})
+        roll = dict(zip("abcdefg", (0.1, 6.2, -0.5, 0.2, 3, 3, 3), strict=True))
+        # Of a, b, c, d by error: b, c, a, d. The roll of b wraps to -0.08; e, f and g are no frontal faces.
+        front, rolled, spread = thesis_samples.choose(table, roll)
+        assert (front, rolled) == ("a", "c")
+        assert spread == ["a", "c", "e", "g"]
+
+    def test_without_a_frontal_face_all_are_looked_at(self):
+        table = pd.DataFrame({"sample_id": ["a"], "yaw_deg": [88.0], "nme68_2d": [5.0]})
+        assert thesis_samples.choose(table, {"a": 0.0}) == ("a", "a", ["a"])
+
+
+class TestBenchmark:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        make_project(tmp_path)
+        return tmp_path / "benchmark"
+
+    def test_an_empty_folder_publishes_nothing(self, tmp_path):
+        benchmark = read_benchmark(tmp_path)
+        assert (benchmark.landmarks, benchmark.yaw_deg) == ({}, {})
+        assert benchmark.landmarks_of("test/a") is None
+        assert benchmark.replace_yaw(["test/a"], np.array([7.0])).tolist() == [7.0]
+
+    def test_a_missing_folder_is_named(self, tmp_path):
+        with pytest.raises(FileNotFoundError, match=r"nowhere, the folder of evaluate.benchmark, is missing"):
+            read_benchmark(tmp_path / "nowhere")
+
+    @pytest.mark.parametrize("name", [LANDMARKS, YAW])
+    def test_a_table_that_does_not_fit_the_list_is_refused(self, folder, name):
+        np.save(folder / name, np.load(folder / name)[1:])
+        with pytest.raises(ValueError, match=r"has shape \(7.* for the 8 names"):
+            read_benchmark(folder)
+
+    def test_a_table_without_the_list_is_refused(self, folder):
+        (folder / NAMES).unlink()
+        with pytest.raises(ValueError, match=f"{NAMES} is missing: it names the rows"):
+            read_benchmark(folder)
+
+
+def test_the_machine_is_described_without_its_name():
+    described = machine.describe_machine()
+    assert set(described) == set(thesis.read_reference()["machine"])
+    assert all(described.values())
+    assert "not installed" not in described["framework"]
+    assert platform.node() not in " ".join(described.values())
