@@ -11,7 +11,8 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import make_similarity
+from ..face.camera import apply_similarity, make_similarity, transform_pose
+from .alignment import resample
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the package index for a newer version when imported
 import albumentations
@@ -133,3 +134,41 @@ def _face_box(landmarks: NDArray, size: int) -> tuple[slice, slice]:
     low = np.clip(np.floor(landmarks[:, :2].min(axis=0)).astype(int), 0, size - 2)
     high = np.clip(np.ceil(landmarks[:, :2].max(axis=0)).astype(int) + 1, low + 2, size)
     return slice(low[1], high[1]), slice(low[0], high[0])
+
+
+def augment_sample(
+    sample: dict[str, NDArray],
+    photo: NDArray[np.uint8],
+    rng: np.random.Generator,
+    policy: AugmentationPolicy,
+    size: int,
+) -> dict[str, NDArray]:
+    """Make one augmented copy of a sample.
+
+    Parameters
+    ----------
+    sample : dict of str to array
+        One row of a shard of position maps.
+    photo : (H, W, 3) uint8
+        Its raw photo, from which the copy is resampled once.
+    rng : Generator
+    policy : AugmentationPolicy
+    size : int
+        Side of the aligned image in px.
+
+    Returns
+    -------
+    dict of str to array
+        The same names.
+    """
+    move = draw_similarity(rng, policy, size)
+    similarity = move @ sample["similarity"]
+    landmarks = apply_similarity(move, sample["landmarks"]).astype(np.float32)
+    return {
+        **sample,
+        "similarity": similarity,
+        "position_map": apply_similarity(move, sample["position_map"]).astype(np.float32),
+        "landmarks": landmarks,
+        "pose": transform_pose(sample["pose"], size, move, size).astype(np.float32),
+        "image": disturb(resample(photo, similarity, size), landmarks, rng, policy),
+    }
