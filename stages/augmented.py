@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from pipeline.crops.alignment import resample
 from pipeline.crops.augmentation import AugmentationPolicy, disturb, draw_similarity, sample_rng
-from pipeline.face.camera import apply_similarity, transform_pose
+from pipeline.face.camera import transform_pose
+from pipeline.face.similarity import apply_similarity
 from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import encode_positions
 from pipeline.store.resume import Made

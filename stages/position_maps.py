@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.face.camera import apply_similarity, camera_matrix, transform_pose
+from pipeline.face.camera import camera_matrix, transform_pose
 from pipeline.face.face_model import deform, load_model
+from pipeline.face.similarity import apply_similarity
 from pipeline.store.encoding import encode_positions, position_range
 from pipeline.store.resume import Made
 from pipeline.store.shards import StoredImages, list_shards, read_shard, read_stored

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from model.scores import smoothness
 from model.scores.protocols import error_3ddfa
-from model.scores.scoring import Surface, make_surface, mesh_points, score, score_landmarks
+from model.scores.scoring import score, score_landmarks
 from model.scores.summary import describe, summarise
 from pipeline.face.camera import project
 from pipeline.face.face_model import FaceModel, deform, load_model, select_coefficients
@@ -26,6 +26,7 @@ from pipeline.raw.annotations import LANDMARKS, PHOTO_SUFFIXES, Annotation, read
 from pipeline.raw.matlab import read_arrays
 from pipeline.raw.photos import check_photo, read_content
 from pipeline.uv.position_map import load_uv
+from pipeline.uv.surface import Surface, load_surface, mesh_points
 from stages.project.params import check, read, sentences
 from stages.project.published import Benchmark, read_benchmark
 from stages.project.results import FAILED_COLUMNS, EvaluateParams, write_csv
@@ -165,9 +166,7 @@ def read_mesh() -> Mesh | None:
     """Read the project's face model and UV layout; None where the project has not made them yet."""
     if not (MODEL.is_file() and LAYOUT.is_file()):
         return None
-    model, layout = load_model(MODEL), load_uv(LAYOUT)
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
-    return Mesh(model, surface, layout.operator)
+    return Mesh(load_model(MODEL), load_surface(MODEL, LAYOUT), load_uv(LAYOUT).operator)
 
 
 @click.command()

@@ -16,7 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import apply_similarity, similarity_scale
+from ..face.similarity import apply_similarity, similarity_scale
 from ..store.shards import read_shard, write_shard
 
 Array = NDArray[np.float64]

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import apply_similarity, make_similarity, similarity_scale
+from ..face.similarity import apply_similarity, make_similarity, similarity_scale
 
 Array = NDArray[np.float64]
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import apply_similarity
+from ..face.similarity import apply_similarity
 from .active_shape import five_points
 from .alignment import resample
 from .face_finding import Face

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import apply_similarity, make_similarity
+from ..face.similarity import apply_similarity, make_similarity
 from .alignment import crop_similarity
 from .detection import _detector
 

@@ -5,11 +5,11 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from model.scores.scoring import Surface, read_points
 from model.settings import NetworkConfig
 from pipeline.crops.alignment import EYES, NOSE_BRIDGE, align, face_roll, resample
-from pipeline.face.camera import apply_similarity
 from pipeline.face.rendering import shade
+from pipeline.face.similarity import apply_similarity
+from pipeline.uv.surface import Surface, read_points
 from stages.pages import contact_sheet as samples
 from stages.pages import html as parts
 from stages.project.samples import Truth

@@ -7,10 +7,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model.scores.scoring import Surface, make_surface, read_points
-from pipeline.face.face_model import load_model
 from pipeline.raw.photos import read_photo
-from pipeline.uv.position_map import load_uv
+from pipeline.uv.surface import Surface, load_surface, read_points
 from stages.pages import html as parts
 from stages.pages import thesis_figures as figures
 from stages.project import samples as truth
@@ -52,8 +50,7 @@ class Examples:
 
 def read_examples(root: Path, settings: VariantSettings, data: DataParams, results: dict[str, Results]) -> Examples:
     """Choose the samples by the main variant's errors, and read what the pictures need of them."""
-    model, layout = load_model(root / "data/face_model/model.h5"), load_uv(root / "data/uv_embedding/uv.h5")
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+    surface = load_surface(root / "data/face_model/model.h5", root / "data/uv_embedding/uv.h5")
     table = results[settings.variant].per_image
     rows = {row["sample_id"]: row for row in truth.read_accepted(root, table["sample_id"])}
     front, rolled, spread = choose(table, {name: float(row["roll"]) for name, row in rows.items()})

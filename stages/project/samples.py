@@ -10,7 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.face.camera import apply_similarity
+from pipeline.face.similarity import apply_similarity
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
 from stages.project.params import check

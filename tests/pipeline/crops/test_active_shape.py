@@ -7,7 +7,7 @@ import pytest
 from model.scores.protocols import error_3ddfa
 from pipeline.crops import active_shape
 from pipeline.crops.active_shape import FRAME, LINES
-from pipeline.face.camera import apply_similarity, make_similarity
+from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.photos import read_photo
 

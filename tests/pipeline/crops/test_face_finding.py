@@ -9,7 +9,7 @@ from pipeline.crops import face_finding
 from pipeline.crops.alignment import align, face_roll, resample
 from pipeline.crops.detection import choose_box
 from pipeline.crops.face_finding import Face, find_faces, first_crop, points_roll, turn_back
-from pipeline.face.camera import apply_similarity, make_similarity, similarity_angle, similarity_scale
+from pipeline.face.similarity import apply_similarity, make_similarity, similarity_angle, similarity_scale
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.photos import read_photo
 

@@ -1,17 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.face.camera import (
-    apply_similarity,
-    euler_angles,
-    make_similarity,
-    project,
-    rotation_matrix,
-    similarity_angle,
-    similarity_scale,
-    transform_pose,
-    wrap_angle,
-)
+from pipeline.face.camera import euler_angles, project, rotation_matrix, transform_pose, wrap_angle
+from pipeline.face.similarity import apply_similarity, make_similarity
 
 QUARTER = np.pi / 2
 
@@ -50,14 +41,6 @@ def test_face3d_convention_is_one_pixel_right_and_one_up_of_ours():
 def test_an_unknown_convention_is_refused_by_name():
     with pytest.raises(ValueError, match="'matlab'"):
         project(np.ones((1, 3)), np.ones(7), 100, "matlab")
-
-
-def test_a_similarity_turns_clockwise_on_the_screen_and_scales_z():
-    similarity = make_similarity(2.0, QUARTER, (1, 1), (10, 20))
-    # From (1, 1) one step right becomes two steps down.
-    assert apply_similarity(similarity, np.array([2.0, 1.0, 7.0])) == pytest.approx([10, 22, 14])
-    assert similarity_scale(similarity) == pytest.approx(2)
-    assert similarity_angle(similarity) == pytest.approx(QUARTER)
 
 
 def test_the_pose_of_an_aligned_image_projects_to_the_moved_points():
