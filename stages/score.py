@@ -22,7 +22,8 @@ from model.scores.scoring import score, score_landmarks
 from model.scores.summary import describe, summarise
 from pipeline.face.camera import project
 from pipeline.face.face_model import FaceModel, deform, load_model, select_coefficients
-from pipeline.raw.annotations import LANDMARKS, PHOTO_SUFFIXES, Annotation, read_annotation
+from pipeline.face.landmarks import LANDMARKS
+from pipeline.raw.annotations import PHOTO_SUFFIXES, Annotation, read_annotation
 from pipeline.raw.matlab import read_arrays
 from pipeline.raw.photos import check_photo, read_content
 from pipeline.uv.position_map import load_uv

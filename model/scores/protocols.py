@@ -7,11 +7,10 @@ names the points, the dimensions, the normaliser d and the rule for z; `PROTOCOL
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.face.landmarks import OUTER_EYE_CORNERS
 from pipeline.face.similarity import fit_similarity
 
 Array = NDArray[np.float64]
-
-OUTER_EYE_CORNERS = (36, 45)
 
 # Error: what a reader of the number must know, as (protocol, points, dimensions, d, z rule).
 PROTOCOLS = {

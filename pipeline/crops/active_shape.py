@@ -16,6 +16,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..face.landmarks import LANDMARKS, LEFT_EYE, LINES, MOUTH_CORNERS, NOSE_TIP, RIGHT_EYE
 from ..face.similarity import apply_similarity, similarity_scale
 from ..store.shards import read_shard, write_shard
 
@@ -39,18 +40,6 @@ TURNS = (-0.35, -0.12, 0.12, 0.35)
 FEW = 40
 # Share of the mean variance that is added to each profile's: with few faces a covariance has directions without any.
 RIDGE = 0.5
-# Points along each line of the face, and whether it is closed: they give the normals.
-LINES = (
-    (range(17), False),
-    (range(17, 22), False),
-    (range(22, 27), False),
-    (range(27, 31), False),
-    (range(31, 36), False),
-    (range(36, 42), True),
-    (range(42, 48), True),
-    (range(48, 60), True),
-    (range(60, 68), True),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -81,7 +70,8 @@ class ActiveShapeModel:
 def five_points(landmarks: NDArray) -> Array:
     """The five points (5, 2) of 68 landmarks (68, >=2): the subject's right and left eye, nose tip, mouth corners."""
     points = np.asarray(landmarks, np.float64)[:, :2]
-    return np.stack([points[36:42].mean(axis=0), points[42:48].mean(axis=0), points[30], points[48], points[54]])
+    eyes = [points[eye].mean(axis=0) for eye in (RIGHT_EYE, LEFT_EYE)]
+    return np.stack([*eyes, points[NOSE_TIP], *points[list(MOUTH_CORNERS)]])
 
 
 def upright_frame(points: NDArray) -> Array:
@@ -161,11 +151,11 @@ def train(frames: NDArray[np.uint8], shapes: NDArray, views: NDArray[np.integer]
             rows = np.arange(len(shapes))
         mean = shapes[rows].mean(axis=0)
         _, singular, directions = np.linalg.svd((shapes[rows] - mean).reshape(len(rows), -1), full_matrices=False)
-        basis, deviation = np.zeros((68, 2, components)), np.zeros(components)
+        basis, deviation = np.zeros((LANDMARKS, 2, components)), np.zeros(components)
         count = min(components, len(rows) - 1)
         # The sign of a component is arbitrary: its largest entry is positive, on every machine.
         signs = np.sign(directions[np.arange(count), np.abs(directions[:count]).argmax(axis=1)])
-        basis[..., :count] = directions[:count].T.reshape(68, 2, count) * signs
+        basis[..., :count] = directions[:count].T.reshape(LANDMARKS, 2, count) * signs
         deviation[:count] = singular[:count] / np.sqrt(len(rows))
         gradients = [_level_profiles(frames[row], shapes[row], REACH) for row in rows]
         stacked = np.stack(gradients, axis=2)
@@ -230,7 +220,7 @@ def nearest_shape(model: ActiveShapeModel, points: NDArray, view: int) -> Array:
 
 def line_normals(shape: NDArray) -> Array:
     """Unit normals (68, 2) of a shape (68, 2) along the lines of the face."""
-    along = np.zeros((68, 2))
+    along = np.zeros((LANDMARKS, 2))
     for numbers, closed in LINES:
         points = shape[numbers]
         after, before = np.roll(points, -1, axis=0), np.roll(points, 1, axis=0)

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from ..raw.matlab import read_arrays
 from ..store.shards import reading, while_unchanged, writing
+from .landmarks import LANDMARKS
 
 UNITS = "micrometre"
 SHAPE_FILE, EXPRESSION_FILE = "Model_Shape.mat", "Model_Exp.mat"
-LANDMARKS = 68
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..face.landmarks import LANDMARKS
 from .matlab import read_arrays
 
-SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS, LANDMARKS = 199, 29, 68
+SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS = 199, 29
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 # An annotation has a few kB; compressed data may unfold to a thousand times their size.
 MAX_ANNOTATION_BYTES = 2**18
