@@ -20,7 +20,7 @@ from model.scores import smoothness
 from model.scores.protocols import error_3ddfa
 from model.scores.scoring import score, score_landmarks
 from model.scores.summary import describe, summarise
-from pipeline.face.camera import project
+from pipeline.face.camera import project, wrap_degrees
 from pipeline.face.face_model import FaceModel, deform, load_model, select_coefficients
 from pipeline.face.landmarks import LANDMARKS
 from pipeline.raw.annotations import PHOTO_SUFFIXES, Annotation, read_annotation
@@ -95,7 +95,7 @@ def score_sample(
     yaw = benchmark.replace_yaw([sample_id], np.rad2deg(annotation.pose[1:2]).round(4))[0]
     row = {
         "sample_id": sample_id,
-        "yaw_deg": (yaw + 180.0) % 360.0 - 180.0,
+        "yaw_deg": float(wrap_degrees(yaw)),
         "truth": "pt3d_68" if np.isfinite(annotation.true_landmarks).all() else "model",
     }
     if len(predicted) == LANDMARKS:

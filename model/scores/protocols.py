@@ -9,8 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.face.landmarks import OUTER_EYE_CORNERS
 from pipeline.face.similarity import fit_similarity
-
-Array = NDArray[np.float64]
+from pipeline.store.arrays import Array
 
 # Error: what a reader of the number must know, as (protocol, points, dimensions, d, z rule).
 PROTOCOLS = {

@@ -18,9 +18,8 @@ from numpy.typing import NDArray
 
 from ..face.landmarks import LANDMARKS, LEFT_EYE, LINES, MOUTH_CORNERS, NOSE_TIP, RIGHT_EYE
 from ..face.similarity import apply_similarity, similarity_scale
+from ..store.arrays import Array
 from ..store.shards import read_shard, write_shard
-
-Array = NDArray[np.float64]
 
 # Side of the upright frame in px, and where in it the five points lie: right and left eye, nose, corners of the mouth.
 FRAME = 192

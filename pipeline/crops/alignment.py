@@ -6,8 +6,7 @@ from numpy.typing import NDArray
 
 from ..face.landmarks import CHIN, EYES, NOSE_ROOT
 from ..face.similarity import apply_similarity, make_similarity, similarity_scale
-
-Array = NDArray[np.float64]
+from ..store.arrays import Array
 
 
 def face_roll(landmarks: NDArray) -> float:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..face.landmarks import LANDMARKS, MIRRORED
+from ..store.arrays import Floats
 from .surface import (
     COLUMNS,
     EYE_X,
@@ -24,8 +25,6 @@ from .surface import (
     is_lower,
     smoothstep,
 )
-
-Floats = NDArray[np.floating]
 
 MICROMETRES = 1000.0
 

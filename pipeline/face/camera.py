@@ -10,9 +10,8 @@ Frames (README.md has the page on conventions):
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from ..store.arrays import Array
 from .similarity import apply_similarity, similarity_angle, similarity_scale
-
-Array = NDArray[np.float64]
 
 # What is added to x and to height - y.
 PIXEL_ORIGINS = {"annotation": (-1, 0), "face3d": (0, -1)}
@@ -64,6 +63,11 @@ def euler_angles(rotation: Array) -> Array:
 def wrap_angle(angle: ArrayLike) -> Array:
     """Wrap angles in radians into [-pi, pi)."""
     return (np.asarray(angle, np.float64) + np.pi) % (2 * np.pi) - np.pi
+
+
+def wrap_degrees(angle: ArrayLike) -> Array:
+    """Wrap angles in degrees into [-180, 180)."""
+    return (np.asarray(angle, np.float64) + 180.0) % 360.0 - 180.0
 
 
 def camera_matrix(pose: NDArray, height: int, convention: str = "annotation") -> Array:

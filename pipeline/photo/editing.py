@@ -6,10 +6,9 @@ from numpy.typing import NDArray
 
 from ..face.landmarks import CHIN, NOSE_ROOT, OUTER_EYE_CORNERS, REGIONS
 from ..face.rendering import interpolate, rasterize
+from ..store.arrays import Array, Image
 from .texture import visible_vertices
 
-Array = NDArray[np.float64]
-Image = NDArray[np.uint8]
 # How far an edit reaches beyond its landmarks, in outer eye distances.
 REACH = 0.45
 # Share of the face's mean side that the border of a swapped face is away from the mesh's.

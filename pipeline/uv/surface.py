@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 
 from ..face.face_model import load_model
 from ..face.similarity import apply_similarity
+from ..store.arrays import Array
 from .position_map import load_uv, sample_map
-
-Array = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True)

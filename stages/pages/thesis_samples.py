@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.face.camera import wrap_angle
 from pipeline.raw.photos import read_photo
 from pipeline.uv.surface import Surface, load_surface, read_points
 from stages.pages import html as parts
@@ -85,7 +86,7 @@ def choose(table: pd.DataFrame, roll_rad: dict[str, float]) -> tuple[str, str, l
     frontal = table[table["yaw_deg"].abs() <= FRONTAL_DEG]
     by_error = (frontal if len(frontal) else table).sort_values(["nme68_2d", "sample_id"])
     rolls = pd.Series({name: roll_rad[name] for name in sorted(by_error["sample_id"])})
-    wrapped = ((rolls + np.pi) % (2 * np.pi) - np.pi).abs()
+    wrapped = rolls.map(wrap_angle).abs()
     by_yaw = table.assign(size=table["yaw_deg"].abs()).sort_values(["size", "sample_id"])["sample_id"].tolist()
     return by_error["sample_id"].iloc[len(by_error) // 2], str(wrapped.idxmax()), list(truth.spread(by_yaw, SPREAD))
 

@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.face.camera import wrap_degrees
 from pipeline.face.similarity import apply_similarity
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
@@ -187,8 +188,7 @@ def mean_training_map(root: Path, level: str, face_mask: NDArray[np.bool_]) -> N
 def annotated_yaw(root: Path, sample_ids: Iterable[str]) -> NDArray[np.float64]:
     """Annotated yaw of each sample in degrees, wrapped to [-180, 180)."""
     rows = read_accepted(root, sample_ids)
-    degrees = np.rad2deg([float(row["yaw"]) for row in rows]).round(4)
-    return (degrees + 180.0) % 360.0 - 180.0
+    return wrap_degrees(np.rad2deg([float(row["yaw"]) for row in rows]).round(4))
 
 
 def read_accepted(root: Path, sample_ids: Iterable[str]) -> list[dict[str, str]]:

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.face.camera import euler_angles, project, rotation_matrix, transform_pose, wrap_angle
+from pipeline.face.camera import euler_angles, project, rotation_matrix, transform_pose, wrap_angle, wrap_degrees
 from pipeline.face.similarity import apply_similarity, make_similarity
 
 QUARTER = np.pi / 2
@@ -55,3 +55,4 @@ def test_the_pose_of_an_aligned_image_projects_to_the_moved_points():
 
 def test_angles_wrap_into_a_half_open_circle():
     assert np.rad2deg(wrap_angle(np.deg2rad([-351.0, 190.0, 180.0, 10.0]))) == pytest.approx([9, -170, -180, 10])
+    assert wrap_degrees([-351.0, 190.0, 180.0, 10.0]).tolist() == [9, -170, -180, 10]
