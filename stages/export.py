@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from model.backend import prepare_keras
 from model.export import Run, export, open_network
-from model.feed import read_samples, to_photo
+from model.feed import to_photo
 from model.scores.protocols import error_3ddfa
+from pipeline.store.samples import read_samples
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface, read_points
 from stages.project import samples as truth
