@@ -17,7 +17,9 @@ def main() -> None:
     """Compare, or write."""
     stages = YAML(typ="safe").load(Path("dvc.lock"))["stages"]
     outs = [out for stage in stages.values() for out in stage.get("outs", [])]
-    data = sorted((out["path"], out["md5"]) for out in outs if out["path"].split("/")[1] in (*DATA, "asm", "validation"))
+    data = sorted(
+        (out["path"], out["md5"]) for out in outs if out["path"].split("/")[1] in (*DATA, "asm", "validation")
+    )
     text = "".join(f"{md5}  {path}\n" for path, md5 in data)
     if "--write" in sys.argv:
         LIST.write_text(text)

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.crops.alignment import align, resample
 from pipeline.raw.photos import read_photo
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.params import ComputeParams, CropParams, DataParams, read, sentences
 from stages.project.shard_stage import Task, run_stage
@@ -31,7 +31,7 @@ def main(subset: str) -> None:
         run_stage(f"aligned@{subset}", align_photos, tasks, output, data.max_reject_fraction, compute)
 
 
-def align_photos(faces: Path, folder: Path, margin: float, level: bool, size: int) -> Made:
+def align_photos(faces: Path, folder: Path, margin: float, level: bool, size: int) -> ShardContent:
     """Make one shard: image (N, size, size, 3) uint8, similarity (N, 3, 3) float64, and whose they are."""
     shard = read_shard(faces)
     boxes = shard.get("box", [None] * len(shard["photo"]))
@@ -50,7 +50,7 @@ def align_photos(faces: Path, folder: Path, margin: float, level: bool, size: in
     datasets = {name: shard[name][good] for name in CARRIED}
     reasons = [(shard["sample_id"][row], reason) for row, reason in rejected.items()]
     images = images[good] if rejected else images
-    return Made({**datasets, "image": images, "similarity": similarities[good]}, count, reasons)
+    return ShardContent({**datasets, "image": images, "similarity": similarities[good]}, count, reasons)
 
 
 if __name__ == "__main__":

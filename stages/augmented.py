@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import encode_positions
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import read_dataset, reading
 from stages.project.params import AugmentationPolicy, AugmentedParams, ComputeParams, DataParams, check, read, sentences
 from stages.project.paths import AUGMENTED
@@ -40,7 +40,7 @@ def main(policy: str) -> None:
 
 def augment(
     source: Path, rows: tuple[int, ...], folder: Path, policy: AugmentationPolicy, seed: int, size: int
-) -> Made:
+) -> ShardContent:
     """Make one shard: some samples of one shard of position maps, each followed by its copies."""
     if not policy.copies:
         return select_rows(source, rows)
@@ -56,7 +56,7 @@ def augment(
             for name, value in sample.items():
                 others[name].append(value)
     datasets = {name: np.array(values) for name, values in others.items()}
-    return Made({**datasets, "image": images, "position_map": maps}, count)
+    return ShardContent({**datasets, "image": images, "position_map": maps}, count)
 
 
 def _versions(

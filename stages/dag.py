@@ -25,7 +25,9 @@ def main() -> None:
         edges = collapse(EDGE.findall(drawn))
         OUTPUT.parent.mkdir(parents=True, exist_ok=True)
         OUTPUT.write_text(mermaid(edges), encoding="utf-8")
-    click.echo(f"dag: {len({name for edge in edges for name in edge})} stages and groups, {len(edges)} arrows; {OUTPUT}")
+    click.echo(
+        f"dag: {len({name for edge in edges for name in edge})} stages and groups, {len(edges)} arrows; {OUTPUT}"
+    )
 
 
 def collapse(edges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
@@ -36,7 +38,9 @@ def collapse(edges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
 
 def mermaid(edges: Iterable[tuple[str, str]]) -> str:
     """Write edges as a Mermaid flowchart in Markdown. What every stage depends on, its code and its settings, is left out."""
-    lines = [f"  {first.replace(':', '_')}[{first}] --> {second.replace(':', '_')}[{second}]" for first, second in edges]
+    lines = [
+        f"  {first.replace(':', '_')}[{first}] --> {second.replace(':', '_')}[{second}]" for first, second in edges
+    ]
     return "\n".join(["```mermaid", "flowchart LR", *lines, "```", ""])
 
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.crops.detection import choose_box, detect_boxes
 from pipeline.raw.photos import read_photo
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.params import ComputeParams, DataParams, read, sentences
 from stages.project.shard_stage import WHOLE, Task, run_stage
@@ -26,7 +26,7 @@ def main(subset: str) -> None:
         run_stage(f"detected@{subset}", detect, {WHOLE: tasks}, output, data.max_reject_fraction, compute)
 
 
-def detect(meshes: Path, folder: Path) -> Made:
+def detect(meshes: Path, folder: Path) -> ShardContent:
     """Make one shard: what `aligned` needs of the shard of meshes, and box (N, 4) float64: x, y, width, height, px.
 
     Photos in which MTCNN finds no face where the annotation has one are set aside.
@@ -41,7 +41,7 @@ def detect(meshes: Path, folder: Path) -> Made:
         if box is None
     ]
     box = np.array([boxes[row] for row in good], np.float64).reshape(-1, 4).round(4)
-    return Made({**{name: shard[name][good] for name in CARRIED}, "box": box}, len(boxes), rejected)
+    return ShardContent({**{name: shard[name][good] for name in CARRIED}, "box": box}, len(boxes), rejected)
 
 
 if __name__ == "__main__":

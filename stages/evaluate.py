@@ -12,11 +12,9 @@ from tqdm import tqdm
 
 from model.scaling import Scaling
 from model.scores import smoothness
-from model.scores.scoring import make_surface
 from model.scores.summary import describe, error_curves, smoothness_curves, summarise
 from model.settings import TrainConfig
-from pipeline.face.face_model import load_model
-from pipeline.uv.position_map import load_uv
+from pipeline.uv.surface import load_surface
 from stages.project import samples
 from stages.project.params import EvaluateParams, check, read, sentences
 from stages.project.paths import EVALUATION, LAYOUT, MAIN_RUN, MODEL, predictions_of, scores_of
@@ -52,18 +50,17 @@ def evaluate(root: Path, run: str, train: TrainConfig, params: EvaluateParams) -
         If nothing can be scored, or a prediction is missing or not finite.
     """
     folder = root / scores_of(run)
-    model, layout = load_model(root / MODEL), load_uv(root / LAYOUT)
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+    surface = load_surface(root / MODEL, root / LAYOUT)
     test_ids = samples.read_part(root, "test")
     check(bool(test_ids), "The test part of data/split is empty: there is nothing to evaluate.")
     places = samples.locate(root, train.level, test_ids)
     check(bool(places), f"None of the {len(test_ids)} test samples has a position map: every one was rejected.")
     failures = samples.list_failures(root, train.level, test_ids, places)
-    baseline = samples.mean_training_map(root, train.level, layout.face_mask)
+    baseline = samples.mean_training_map(root, train.level, surface.face_mask)
     benchmark = read_benchmark(root / params.benchmark)
     histograms = np.zeros((2, len(smoothness.CURVE_ANGLES_DEG) - 1), np.int64)
     with Predictions(root / predictions_of(run)) as predictions:
-        judge = Judge(surface, Scaling(train.scaling, layout.size), baseline, benchmark)
+        judge = Judge(surface, Scaling(train.scaling, len(surface.face_mask)), baseline, benchmark)
         rows = score_samples(samples.read_truths(root, places), predictions, judge, histograms)
         progress = tqdm(rows, total=len(places), unit="image", desc=f"evaluate {run}", disable=None)
         table = pd.DataFrame(progress).sort_values("sample_id", ignore_index=True)

@@ -7,10 +7,10 @@ import numpy as np
 
 from model.backend import prepare_keras
 from model.export import export, open_network
-from model.feed import read_samples, to_photo
-from model.scores.scoring import make_surface
-from pipeline.face.face_model import load_model
+from model.feed import to_photo
+from pipeline.store.samples import read_samples
 from pipeline.uv.position_map import load_uv
+from pipeline.uv.surface import load_surface
 from stages.project.params import ExportParams, read, sentences
 from stages.project.parity import compare
 from stages.project.paths import LAYOUT, MAIN_RUN, MODEL, weights_of
@@ -26,7 +26,7 @@ def main() -> None:
     """Export the main run's network."""
     with sentences():
         params, settings = read("export", ExportParams), settings_of(MAIN_RUN)
-        layout, face = load_uv(LAYOUT), load_model(MODEL)
+        layout = load_uv(LAYOUT)
         training = find_samples(settings.train)["train"]
         task = choose_regression(settings, layout)
         tested = spread(locate(Path(), settings.train.level, read_part(Path(), "test")), params.samples)
@@ -43,7 +43,7 @@ def main() -> None:
             lambda photo: np.asarray(network.predict_on_batch(photo)["final"]),
             {name: open_network(path, threads=1) for name, path in files.items()},
             task.to_maps,
-            make_surface(layout.uv, face.triangles, face.landmarks, layout.face_mask),
+            load_surface(MODEL, LAYOUT),
         )
         metrics = {name: row | {"mb": round(files[name].stat().st_size / 1e6, 3)} for name, row in compared.items()}
         write_json(METRICS, metrics)

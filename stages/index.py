@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.raw.annotations import hash_pair, list_pairs, read_annotation
 from pipeline.raw.photos import check_photo, read_content
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.store.tables import write_table
 from stages.project.params import ComputeParams, DataParams, read, sentences
@@ -39,7 +39,7 @@ def _task(subset: str, folder: Path, pairs: list[tuple[str, str]]) -> Task:
     return Task((), (subset, folder, pairs, tuple((s.st_size, s.st_mtime_ns) for s in status)))
 
 
-def read_pairs(subset: str, folder: Path, pairs: list[tuple[str, str]], _status: tuple) -> Made:
+def read_pairs(subset: str, folder: Path, pairs: list[tuple[str, str]], _status: tuple) -> ShardContent:
     """Read some pairs.
 
     Parameters
@@ -50,7 +50,7 @@ def read_pairs(subset: str, folder: Path, pairs: list[tuple[str, str]], _status:
 
     Returns
     -------
-    Made
+    ShardContent
         Datasets `FILE_COLUMNS`, shape (N, 199), expression (N, 29) and pose (N, 7) float64, true_landmarks (N, 68, 3)
         float32, see `Annotation`.
     """
@@ -75,7 +75,7 @@ def read_pairs(subset: str, folder: Path, pairs: list[tuple[str, str]], _status:
         "pose": np.array([a.pose for a in annotations]).reshape(-1, 7),
         "true_landmarks": np.array([a.true_landmarks for a in annotations], np.float32).reshape(-1, 68, 3),
     }
-    return Made(datasets, len(pairs), rejected)
+    return ShardContent(datasets, len(pairs), rejected)
 
 
 def _rows(output: Path) -> Iterator[tuple]:

@@ -4,6 +4,7 @@ Apart from `train`, so that another set to test on costs predictions and no trai
 """
 
 import time
+from pathlib import Path
 
 import click
 
@@ -15,7 +16,6 @@ from stages.project.paths import LAYOUT, MAIN_RUN, predictions_of, weights_of
 from stages.project.predictions import write_predictions
 from stages.project.runs import choose_regression, settings_of
 from stages.project.samples import locate, read_part
-from pathlib import Path
 
 
 @click.command()

@@ -11,7 +11,8 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import apply_similarity, make_similarity, transform_pose
+from ..face.camera import transform_pose
+from ..face.similarity import apply_similarity, make_similarity
 from .alignment import resample
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the package index for a newer version when imported

@@ -7,11 +7,12 @@ import numpy as np
 import trimesh
 from numpy.typing import NDArray
 
-from model.head_pose import head_box
-from model.reconstruction import Reconstruction
 from pipeline.crops.face_finding import Face
-from pipeline.face.camera import apply_similarity, wrap_angle
+from pipeline.face.camera import wrap_angle
+from pipeline.face.head_pose import head_box
+from pipeline.face.similarity import apply_similarity
 from pipeline.photo.mesh_files import coloured, textured, to_trimesh, viewer_page, write_mesh
+from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
 from stages.pages import html as parts
 from stages.photo.pictures import around, draw_face, draw_head_box, map_picture, mark_hidden

@@ -26,9 +26,14 @@ def count_stages(root: Path, data: DataParams) -> dict[str, dict[str, Counts]]:
         stage: {name: read_counts(folder) for name, folder in subset_folders(root, data, stage)}
         for stage in SUBSET_STAGES
     }
-    gathered = {"augmented": sorted((root / AUGMENTED).glob("*/*")), "validation": sorted((root / VALIDATION).iterdir())}
+    gathered = {
+        "augmented": sorted((root / AUGMENTED).glob("*/*")),
+        "validation": sorted((root / VALIDATION).iterdir()),
+    }
     for stage, folders in gathered.items():
-        stages[stage] = {"-".join(folder.relative_to(root / "data").parts[1:]): read_counts(folder) for folder in folders}
+        stages[stage] = {
+            "-".join(folder.relative_to(root / "data").parts[1:]): read_counts(folder) for folder in folders
+        }
     return stages
 
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from model.export import Run
 from model.feed import to_photo
 from model.scores.protocols import error_3ddfa
-from model.scores.scoring import Surface, read_points
+from pipeline.uv.surface import Surface, read_points
 from stages.project.samples import Truth
 
 

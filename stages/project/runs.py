@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from model import regression
-from model.feed import Sample, locate, read_labels
 from model.regression import Regression
 from model.scaling import Scaling
 from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
 from pipeline.face.face_model import load_model
+from pipeline.store.samples import Sample, locate, read_labels
 from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import UVLayout
 from stages.project.params import check

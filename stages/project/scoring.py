@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from model.scaling import Scaling
 from model.scores import smoothness
 from model.scores.protocols import error_3ddfa
-from model.scores.scoring import Surface, read_points, score, signed_bias
-from pipeline.face.camera import apply_similarity
+from model.scores.scoring import score, signed_bias
+from pipeline.face.similarity import apply_similarity
+from pipeline.uv.surface import Surface, read_points
 from stages.project.params import check
 from stages.project.predictions import Predictions
 from stages.project.published import Benchmark

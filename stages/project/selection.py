@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard, read_stored, reading
 from pipeline.store.tables import read_table
 from stages.project.paths import LEARN, SPLIT, subset_folder
@@ -28,9 +28,9 @@ def rows_of_part(part: str, level: str) -> Iterator[tuple[str, Path, tuple[int, 
                 yield subset, path, rows
 
 
-def select_rows(source: Path, rows: tuple[int, ...]) -> Made:
+def select_rows(source: Path, rows: tuple[int, ...]) -> ShardContent:
     """Make one shard of some rows of another, whose images are copied as they are stored."""
     with reading(source) as file:
         others = [name for name in sorted(file) if name not in IMAGES]
     datasets = {name: values[list(rows)] for name, values in read_shard(source, others).items()}
-    return Made({**datasets, **{name: read_stored(source, name)[rows] for name in IMAGES}}, len(rows))
+    return ShardContent({**datasets, **{name: read_stored(source, name)[rows] for name in IMAGES}}, len(rows))

@@ -11,7 +11,7 @@ import click
 
 import pipeline
 from pipeline.store.parallel import map_shards
-from pipeline.store.resume import Made, Receipt, digest_code, end, make_once, publish, sole_writer
+from pipeline.store.resume import Receipt, ShardContent, digest_code, end, make_once, publish, sole_writer
 from pipeline.store.shards import replacing
 from pipeline.store.tables import write_table
 from stages.project.params import ComputeParams, check
@@ -32,7 +32,7 @@ class Task(NamedTuple):
 
 def run_stage(
     stage: str,
-    make: Callable[..., Made],
+    make: Callable[..., ShardContent],
     tasks: Mapping[str, Sequence[Task]],
     output: Path,
     max_reject_fraction: float,

@@ -228,4 +228,6 @@ def test_git_and_dvc_check_out_what_a_first_run_made(finished, tmp_path):
     shutil.rmtree(folder / "runs/main")
     run(folder, "git", "checkout", ".")
     run(folder, "dvc", "checkout")
-    assert (folder / "runs/main/model.weights.h5").read_bytes() == (finished / "runs/main/model.weights.h5").read_bytes()
+    assert (folder / "runs/main/model.weights.h5").read_bytes() == (
+        finished / "runs/main/model.weights.h5"
+    ).read_bytes()

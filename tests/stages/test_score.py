@@ -12,10 +12,9 @@ import scipy.io
 import scipy.sparse
 import trimesh
 
-from model.scores.scoring import make_surface, read_points
 from pipeline.face.camera import project
-from pipeline.face.face_model import FaceModel, load_model
-from pipeline.uv.position_map import load_uv
+from pipeline.face.face_model import FaceModel
+from pipeline.uv.surface import load_surface, make_surface, read_points
 from stages import score
 from stages.project import samples as truth
 from stages.project.published import Benchmark, read_benchmark
@@ -197,8 +196,7 @@ def project_folder(tmp_path_factory):
 def test_our_own_predictions_as_files_have_the_scores_of_our_own_evaluation(project_folder):
     """The command, run as a user runs it, on what the main run predicted: landmarks in pixels of the raw photo."""
     root = project_folder
-    model, layout = load_model(root / "data/face_model/model.h5"), load_uv(root / "data/uv_embedding/uv.h5")
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+    surface = load_surface(root / "data/face_model/model.h5", root / "data/uv_embedding/uv.h5")
     annotated = [name for name in YAW_DEG if name != "g"]
     with truth.Predictions(root / "runs/main/predictions.h5") as predictions:
         for name in annotated:
