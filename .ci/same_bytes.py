@@ -1,4 +1,4 @@
-"""Compare the demo's data, as this machine made it, with what every machine makes: hashes of docs/results/demo/data.txt.
+"""Compare the demo's data, as this machine made it, with what every machine makes: docs/results/demo/data.txt.
 
 ``python .ci/same_bytes.py`` compares, ``python .ci/same_bytes.py --write`` writes the list anew.
 """

@@ -28,7 +28,7 @@ def main() -> None:
 
 
 def describe_code(root: Path, entry: Path) -> str:
-    """List what a module of the project at `root` is made of: ``hash  file``, a line each, in the order of the files."""
+    """List what a module of the project at `root` is made of: a line ``hash  file`` each, in the order of the files."""
     files = sorted(import_closure(root, entry) | {entry})
     digests = [hashlib.sha256((root / file).read_bytes()).hexdigest() for file in files]
     return "".join(f"{digest}  {file.as_posix()}\n" for digest, file in zip(digests, files, strict=True))

@@ -1,7 +1,7 @@
 """Draw what depends on what, the stages of a group as one. A command, not a stage.
 
-``python -m stages.dag`` writes reports/dag.md, a Mermaid diagram that editors and code hosts show: `dvc dag` draws each stage of
-each subset and variant, which no screen holds.
+``python -m stages.dag`` writes reports/dag.md, a Mermaid diagram that editors and code hosts show: `dvc dag` draws each
+stage of each subset and variant, which no screen holds.
 """
 
 import re
@@ -31,13 +31,13 @@ def main() -> None:
 
 
 def collapse(edges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Join the stages of each group: ``ablation/dvc.yaml:train@prn`` becomes ``ablation:train``; sorted, each edge once."""
+    """Join the stages of each group: ``ablation/dvc.yaml:train@prn`` is ``ablation:train``; sorted, each edge once."""
     joined = {tuple(name.partition("@")[0].replace("/dvc.yaml", "") for name in edge) for edge in edges}
     return sorted((first, second) for first, second in joined if first != second)
 
 
 def mermaid(edges: Iterable[tuple[str, str]]) -> str:
-    """Write edges as a Mermaid flowchart in Markdown. What every stage depends on, its code and its settings, is left out."""
+    """Write edges as a Mermaid flowchart in Markdown."""
     lines = [
         f"  {first.replace(':', '_')}[{first}] --> {second.replace(':', '_')}[{second}]" for first, second in edges
     ]

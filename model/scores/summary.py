@@ -33,8 +33,8 @@ def describe(table: pd.DataFrame, share_under: float, resamples: int, seed: int)
     -------
     DataFrame
         A row for each error and group (`all`, the yaw bins that hold an image, where none is empty the mean of the
-        three, and `all` and that mean for each subset of the samples ``<subset>/<stem>``): images, mean with its 95 % interval, median, 90th percentile, and of an error the percent of the
-        images where it is at most `share_under`.
+        three, and `all` and that mean of each subset of the samples ``<subset>/<stem>``): images, mean with its 95 %
+        interval, median, 90th percentile, and of an error the percent of the images where it is at most `share_under`.
     """
     rows = [
         {"error": name, "group": group, **numbers}

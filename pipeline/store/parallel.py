@@ -16,7 +16,7 @@ Result = TypeVar("Result")
 KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": (-1, 2**28), "MALLOC_MMAP_THRESHOLD_": (-3, 2**25)}
 LOCAL: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
 CONNECT_SECONDS = 10
-# Of so many shards or fewer this process makes each itself, where nobody asks for a number: Dask takes seconds to start.
+# So many shards or fewer this process makes itself, where nobody asks for a number: Dask takes seconds to start.
 FEW_SHARDS = 4
 
 

@@ -21,7 +21,7 @@ THESIS_PAIRS = {"HELEN": 37_676, "LFPW": 16_556, "AFW": 5_207, "IBUG": 1_786}
 
 
 def count_stages(root: Path, data: DataParams) -> dict[str, dict[str, Counts]]:
-    """Samples in, out and rejected, by stage and by output folder of the stage, ``<subset>`` or ``<subset>-<level>``."""
+    """Samples in, out and rejected, by stage and by output folder, named ``<subset>`` or ``<subset>-<level>``."""
     stages = {
         stage: {name: read_counts(folder) for name, folder in subset_folders(root, data, stage)}
         for stage in SUBSET_STAGES

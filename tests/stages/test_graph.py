@@ -220,7 +220,7 @@ def test_a_slip_is_told_before_anything_is_deleted(project, edit, sentence):
 
 
 def test_git_and_dvc_check_out_what_a_first_run_made(finished, tmp_path):
-    """As in a fresh clone before its baseline is committed: dvc.lock and the metrics are files that git does not know."""
+    """As in a fresh clone before its baseline is committed: git does not know dvc.lock and the metrics."""
     folder = tmp_path / "clone"
     shutil.copytree(finished, folder, symlinks=True)
     run(folder, "git", "rm", "-q", "--cached", "dvc.lock", "ablation/dvc.lock", "metrics/evaluation.json")
