@@ -13,6 +13,7 @@ from model.scores.protocols import PROTOCOLS
 from model.scores.scoring import make_surface
 from model.scores.summary import BINS
 from pipeline.face.face_model import load_model
+from pipeline.photo.photo_files import encode_image
 from pipeline.raw.photos import read_photo
 from pipeline.store.tables import read_table
 from pipeline.uv.position_map import load_uv
@@ -58,7 +59,7 @@ def report(root: Path, run: Run, data: DataParams, sheet: ReportParams) -> Path:
     strips = list(draw_samples(root, run, data, results, sheet.samples))
     folder = root / "reports"
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "contact_sheet.png").write_bytes(parts.encode_image(samples.contact_sheet(strips), ".png"))
+    (folder / "contact_sheet.png").write_bytes(encode_image(samples.contact_sheet(strips), ".png"))
     sections = [
         parts.provenance(data.root, data.size, run.width, count_parts(root), len(results.history)),
         *error_section(results),
@@ -68,7 +69,7 @@ def report(root: Path, run: Run, data: DataParams, sheet: ReportParams) -> Path:
             "thick side of the outline is the crop's upper side. Maps show x, y, z as red, green, blue; they are dark "
             "beyond the face, which no number counts."
         ),
-        *(parts.picture(parts.encode_image(strip, ".jpg"), text) for text, strip in strips),
+        *(parts.picture(encode_image(strip, ".jpg"), text) for text, strip in strips),
         *curve_section(results),
         *data_section(root, data),
     ]

@@ -6,11 +6,10 @@ import io
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import PurePosixPath
 
-import cv2
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from model.scores.smoothness import SMOOTH_ANGLE_DEG
 
@@ -85,17 +84,6 @@ def frame(pages: Mapping[str, str], first: str) -> str:
 def embedded_frame(page: str, title: str) -> str:
     """Show a whole page in a frame within this one, so that one file has it all."""
     return f'<iframe srcdoc="{html.escape(page, quote=True)}" title="{html.escape(title, quote=True)}"></iframe>'
-
-
-def encode_grey(picture: NDArray[np.uint16]) -> bytes:
-    """Encode a grey picture of 16 bits as PNG."""
-    return cv2.imencode(".png", picture)[1].tobytes()
-
-
-def encode_image(image: NDArray[np.uint8], extension: str) -> bytes:
-    """Encode an RGB image as '.png' or '.jpg'."""
-    options = [cv2.IMWRITE_JPEG_QUALITY, 88] if extension == ".jpg" else []
-    return cv2.imencode(extension, np.ascontiguousarray(image[..., ::-1]), options)[1].tobytes()
 
 
 def encode_figure(figure: Figure) -> bytes:

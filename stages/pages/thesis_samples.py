@@ -9,9 +9,9 @@ from numpy.typing import NDArray
 
 from model.scores.scoring import Surface, make_surface, read_points
 from pipeline.face.face_model import load_model
+from pipeline.photo.photo_files import encode_image
 from pipeline.raw.photos import read_photo
 from pipeline.uv.position_map import load_uv
-from stages.pages import html as parts
 from stages.pages import thesis_figures as figures
 from stages.project import samples as truth
 from stages.project.params import DataParams
@@ -131,7 +131,7 @@ def draw_pictures(examples: Examples, settings: VariantSettings, size: int, marg
     for number, variant in (("4.4", "truth"), ("4.5", "prn"), ("4.6", "final")):
         if variant in meshes:
             images[number] = figures.close_up(meshes[variant], surface, len(front.image))
-    pictures = {number: parts.encode_image(image, ".jpg") for number, image in images.items()}
+    pictures = {number: encode_image(image, ".jpg") for number, image in images.items()}
     if settings.network.regresses == "position_map":
         pictures["3.5"] = figures.network_diagram(settings.network, size)
     return pictures

@@ -12,6 +12,7 @@ from model.reconstruction import Reconstruction
 from pipeline.crops.face_finding import Face
 from pipeline.face.camera import apply_similarity, wrap_angle
 from pipeline.photo.mesh_files import coloured, textured, to_trimesh, viewer_page, write_mesh
+from pipeline.photo.photo_files import encode_grey, encode_image
 from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
 from stages.pages import html as parts
 from stages.photo.pictures import around, draw_face, draw_head_box, map_picture, mark_hidden
@@ -84,18 +85,18 @@ def write_face(
         written += write_mesh(stem.with_suffix(".ply"), coloured(mesh, vertex_colours(photo, found.vertices)))
     for kind, picture in pictures.items():
         if kind in kinds:
-            written.append(_write(stem, f"{kind}.jpg", parts.encode_image(picture, ".jpg")))
+            written.append(_write(stem, f"{kind}.jpg", encode_image(picture, ".jpg")))
     if "texture" in kinds:
-        written.append(_write(stem, "texture.png", parts.encode_image(texture, ".png")))
+        written.append(_write(stem, "texture.png", encode_image(texture, ".png")))
     if "map" in kinds:
         picture = map_picture(found.position_map, surface.face_mask)
-        written.append(_write(stem, "map.png", parts.encode_image(picture, ".png")))
+        written.append(_write(stem, "map.png", encode_image(picture, ".png")))
         written.append(_write(stem, "map.npy", _npy(photo_map(found))))
     numbers: dict = {"visible_share": round(float(visible.mean()), 3)}
     if "depth" in kinds:
         z = depth_image(found.vertices, surface.triangles, *photo.shape[:2])
         depth, numbers["depth_px_per_step"] = encode_depth(z)
-        written.append(_write(stem, "depth.png", parts.encode_grey(depth)))
+        written.append(_write(stem, "depth.png", encode_grey(depth)))
         written += [_write(stem, f"{name}.npy", _npy(values)) for name, values in (("depth", z), ("visible", visible))]
     sections = page_sections(photo, found, pictures, skin) if "page" in kinds else []
     return numbers | {"files": [path.name for path in written]}, sections
@@ -113,7 +114,7 @@ def page_sections(photo: Image, found: Reconstruction, pictures: dict[str, Image
     """Parts of the page that show one face: the pictures round it, and the textured mesh to be turned."""
     texts = {"overlay": "mesh and landmarks over the photo", "pose": "pose: the side of the face is green"}
     window = around(found.vertices, photo)
-    shown = [parts.picture(parts.encode_image(pictures[name][window], ".jpg"), text) for name, text in texts.items()]
+    shown = [parts.picture(encode_image(pictures[name][window], ".jpg"), text) for name, text in texts.items()]
     return [*shown, parts.embedded_frame(viewer_page(skin), "the mesh, to be turned")]
 
 
