@@ -1,6 +1,5 @@
 """Stage `data_report`: what went in, what came out, and what a network cannot reach, as metrics/data.json."""
 
-import json
 from collections import Counter
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from model.settings import SCALINGS
 from pipeline.store.tables import read_table
 from pipeline.uv.position_map import load_uv
 from stages.project import samples as truth
+from stages.project.json_file import write_json
 from stages.project.params import DataParams, check, read, sentences
 from stages.project.shard_stage import read_counts
 
@@ -50,9 +50,7 @@ def data_report(root: Path, data: DataParams) -> dict:
         "split": {part: parts[part] for part in ("train", "validation", "test")},
         "outside": outside_percent(root, level, data.size),
     }
-    path = root / "metrics/data.json"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write_json(root / "metrics/data.json", metrics)
     return metrics
 
 

@@ -5,7 +5,6 @@ an ablation's into metrics/ablation/NAME.json.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from pipeline.face.camera import apply_similarity
 from pipeline.face.face_model import load_model
 from pipeline.uv.position_map import load_uv
 from stages.project import samples as truth
+from stages.project.json_file import write_json
 from stages.project.params import check, read, sentences
 from stages.project.published import Benchmark, read_benchmark
 from stages.project.results import FAILED_COLUMNS, EvaluateParams, write_csv
@@ -79,8 +79,7 @@ def evaluate(root: Path, run: str, train: TrainConfig, metrics_path: Path, param
     write_csv(pd.DataFrame(failures, columns=FAILED_COLUMNS), folder / "failed.csv")
     write_csv(error_curves(table), folder / "ced.csv", "%.4g")
     write_csv(smoothness_curves(histograms), folder / "smoothness.csv", "%.6g")
-    metrics_path.parent.mkdir(parents=True, exist_ok=True)
-    metrics_path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    write_json(metrics_path, metrics)
     return metrics
 
 

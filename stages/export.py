@@ -1,6 +1,5 @@
 """Stage `export`: the main model for other runtimes, and how far each file's predictions are from Keras's."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from model.scores.scoring import Surface, make_surface, read_points
 from pipeline.face.face_model import load_model
 from pipeline.uv.position_map import load_uv
 from stages.project import samples as truth
+from stages.project.json_file import write_json
 from stages.project.params import DataParams, check, read, sentences
 from stages.project.variants import MAIN_RUN, read_variant
 from stages.train import MODEL, UV, choose_regression, find_samples, weights_of
@@ -69,7 +69,7 @@ def main() -> None:
             make_surface(layout.uv, face.triangles, face.landmarks, layout.face_mask),
         )
         metrics = {name: row | {"mb": round(files[name].stat().st_size / 1e6, 3)} for name, row in compared.items()}
-        METRICS.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        write_json(METRICS, metrics)
     count, int8 = min(params.samples, len(tested)), [name for name in metrics if name.endswith("int8")]
     click.echo(
         f"export: {settings.variant}, {len(files)} files out, compared on {count} test photos; float32 at most "

@@ -5,7 +5,6 @@ what lies in metrics/foreign/ as rows beside ours.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from pipeline.raw.annotations import LANDMARKS, PHOTO_SUFFIXES, Annotation, read
 from pipeline.raw.matlab import read_arrays
 from pipeline.raw.photos import check_photo, read_content
 from pipeline.uv.position_map import load_uv
+from stages.project.json_file import write_json
 from stages.project.params import check, read, sentences
 from stages.project.published import Benchmark, read_benchmark
 from stages.project.results import FAILED_COLUMNS, EvaluateParams, write_csv
@@ -185,8 +185,7 @@ def main(predictions: Path, truth: Path, out: Path) -> None:
         scores, failed = score_folder(predictions, truth, mesh, read_benchmark(Path(params.benchmark)))
         described = describe(scores, params.share_under, params.bootstrap, params.seed)
         metrics = summarise(scores, described, len(failed))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        write_json(out, metrics)
         for name, table in (("per_image", scores), ("protocols", described), ("failed", failed)):
             write_csv(table, out.with_name(f"{out.stem}_{name}.csv"), "%.4f")
     for row in _reasons(failed):

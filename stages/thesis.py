@@ -18,6 +18,7 @@ from stages.pages import html as parts
 from stages.pages import thesis_sections as thesis_page
 from stages.pages.thesis_samples import draw_pictures, example_meshes, read_examples
 from stages.project.crop import CropParams
+from stages.project.json_file import write_json
 from stages.project.params import DataParams, check, read, sentences
 from stages.project.results import EvaluateParams, Results, count_parts, read_results
 from stages.project.variants import VariantSettings, read_variant
@@ -170,12 +171,6 @@ def compare(ours: Results, other: Results, metric: str, params: EvaluateParams) 
 def read_foreign(folder: Path) -> dict[str, dict]:
     """Metrics of other methods, as `python -m stages.score` writes them, by the names of the files."""
     return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
-
-
-def write_json(path: Path, metrics: dict) -> None:
-    """Write a metrics file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
 
 
 @click.command()
