@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from model.scores.scoring import Surface, make_surface, read_points
 from pipeline.face.face_model import load_model
+from pipeline.photo.mesh_files import to_trimesh, viewer_page
 from pipeline.photo.photo_files import encode_image
 from pipeline.raw.photos import read_photo
 from pipeline.uv.position_map import load_uv
@@ -99,6 +100,14 @@ def example_meshes(examples: Examples) -> dict[str, NDArray[np.float64]]:
     raw = {"truth": true_vertices(examples.front, examples.surface)}
     raw |= {variant: vertices[name] for variant, vertices in examples.predicted.items()}
     return {variant: figures.level_mesh(vertices, examples.front) for variant, vertices in raw.items()}
+
+
+def write_meshes(folder: Path, examples: Examples) -> None:
+    """Write a page for each of `example_meshes`, that shows it to be turned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, vertices in example_meshes(examples).items():
+        mesh = to_trimesh(vertices, examples.surface.triangles)
+        (folder / f"{name}.html").write_text(viewer_page(mesh), encoding="utf-8")
 
 
 def true_vertices(sample: truth.Truth, surface: Surface) -> NDArray[np.float64]:
