@@ -119,6 +119,8 @@ def read_reference(path: Path = REFERENCE) -> Reference:
         check(isinstance(content[name], list), f"{name} in {path} is {content[name]!r}; expected a list.")
     for name in ("machine", "training", "layers"):
         check(isinstance(content[name], dict), f"{name} in {path} is {content[name]!r}; expected a mapping.")
+    for number, rows in content["layers"].items():
+        check(isinstance(rows, list), f"layers.{number} in {path} is {rows!r}; expected a list.")
     reference = Reference(
         numbers=[_record(f"numbers[{i}] in {path}", entry, Number) for i, entry in enumerate(content["numbers"])],
         claims=[_record(f"claims[{i}] in {path}", entry, Claim) for i, entry in enumerate(content["claims"])],

@@ -54,6 +54,7 @@ def test_the_thesis_s_own_record_is_whole():
         ({"claims": f"[{CLAIM.replace('better', 'good')}]"}, r"^Claim a in .* expects 'good'; expected one of better"),
         ({"claims": f"[{CLAIM.replace('30', 'true')}]"}, r"^lower_by of claims\[0\] in .* is True; expected a number"),
         ({"training": "{lr: small}"}, r"^training.lr in .* is 'small'; expected a number"),
+        ({"layers": "{'3.2': 4}"}, r"^layers.3.2 in .* is 4; expected a list"),
         ({"layers": "{'3.2': [[Conv1, 4]]}"}, r"^layers.3.2\[0\] in .*; expected \[name, kernel, stride, output\]"),
     ],
 )
