@@ -5,9 +5,9 @@ from pathlib import Path
 import click
 
 from stages.project.counts import THESIS_PAIRS, count_stages, count_subset, missing_pairs, outside_percent
+from stages.project.json_file import write_json
 from stages.project.params import DataParams, read, sentences
 from stages.project.paths import DATA_COUNTS, DATA_METRICS
-from stages.project.results import write_json
 from stages.project.samples import count_parts
 
 

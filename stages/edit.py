@@ -11,8 +11,7 @@ import click
 from pipeline.face.landmarks import REGIONS
 from pipeline.photo.editing import edit_region, warp_photo
 from pipeline.photo.mesh_files import to_trimesh, write_mesh
-from pipeline.photo.photo_files import open_photo
-from stages.pages import html as parts
+from pipeline.photo.photo_files import encode_image, open_photo
 from stages.photo.reconstructor import network_options, only_face, open_pipeline
 from stages.project.params import check, sentences
 
@@ -53,7 +52,7 @@ def main(
         found = pipeline.reconstruct(picture, only_face(picture, photo, pipeline))
         edited = edit_region(found.vertices, found.landmarks, region, scale, shift)
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(parts.encode_image(warp_photo(picture, found.vertices, edited, triangles), out.suffix))
+        out.write_bytes(encode_image(warp_photo(picture, found.vertices, edited, triangles), out.suffix))
         write_mesh(out.with_suffix(".obj"), to_trimesh(edited, triangles))
     click.echo(f"edit: {out} and {out.with_suffix('.obj')}")
 

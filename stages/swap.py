@@ -9,8 +9,7 @@ from pathlib import Path
 import click
 
 from pipeline.photo.editing import swap_face
-from pipeline.photo.photo_files import open_photo
-from stages.pages import html as parts
+from pipeline.photo.photo_files import encode_image, open_photo
 from stages.photo.reconstructor import network_options, only_face, open_pipeline
 from stages.project.params import check, sentences
 
@@ -41,7 +40,7 @@ def main(
         ours, theirs = (pipeline.reconstruct(photo, face) for photo, face in zip(photos, faces, strict=True))
         swapped = swap_face(photos[0], ours.vertices, photos[1], theirs.vertices, pipeline.surface.triangles)
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(parts.encode_image(swapped, out.suffix))
+        out.write_bytes(encode_image(swapped, out.suffix))
     click.echo(f"swap: {out}")
 
 

@@ -8,13 +8,13 @@ import trimesh
 from numpy.typing import NDArray
 
 from pipeline.crops.face_finding import Face
-from pipeline.face.camera import wrap_angle
+from pipeline.face.camera import apply_similarity, wrap_angle
 from pipeline.face.head_pose import head_box
-from pipeline.face.similarity import apply_similarity
 from pipeline.photo.mesh_files import coloured, textured, to_trimesh, viewer_page, write_mesh
+from pipeline.photo.photo_files import encode_grey, encode_image
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
-from stages.pages import html as parts
+from stages.pages.faces_page import FaceViews, faces_page
 from stages.photo.pictures import around, draw_face, draw_head_box, map_picture, mark_hidden
 from stages.photo.reconstructor import FacePipeline
 
@@ -47,29 +47,29 @@ def write_faces(
         The numbers of each face, as faces.json has them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    numbers, sections = [], []
+    numbers, shown = [], []
     for number, face in enumerate(faces, start=1):
         found = pipeline.reconstruct(photo, face)
-        files, shown = write_face(folder / f"face{number}", photo, found, pipeline, kinds, fill)
+        files, views = write_face(folder / f"face{number}", photo, found, pipeline, kinds, fill)
         numbers.append(describe(face, found) | files)
-        sections += [parts.heading(f"Face {number}"), parts.paragraph(pose_text(numbers[-1]["pose"])), *shown]
+        if views:
+            shown.append((pose_text(numbers[-1]["pose"]), views))
     if "page" in kinds:
-        page = parts.page(f"Faces in {folder.name}", sections)
-        (folder / "index.html").write_text(page, encoding="utf-8")
+        (folder / "index.html").write_text(faces_page(folder.name, shown), encoding="utf-8")
     return numbers
 
 
 def write_face(
     stem: Path, photo: Image, found: Reconstruction, pipeline: FacePipeline, kinds: tuple[str, ...], fill: bool
-) -> tuple[dict, list[str]]:
+) -> tuple[dict, FaceViews | None]:
     """Write the files of one face, whose names begin with `stem`.
 
     Returns
     -------
     files : dict
         Names of the files, and what is needed to read them.
-    sections : list of str
-        Parts of the page.
+    views : FaceViews or None
+        What the page shows; None where no page is asked for.
     """
     surface = pipeline.surface
     visible = visible_vertices(found.vertices, surface.triangles)
@@ -85,21 +85,21 @@ def write_face(
         written += write_mesh(stem.with_suffix(".ply"), coloured(mesh, vertex_colours(photo, found.vertices)))
     for kind, picture in pictures.items():
         if kind in kinds:
-            written.append(_write(stem, f"{kind}.jpg", parts.encode_image(picture, ".jpg")))
+            written.append(_write(stem, f"{kind}.jpg", encode_image(picture, ".jpg")))
     if "texture" in kinds:
-        written.append(_write(stem, "texture.png", parts.encode_image(texture, ".png")))
+        written.append(_write(stem, "texture.png", encode_image(texture, ".png")))
     if "map" in kinds:
         picture = map_picture(found.position_map, surface.face_mask)
-        written.append(_write(stem, "map.png", parts.encode_image(picture, ".png")))
+        written.append(_write(stem, "map.png", encode_image(picture, ".png")))
         written.append(_write(stem, "map.npy", _npy(photo_map(found))))
     numbers: dict = {"visible_share": round(float(visible.mean()), 3)}
     if "depth" in kinds:
         z = depth_image(found.vertices, surface.triangles, *photo.shape[:2])
         depth, numbers["depth_px_per_step"] = encode_depth(z)
-        written.append(_write(stem, "depth.png", parts.encode_grey(depth)))
+        written.append(_write(stem, "depth.png", encode_grey(depth)))
         written += [_write(stem, f"{name}.npy", _npy(values)) for name, values in (("depth", z), ("visible", visible))]
-    sections = page_sections(photo, found, pictures, skin) if "page" in kinds else []
-    return numbers | {"files": [path.name for path in written]}, sections
+    views = page_views(photo, found, pictures, skin) if "page" in kinds else None
+    return numbers | {"files": [path.name for path in written]}, views
 
 
 def draw_pictures(photo: Image, found: Reconstruction, pipeline: FacePipeline) -> dict[str, Image]:
@@ -110,12 +110,12 @@ def draw_pictures(photo: Image, found: Reconstruction, pipeline: FacePipeline) -
     return {"overlay": overlay, "pose": draw_head_box(photo, box)}
 
 
-def page_sections(photo: Image, found: Reconstruction, pictures: dict[str, Image], skin: trimesh.Trimesh) -> list[str]:
-    """Parts of the page that show one face: the pictures round it, and the textured mesh to be turned."""
+def page_views(photo: Image, found: Reconstruction, pictures: dict[str, Image], skin: trimesh.Trimesh) -> FaceViews:
+    """Views of one face for the page: the pictures round it, and the textured mesh to be turned."""
     texts = {"overlay": "mesh and landmarks over the photo", "pose": "pose: the side of the face is green"}
     window = around(found.vertices, photo)
-    shown = [parts.picture(parts.encode_image(pictures[name][window], ".jpg"), text) for name, text in texts.items()]
-    return [*shown, parts.embedded_frame(viewer_page(skin), "the mesh, to be turned")]
+    shown = [(encode_image(pictures[name][window], ".jpg"), text) for name, text in texts.items()]
+    return FaceViews(shown, viewer_page(skin))
 
 
 def vertex_colours(photo: Image, vertices: NDArray) -> NDArray[np.uint8]:

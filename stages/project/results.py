@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from model.scores.summary import ALL
-from pipeline.store.shards import replacing
 from stages.project.paths import MAIN_RUN, RUNS, scores_of
 
 SCORES = ("protocols", "per_image", "failed", "ced", "smoothness")
@@ -58,12 +57,6 @@ class Results:
 def write_csv(table: pd.DataFrame, path: Path, float_format: str | None = None) -> None:
     """Write a table as it is compared: no index, and the same bytes on every system."""
     table.to_csv(path, index=False, float_format=float_format, lineterminator="\n")
-
-
-def write_json(path: Path, values: dict) -> None:
-    """Write metrics, or anything else that is compared."""
-    with replacing(path) as part:
-        part.write_text(json.dumps(values, indent=2) + "\n", encoding="utf-8")
 
 
 def read_results(root: Path, variant: str, main: bool) -> Results:

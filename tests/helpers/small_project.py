@@ -160,9 +160,9 @@ def write_counts(folder, taken, made):
     (folder / "counts.json").write_text(json.dumps({"in": taken, "out": made, "rejected": taken - made}))
 
 
-def write_run(root, variant, factor, names=tuple(YAW_DEG), zoom=1.0):
+def write_run(root, variant, factor, names=None, zoom=1.0):
     """Predict the truth, shifted by `factor` times SHIFT, in reverse order, on crops that are enlarged by `zoom`."""
-    names = names[::-1]
+    names = tuple(names or YAW_DEG)[::-1]
     maps = np.stack([face_map(grid_uv(SIZE), dx=factor * SHIFT[name], dz=factor * SHIFT[name] - 20) for name in names])
     move = make_similarity(zoom, 0.0, (15.5, 15.5), (15.5, 15.5))
     maps = apply_similarity(move, maps)
