@@ -1,6 +1,5 @@
 """Stage `asm`: the Active Shape Model that finds 68 landmarks, learnt from the training part (thesis, 3.3.2)."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -11,30 +10,10 @@ from pipeline.crops.active_shape import five_points, frame_of, save_model, train
 from pipeline.face.camera import apply_similarity
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
-from stages.project.params import DataParams, check, read, sentences
+from stages.project.params import AsmParams, DataParams, check, read, sentences
 from stages.project.samples import read_part, spread, subset_of
 
 OUTPUT = Path("data/asm/model.h5")
-
-
-@dataclass(frozen=True)
-class AsmParams:
-    """Section `asm`.
-
-    Attributes
-    ----------
-    faces : int
-        Training faces, evenly spaced, that are learnt from; all if there are fewer.
-    components : int
-        Directions in which a shape may differ from the mean of its view.
-    """
-
-    faces: int
-    components: int
-
-    def __post_init__(self) -> None:
-        for name in ("faces", "components"):
-            check(getattr(self, name) >= 1, f"asm.{name} is {getattr(self, name)}; expected 1 or more.")
 
 
 @click.command()

@@ -1,6 +1,5 @@
 """Stage `augmented@policy-level`: the training part, each sample with its augmented copies."""
 
-import dataclasses
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,20 +17,12 @@ from pipeline.store.encoding import encode_positions
 from pipeline.store.resume import Made
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
-from stages.project.params import ComputeParams, DataParams, check, read, sentences
+from stages.project.params import AugmentedParams, ComputeParams, DataParams, check, read, sentences
 from stages.project.shard_stage import Task, run_stage
 
 SPLIT = Path("data/split.csv")
 POSITION_MAPS = Path("data/position_maps")
 OUTPUT = Path("data/augmented")
-
-
-@dataclasses.dataclass(frozen=True)
-class AugmentedParams:
-    """Section `augmented`."""
-
-    seed: int
-    policies: dict[str, AugmentationPolicy]
 
 
 @click.command()

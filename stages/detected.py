@@ -9,8 +9,7 @@ from pipeline.crops.detection import BOX_COLUMNS, detect_boxes
 from pipeline.raw.photos import read_photo
 from pipeline.store.resume import Made
 from pipeline.store.shards import list_shards, read_shard
-from stages.project.crop import CropParams
-from stages.project.params import ComputeParams, DataParams, read, sentences
+from stages.project.params import ComputeParams, CropParams, DataParams, read, sentences
 from stages.project.shard_stage import Task, run_stage
 
 INDEX = Path("data/index")

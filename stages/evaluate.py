@@ -27,7 +27,8 @@ from pipeline.uv.position_map import load_uv
 from stages.project import samples as truth
 from stages.project.params import check, read, sentences
 from stages.project.published import Benchmark, read_benchmark
-from stages.project.results import FAILED_COLUMNS, EvaluateParams, write_csv
+from stages.project.result_params import EvaluateParams
+from stages.project.results import FAILED_COLUMNS, write_csv
 from stages.project.variants import MAIN_RUN, read_variant
 
 

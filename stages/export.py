@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -17,31 +16,12 @@ from model.scores.scoring import Surface, make_surface, read_points
 from pipeline.face.face_model import load_model
 from pipeline.uv.position_map import load_uv
 from stages.project import samples as truth
-from stages.project.params import DataParams, check, read, sentences
+from stages.project.params import DataParams, read, sentences
+from stages.project.result_params import ExportParams
 from stages.project.variants import MAIN_RUN, read_variant
 from stages.train import MODEL, UV, choose_regression, find_samples, weights_of
 
 METRICS = Path("metrics/export.json")
-
-
-@dataclass(frozen=True)
-class ExportParams:
-    """Section `export`.
-
-    Attributes
-    ----------
-    samples : int
-        Test samples, evenly spaced, that each file is compared with Keras on; all if there are fewer.
-    calibration : int
-        Training samples, evenly spaced, that give int8 the range of each layer's values; all if there are fewer.
-    """
-
-    samples: int
-    calibration: int
-
-    def __post_init__(self) -> None:
-        for name in ("samples", "calibration"):
-            check(getattr(self, name) >= 1, f"export.{name} is {getattr(self, name)}; expected 1 or more.")
 
 
 @click.command()

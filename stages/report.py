@@ -19,7 +19,8 @@ from pipeline.uv.position_map import load_uv
 from stages.pages import contact_sheet as samples
 from stages.pages import html as parts
 from stages.project import samples as truth
-from stages.project.params import DataParams, check, read, sentences
+from stages.project.params import DataParams, read, sentences
+from stages.project.result_params import ReportParams
 from stages.project.results import Results, count_parts, read_results
 from stages.project.variants import MAIN_RUN, read_variant
 
@@ -31,16 +32,6 @@ YAW_TEXTS = {
     "yaw_60_90": "over 60",
     BINS: "mean of the three",
 }
-
-
-@dataclasses.dataclass(frozen=True)
-class ReportParams:
-    """Section `report`: how many test samples are drawn."""
-
-    samples: int
-
-    def __post_init__(self) -> None:
-        check(self.samples >= 1, f"report.samples is {self.samples}; expected 1 or more.")
 
 
 @dataclasses.dataclass(frozen=True)

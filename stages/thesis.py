@@ -17,23 +17,16 @@ from pipeline.photo.mesh_files import to_trimesh, viewer_page
 from stages.pages import html as parts
 from stages.pages import thesis_sections as thesis_page
 from stages.pages.thesis_samples import draw_pictures, example_meshes, read_examples
-from stages.project.crop import CropParams
-from stages.project.params import DataParams, check, read, sentences
-from stages.project.results import EvaluateParams, Results, count_parts, read_results
-from stages.project.variants import VariantSettings, read_variant
+from stages.project.params import CropParams, DataParams, check, read, sentences
+from stages.project.result_params import EvaluateParams
+from stages.project.results import Results, count_parts, read_results
+from stages.project.variants import ThesisParams, VariantSettings, read_variant
 
 REFERENCE = Path(__file__).parent / "pages/thesis_reference.yaml"
 FOREIGN = Path("metrics/foreign")
 ROUNDED = 3
 # A rise of the validation loss above its best so far that counts as one of section 4.7's abrupt changes, in percent.
 JUMP_PERCENT = 10.0
-
-
-@dataclasses.dataclass(frozen=True)
-class ThesisParams:
-    """Section `thesis`: the variants that stand beside the main one, and the run whose weights each starts from."""
-
-    variants: dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,8 +18,7 @@ from pipeline.crops.face_finding import Face, find_faces, first_crop
 from pipeline.face.face_model import FaceModel, load_model
 from pipeline.uv.position_map import load_uv
 from stages.photo.network import EXPORTED, open_predictor
-from stages.project.crop import CropParams
-from stages.project.params import DataParams, check, read
+from stages.project.params import CropParams, DataParams, check, read
 from stages.project.variants import read_variant
 
 MODEL, LAYOUT, SHAPES = Path("data/face_model/model.h5"), Path("data/uv_embedding/uv.h5"), Path("data/asm/model.h5")

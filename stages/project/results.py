@@ -9,37 +9,11 @@ import pandas as pd
 
 from model.scores.summary import ALL
 from pipeline.store.tables import read_table
-from stages.project.params import check
 from stages.project.variants import MAIN_RUN
 
 TABLES = ("protocols", "per_image", "failed", "ced", "smoothness", "history", "seeds")
 FAILED_COLUMNS = ["sample", "stage", "reason"]
 PARTS = ("train", "validation", "test")
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluateParams:
-    """Section `evaluate`.
-
-    Attributes
-    ----------
-    bootstrap, seed : int
-        Resamples behind each interval, and the seed that draws them.
-    share_under : float
-        Percent: the table of protocols counts the images with at most this error.
-    benchmark : str
-        Folder with the published tables of AFLW2000-3D, see `stages.project.published`; data/none for none.
-    """
-
-    bootstrap: int
-    seed: int
-    share_under: float
-    benchmark: str
-
-    def __post_init__(self) -> None:
-        check(self.bootstrap >= 100, f"evaluate.bootstrap is {self.bootstrap}; expected 100 resamples or more.")
-        check(self.seed >= 0, f"evaluate.seed is {self.seed}; expected 0 or more.")
-        check(self.share_under > 0, f"evaluate.share_under is {self.share_under}; expected a percentage above 0.")
 
 
 @dataclasses.dataclass(frozen=True)
