@@ -35,7 +35,7 @@ from pipeline.store.shards import list_shards, read_shard
 from stages.photo.reconstructor import SHAPES, FacePipeline, Finder, network_options, open_pipeline
 from stages.project import samples as truth
 from stages.project.params import DataParams, read, sentences
-from stages.project.variants import MAIN_RUN
+from stages.project.paths import MAIN_RUN
 
 RESAMPLES, SEED = 1000, 1
 # Photos whose steps are timed.

@@ -10,9 +10,10 @@ from pipeline.crops.active_shape import five_points, frame_of, save_model, train
 from pipeline.face.similarity import apply_similarity
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
-from stages.project.params import AsmParams, DataParams, check, read, sentences
+from stages.project.params import AsmParams, DataParams, read, sentences
 from stages.project.paths import LEARN, SHAPES, subset_folder
 from stages.project.samples import read_part, spread, subset_of
+from stages.project.strict import check
 
 
 @click.command()

@@ -9,14 +9,16 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.crops.policy import AugmentationPolicy
 from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import encode_positions
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import read_dataset, reading
-from stages.project.params import AugmentationPolicy, AugmentedParams, ComputeParams, DataParams, check, read, sentences
+from stages.project.params import AugmentedParams, ComputeParams, DataParams, read, sentences
 from stages.project.paths import AUGMENTED
 from stages.project.selection import rows_of_part, select_rows
 from stages.project.shard_stage import Task, run_stage
+from stages.project.strict import check
 
 
 @click.command()

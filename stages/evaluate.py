@@ -17,13 +17,15 @@ from model.settings import TrainConfig
 from pipeline.uv.surface import load_surface
 from stages.project import samples
 from stages.project.json_file import write_json
-from stages.project.params import EvaluateParams, check, read, sentences
+from stages.project.params import read, sentences
 from stages.project.paths import EVALUATION, LAYOUT, MAIN_RUN, MODEL, predictions_of, scores_of
 from stages.project.predictions import Predictions
 from stages.project.published import read_benchmark
+from stages.project.result_params import EvaluateParams
 from stages.project.results import FAILED_COLUMNS, HEADLINES, METRICS, write_csv
 from stages.project.runs import settings_of
 from stages.project.scoring import Judge, score_samples
+from stages.project.strict import check
 
 
 def evaluate(root: Path, run: str, train: TrainConfig, params: EvaluateParams) -> dict:

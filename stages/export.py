@@ -12,9 +12,10 @@ from pipeline.store.samples import read_samples
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
 from stages.project.json_file import write_json
-from stages.project.params import ExportParams, read, sentences
+from stages.project.params import read, sentences
 from stages.project.parity import compare
 from stages.project.paths import LAYOUT, MAIN_RUN, MODEL, weights_of
+from stages.project.result_params import ExportParams
 from stages.project.runs import choose_regression, find_samples, settings_of
 from stages.project.samples import locate, read_part, read_truths, spread
 

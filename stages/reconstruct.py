@@ -22,7 +22,8 @@ from tqdm import tqdm
 from pipeline.photo.photo_files import list_photos, open_photo, read_frames
 from stages.photo.files import DEFAULT_KINDS, KINDS, write_faces
 from stages.photo.reconstructor import FacePipeline, network_options, open_pipeline
-from stages.project.params import check, sentences
+from stages.project.params import sentences
+from stages.project.strict import check
 
 # Gives a photo (H, W, 3) uint8, and how many px of it a pixel stands for along each side.
 Decode = Callable[[], tuple[NDArray[np.uint8], int]]

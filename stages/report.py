@@ -10,20 +10,11 @@ from stages.pages.contact_sheet import contact_sheet
 from stages.pages.provenance import Provenance
 from stages.pages.report_page import report_page
 from stages.pages.report_samples import choose_samples, draw_samples
-from stages.project.params import DataParams, check, read, sentences
+from stages.project.params import DataParams, read, sentences
+from stages.project.result_params import ReportParams
 from stages.project.results import read_results
 from stages.project.samples import count_parts
 from stages.project.variants import read_variant
-
-
-@dataclasses.dataclass(frozen=True)
-class ReportParams:
-    """Section `report`: how many test samples are drawn."""
-
-    samples: int
-
-    def __post_init__(self) -> None:
-        check(self.samples >= 1, f"report.samples is {self.samples}; expected 1 or more.")
 
 
 @dataclasses.dataclass(frozen=True)

@@ -28,9 +28,11 @@ from pipeline.raw.matlab import read_arrays
 from pipeline.raw.photos import check_photo, read_content
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface, mesh_points
-from stages.project.params import check, read, sentences
+from stages.project.params import read, sentences
 from stages.project.published import Benchmark, read_benchmark
-from stages.project.results import FAILED_COLUMNS, EvaluateParams, write_csv
+from stages.project.result_params import EvaluateParams
+from stages.project.results import FAILED_COLUMNS, write_csv
+from stages.project.strict import check
 
 MODEL, LAYOUT = Path("data/face_model/model.h5"), Path("data/uv_embedding/uv.h5")
 SUFFIXES = (".npy", ".mat", ".obj")

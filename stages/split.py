@@ -4,9 +4,10 @@ import click
 
 from pipeline.raw.splitting import assign_parts
 from pipeline.store.tables import read_table, write_table
-from stages.project.params import DataParams, SplitParams, check, read, sentences
+from stages.project.params import DataParams, SplitParams, read, sentences
 from stages.project.paths import SPLIT
 from stages.project.samples import PARTS
+from stages.project.strict import check
 
 
 @click.command()
@@ -18,8 +19,8 @@ def main() -> None:
             subset: [row["sample_id"] for row in read_table(data.shards("index", subset) / "accepted.csv")]
             for subset in data.subsets
         }
-        learnt, tested = data.learnt, [*data.only_tested, *split.tested]
-        rows = assign_parts(samples, learnt, tested, split.validation_fraction, split.test_fraction)
+        tested = split.test_subsets(data)
+        rows = assign_parts(samples, data.learned, tested, split.validation_fraction, split.test_fraction)
         counts = {part: sum(row[2] == part for row in rows) for part in PARTS}
         for part, count in counts.items():
             check(count > 0, f"The split leaves no sample for {part}; enlarge the subsets or the fractions.")

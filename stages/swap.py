@@ -11,7 +11,8 @@ import click
 from pipeline.photo.editing import swap_face
 from pipeline.photo.photo_files import encode_image, open_photo
 from stages.photo.reconstructor import network_options, only_face, open_pipeline
-from stages.project.params import check, sentences
+from stages.project.params import sentences
+from stages.project.strict import check
 
 FILE = click.Path(path_type=Path, dir_okay=False)
 

@@ -13,23 +13,16 @@ from stages.pages.provenance import Provenance
 from stages.pages.thesis_page import Findings, thesis_page
 from stages.pages.thesis_reference import read_reference
 from stages.pages.thesis_samples import draw_pictures, read_examples, write_meshes
-from stages.project.crop import CropParams
 from stages.project.json_file import write_json
-from stages.project.params import DataParams, read, sentences
-from stages.project.results import EvaluateParams, read_results
+from stages.project.params import CropParams, DataParams, read, sentences
+from stages.project.result_params import EvaluateParams
+from stages.project.results import read_results
 from stages.project.samples import count_parts
-from stages.project.variants import VariantSettings, read_variant
+from stages.project.variants import ThesisParams, VariantSettings, read_variant
 
 FOREIGN = Path("metrics/foreign")
 # What section 4.2 of the thesis names, by our names.
 TRAINING = ("batch_size", "lr", "halve_every", "patience")
-
-
-@dataclasses.dataclass(frozen=True)
-class ThesisParams:
-    """Section `thesis`: the variants that stand beside the main one, and the run whose weights each starts from."""
-
-    variants: dict[str, str]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -1,6 +1,5 @@
 """Stage `uv_embedding`: the mesh laid out in the square, its position-map operator, masks and diagnostics."""
 
-import dataclasses
 from pathlib import Path
 
 import click
@@ -14,25 +13,14 @@ from pipeline.uv.embedding import count_flipped, embed, from_table
 from pipeline.uv.masks import face_mask, weight_mask
 from pipeline.uv.position_map import UVLayout, make_operator, nearest_texels, render_map, sample_map, save_uv
 from stages.project.json_file import write_json
-from stages.project.params import DataParams, check, read, sentences
+from stages.project.params import DataParams, EmbeddingParams, read, sentences
+from stages.project.strict import check
 
 MODEL = Path("data/face_model/model.h5")
 OUTPUT = Path("data/uv_embedding/uv.h5")
 METRICS = Path("metrics/uv_embedding.json")
 PICTURE = Path("reports/uv_embedding.png")
 PICTURE_SIDE = 768
-SOURCES = ("tutte", "file")
-
-
-@dataclasses.dataclass(frozen=True)
-class EmbeddingParams:
-    """Section `uv_embedding`: whether the layout is computed, or read from a published table below data.root."""
-
-    source: str
-    file: str
-
-    def __post_init__(self) -> None:
-        check(self.source in SOURCES, f"uv_embedding.source is {self.source!r}; expected one of {', '.join(SOURCES)}.")
 
 
 @click.command()

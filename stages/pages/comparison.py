@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from model.scores import statistics
 from stages.pages.thesis_reference import METRICS, Claim
-from stages.project.params import check
-from stages.project.results import EvaluateParams, Results
+from stages.project.result_params import EvaluateParams
+from stages.project.results import Results
+from stages.project.strict import check
 
 ROUNDED = 3
 # A rise of the validation loss above its best so far that counts as one of section 4.7's abrupt changes, in percent.

@@ -7,7 +7,7 @@ from typing import Any
 
 from model.scores.protocols import PROTOCOLS
 from stages.pages.page import interval_text
-from stages.project.params import check
+from stages.project.strict import check
 
 # What every row shows; what a method lacks of the other protocols is left empty.
 NEEDED = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high")

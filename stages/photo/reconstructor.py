@@ -18,8 +18,8 @@ from pipeline.photo.reconstruction import Predict, Reconstruction, find_landmark
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface
 from stages.photo.network import EXPORTED, open_predictor
-from stages.project.crop import CropParams
-from stages.project.params import DataParams, check, read
+from stages.project.params import CropParams, DataParams, read
+from stages.project.strict import check
 from stages.project.variants import read_variant
 
 MODEL, LAYOUT, SHAPES = Path("data/face_model/model.h5"), Path("data/uv_embedding/uv.h5"), Path("data/asm/model.h5")

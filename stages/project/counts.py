@@ -8,10 +8,11 @@ import numpy as np
 from model.scaling import Scaling, clipped_share
 from model.settings import SCALINGS
 from pipeline.uv.position_map import load_uv
-from stages.project.params import DataParams, check
+from stages.project.params import DataParams
 from stages.project.paths import AUGMENTED, LAYOUT, LEVELLED_STAGES, SUBSET_STAGES, VALIDATION
 from stages.project.samples import locate, read_maps, read_part, spread
 from stages.project.shard_stage import read_counts
+from stages.project.strict import check
 
 Counts = dict[str, int]
 # Enough labels to know the share of texels out of the frame to the digits that are shown.

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline.store.encoding import encode_positions
 from pipeline.store.samples import Sample, read_samples
 from pipeline.store.shards import append_images, read_dataset, reading, write_dataset, writing
-from stages.project.params import check
+from stages.project.strict import check
 
 
 def write_predictions(

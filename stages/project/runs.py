@@ -13,8 +13,8 @@ from pipeline.face.face_model import load_model
 from pipeline.store.samples import Sample, locate, read_labels
 from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import UVLayout
-from stages.project.params import check
 from stages.project.paths import AUGMENTED, MODEL, SETTINGS, VALIDATION, weights_of
+from stages.project.strict import check
 from stages.project.variants import VariantSettings, read_settings
 
 

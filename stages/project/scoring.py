@@ -12,10 +12,10 @@ from model.scores.protocols import error_3ddfa
 from model.scores.scoring import score, signed_bias
 from pipeline.face.similarity import apply_similarity
 from pipeline.uv.surface import Surface, read_points
-from stages.project.params import check
 from stages.project.predictions import Predictions
 from stages.project.published import Benchmark
 from stages.project.samples import Truth
+from stages.project.strict import check
 
 
 @dataclasses.dataclass(frozen=True)

@@ -14,7 +14,8 @@ from pipeline.store.parallel import map_shards
 from pipeline.store.resume import Receipt, ShardContent, digest_code, end, make_once, publish, sole_writer
 from pipeline.store.shards import replacing
 from pipeline.store.tables import write_table
-from stages.project.params import ComputeParams, check
+from stages.project.params import ComputeParams
+from stages.project.strict import check
 
 ROOT = Path(pipeline.__path__[0]).parent  # wherever in stages/ this file lies
 CODE = ("pipeline", "stages")

@@ -224,10 +224,13 @@ class TestCommands:
     def root(self, tmp_path, monkeypatch):
         make_project(tmp_path)
         (tmp_path / "params.yaml").write_text(
-            "data:\n  root: raw\n  subsets:\n    train: train\n    test: test\n  size: 32\n  levels:\n  - on\n"
+            "data:\n  root: raw\n  subsets:\n    train: {folder: train, use: learn}\n"
+            "    test: {folder: test, use: test}\n"
+            "  size: 32\n  levels:\n  - on\n"
             "  samples_per_shard: 4\n  max_reject_fraction: 0.5\n"
             "evaluate:\n  bootstrap: 200\n  seed: 4\n  share_under: 5.0\n  benchmark: benchmark\n"
-            "crop:\n  box: landmarks\n  margin: 1.5\nreport:\n  samples: 3\nthesis:\n  variants:\n    prn: random\n"
+            "crop:\n  box: landmarks\n  margin: 1.5\nreport:\n  samples: 3\nthesis:\n  variants:\n"
+            "    prn: {init: random, policy: full, level: on}\n"
         )
         monkeypatch.chdir(tmp_path)
 

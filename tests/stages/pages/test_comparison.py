@@ -10,7 +10,7 @@ from stages.pages.comparison import Comparison, Correlation, Difference, Summary
 from stages.pages.methods import method_header, method_row, read_foreign
 from stages.pages.thesis_reference import Claim
 from stages.pages.thesis_tables import claim_text, conclude, conclusion_rows
-from stages.project.results import EvaluateParams
+from stages.project.result_params import EvaluateParams
 
 PARAMS = EvaluateParams(bootstrap=100, seed=1, share_under=5.0, benchmark="none")
 CLAIM = Claim("a", "4.3", "prn", "final", "thesis_68", "better", lower_by=30.0, follows=23.1, note="at most")
