@@ -23,9 +23,9 @@ from stages.project.predictions import Predictions
 from stages.project.published import read_benchmark
 from stages.project.result_params import EvaluateParams
 from stages.project.results import FAILED_COLUMNS, HEADLINES, METRICS, write_csv
-from stages.project.runs import settings_of
 from stages.project.scoring import Judge, score_samples
 from stages.project.strict import check
+from stages.project.variants import settings_of
 
 
 def evaluate(root: Path, run: str, train: TrainConfig, params: EvaluateParams) -> dict:

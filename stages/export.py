@@ -16,8 +16,9 @@ from stages.project.params import read, sentences
 from stages.project.parity import compare
 from stages.project.paths import LAYOUT, MAIN_RUN, MODEL, weights_of
 from stages.project.result_params import ExportParams
-from stages.project.runs import choose_regression, find_samples, settings_of
+from stages.project.runs import choose_regression, find_samples
 from stages.project.samples import locate, read_part, read_truths, spread
+from stages.project.variants import settings_of
 
 METRICS = Path("metrics/export.json")
 

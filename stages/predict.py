@@ -14,9 +14,10 @@ from pipeline.uv.position_map import load_uv
 from stages.project.params import sentences
 from stages.project.paths import LAYOUT, MAIN_RUN, predictions_of, weights_of
 from stages.project.predictions import write_predictions
-from stages.project.runs import choose_regression, settings_of
+from stages.project.runs import choose_regression
 from stages.project.samples import locate, read_part
 from stages.project.strict import check
+from stages.project.variants import settings_of
 
 
 @click.command()

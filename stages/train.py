@@ -12,8 +12,9 @@ from pipeline.store.resume import end, sole_writer
 from pipeline.uv.position_map import load_uv
 from stages.project.params import sentences
 from stages.project.paths import LAYOUT, MAIN_RUN, RUNS
-from stages.project.runs import choose_regression, find_samples, settings_of
+from stages.project.runs import choose_regression, find_samples
 from stages.project.training import WORK, checkpoint_key, train_seeds
+from stages.project.variants import settings_of
 
 
 @click.command()

@@ -18,11 +18,6 @@ from stages.project.strict import check
 from stages.project.variants import VariantSettings, read_settings
 
 
-def settings_of(run: str) -> VariantSettings:
-    """Settings of a run, as the stage `settings` wrote them: all that DVC tracks of params.yaml for it."""
-    return read_settings(SETTINGS / f"{run}.json")
-
-
 def choose_regression(
     settings: VariantSettings, layout: UVLayout, training: Sequence[Sample] | None = None
 ) -> Regression:

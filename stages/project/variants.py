@@ -12,7 +12,7 @@ from typing import Any
 
 from model.settings import RANDOM, RESIDUAL, LossConfig, NetworkConfig, TrainConfig
 from stages.project.params import LEVELS, PARAMS_FILE, read_params
-from stages.project.paths import MAIN_RUN
+from stages.project.paths import MAIN_RUN, SETTINGS
 from stages.project.strict import build, check, check_all, nearest
 
 SECTIONS = {"train": TrainConfig, "network": NetworkConfig, "loss": LossConfig}
@@ -97,6 +97,11 @@ def read_settings(path: Path) -> VariantSettings:
 def read_variant(name: str | None = None, path: Path = PARAMS_FILE) -> VariantSettings:
     """Read the settings of a variant from a file of parameters, see `resolve_variant`."""
     return resolve_variant(read_params(path), name)
+
+
+def settings_of(run: str) -> VariantSettings:
+    """Read the settings of a run as the stage `settings` wrote them: all of params.yaml that DVC tracks for it."""
+    return read_settings(SETTINGS / f"{run}.json")
 
 
 def resolve_variant(params: dict[str, Any], name: str | None) -> VariantSettings:
