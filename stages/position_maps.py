@@ -38,7 +38,7 @@ def main(subset: str) -> None:
 
 
 def make_samples(meshes: Path, aligned: Path, size: int) -> ShardContent:
-    """Make one shard of training samples, see README.md, section 'Data contracts'."""
+    """Make one shard of training samples, see docs/data.md, section 'Contracts'."""
     texels = texel_model(load_model(MODEL), load_uv(LAYOUT))
     photos, shard = read_shard(aligned, [*CARRIED, "similarity"]), read_shard(meshes)
     rows = {sample_id: row for row, sample_id in enumerate(shard["sample_id"])}

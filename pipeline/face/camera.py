@@ -1,6 +1,6 @@
 """Camera of the 3DDFA annotations.
 
-Frames (README.md has the page on conventions):
+Frames (docs/conventions.md has all of them):
 
 * model: the face model's own units, x to the subject's left, y up, z towards the viewer;
 * annotation: 1-based pixels of the photo with y **up**, ``q = f R v + t``;

@@ -122,7 +122,7 @@ def list_pairs(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str
     """
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"The folder of photos {folder} is missing; README.md, section 'Data', says where to get it, and "
+            f"The folder of photos {folder} is missing; docs/data.md says where to get it, and "
             "data.root and data.subsets in params.yaml say where it is."
         )
     with os.scandir(folder) as entries:

@@ -217,7 +217,7 @@ def test_too_many_rejected_samples_stop_the_run(project, raw):
             face_model,
             (),
             {"root": "nowhere"},
-            "Error: The face model nowhere/bfm/Model_Shape.mat is missing; README.md",
+            "Error: The face model nowhere/bfm/Model_Shape.mat is missing; docs/data.md",
         ),
         (index, ("LFPW",), {}, "Error: 'LFPW' is not in data.subsets, which has AFW, AFW_Flip, AFLW2000."),
         (uv_embedding, (), {"size": 50}, "Error: data.size is 50; expected a multiple of 32 px."),
