@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import json
 import typing
 from collections.abc import Iterable
@@ -60,14 +61,12 @@ def build(where: str, values: Any, cls: type[T]) -> T:
     ValueError
         With a sentence a line for all keys and values that are wrong.
     """
-    # It takes a fifth of a second to import, more than all the rest here.
-    from pydantic import ConfigDict, TypeAdapter, ValidationError
+    from pydantic import ValidationError
 
-    config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
-    # JSON, because strict Python would want tuples for tuples and dataclasses for dataclasses.
+    # From JSON, because strict Python would want tuples for tuples and dataclasses for dataclasses.
     text = json.dumps({where: _whole(values)}, default=str)
     try:
-        return TypeAdapter(dict[str, cls], config=config).validate_json(text)[where]  # type: ignore[valid-type]
+        return _adapter(cls).validate_json(text)[where]  # type: ignore[arg-type]
     except ValidationError as error:
         found = [_sentence(cls, each) for each in error.errors()]
         # Unknown keys first: what is missing may be one of them, misspelt.
@@ -75,9 +74,19 @@ def build(where: str, values: Any, cls: type[T]) -> T:
         raise ValueError("\n".join(dict.fromkeys(found))) from error
 
 
+@functools.cache
+def _adapter(cls: type) -> Any:
+    """Make pydantic's reader of mappings to a dataclass."""
+    # It takes a fifth of a second to import, more than all the rest here: only what reads pays.
+    from pydantic import ConfigDict, TypeAdapter
+
+    config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+    return TypeAdapter(dict[str, cls], config=config)  # type: ignore[valid-type]
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """The known word that was probably meant, its abbreviation or the most similar one; empty if none is near."""
-    known = list(known)
+    known = list(map(str, known))
     initials = "".join(part[:1] for part in word.split("_"))
     likely = [initials] if initials in known else difflib.get_close_matches(word, known, n=1)
     return next(iter(likely), "")

@@ -181,7 +181,7 @@ def merge(base: dict[str, Any], overrides: dict[str, Any], where: str) -> dict[s
 def _listed(word: str, known: Iterable[str]) -> str:
     """List what there is instead of a word, and ask for the nearest."""
     meant = nearest(word, known)
-    return f"{', '.join(known)}." + (f" Did you mean {meant}?" if meant else "")
+    return f"{', '.join(map(str, known))}." + (f" Did you mean {meant}?" if meant else "")
 
 
 def _check_overrides(name: str, overrides: Any) -> None:
