@@ -4,15 +4,14 @@ What only waits for the check depends on checked.txt, whose bytes never change; 
 """
 
 import json
-from pathlib import Path
 
 import click
 
-from stages.project.params import check, read_params, sentences
+from stages.project.params import read_params, sentences
 from stages.project.params_check import find_problems
-from stages.project.variants import MAIN_RUN, resolve_variant
-
-OUTPUT = Path("data/settings")
+from stages.project.paths import MAIN_RUN, SETTINGS
+from stages.project.strict import check
+from stages.project.variants import resolve_variant
 
 
 @click.command()
@@ -28,12 +27,12 @@ def main() -> None:
             for run, name in runs.items()
         }
         texts["checked.txt"] = "All of params.yaml was checked.\n"
-        OUTPUT.mkdir(parents=True, exist_ok=True)
-        for path in OUTPUT.iterdir():
+        SETTINGS.mkdir(parents=True, exist_ok=True)
+        for path in SETTINGS.iterdir():
             if path.name not in texts:
                 path.unlink()
         for name, text in texts.items():
-            (OUTPUT / name).write_text(text, encoding="utf-8")
+            (SETTINGS / name).write_text(text, encoding="utf-8")
     click.echo(f"settings: params.yaml is in order, {len(runs)} runs")
 
 

@@ -35,9 +35,7 @@ def load_bfm(folder: Path) -> FaceModel:
     """
     for name in (SHAPE_FILE, EXPRESSION_FILE):
         if not (folder / name).is_file():
-            raise FileNotFoundError(
-                f"The face model {folder / name} is missing; README.md, section 'Data', says where to get it."
-            )
+            raise FileNotFoundError(f"The face model {folder / name} is missing; docs/data.md says where to get it.")
     shape = read_arrays(folder / SHAPE_FILE, ("mu_shape", "w", "tri", "keypoints"))
     expression = read_arrays(folder / EXPRESSION_FILE, ("mu_exp", "w_exp"))
     size = shape["mu_shape"].size

@@ -18,10 +18,10 @@ from stages.project.params import (
     EmbeddingParams,
     SplitParams,
 )
+from stages.project.paths import MAIN_RUN, weights_of
 from stages.project.result_params import EvaluateParams, ExportParams, ReportParams
 from stages.project.strict import build
 from stages.project.variants import (
-    MAIN_RUN,
     SECTIONS,
     ThesisParams,
     TrainingSource,
@@ -32,7 +32,6 @@ from stages.project.variants import (
 
 # The stage `demo_data` makes what lies below it.
 DEMO = Path("data/demo")
-RUNS = Path("runs")
 # A name is a folder's, a part of a stage's name in DVC, and a key of params.
 NAME = re.compile(r"\w[\w-]*")
 T = typing.TypeVar("T")
@@ -101,6 +100,8 @@ def find_problems(params: dict[str, Any]) -> list[str]:
         found += _missing_folders(data)
         if "split" in sections:
             _attempt(found, sections["split"].test_subsets, data)
+        if "crop" in sections:
+            _attempt(found, sections["crop"].check_detected, data)
     if "augmented" in sections:
         found += _bad_names("augmented.policies", sections["augmented"].policies)
     if "evaluate" in sections and not Path(sections["evaluate"].benchmark).is_dir():
@@ -150,7 +151,7 @@ def _source_problems(
             yield f"{place}.policy is {source.policy!r}, but augmented.policies has {', '.join(policies)}."
         if data and source.level not in data.levels:
             yield f"{place}.level is {source.level!r}, but data.levels has {', '.join(data.levels)}."
-        weights = RUNS / source.init / "model.weights.h5"
+        weights = weights_of(source.init)
         if not (source.init in (RANDOM, MAIN_RUN) or _place_of(source.init) in sources or weights.is_file()):
             yield (
                 f"{place}.init is {source.init!r}, which is neither random nor an entry of thesis.variants, and "
@@ -196,7 +197,7 @@ def _missing_folders(data: DataParams) -> Iterator[str]:
         yield f"data.root is {root}, which is no folder: link or move the data there, or set it to {DEMO.as_posix()}."
         return
     if not (root / "bfm").is_dir():
-        yield f"{root / 'bfm'} is missing: put the face model there, see README, section Real data."
+        yield f"{root / 'bfm'} is missing: put the face model there, see docs/data.md."
     for name in data.subsets:
         if not data.folder(name).is_dir():
             yield f"{data.folder(name)} is missing: put the photos there, or leave data.subsets.{name} out."

@@ -33,7 +33,7 @@ def test_bfm_files_become_the_model_with_outward_triangles(patch_model, tmp_path
 def test_a_missing_model_file_is_named_with_where_to_get_it(patch_model, tmp_path):
     write_bfm(tmp_path, patch_model)
     (tmp_path / "Model_Exp.mat").unlink()
-    with pytest.raises(FileNotFoundError, match=r"Model_Exp\.mat is missing; README\.md"):
+    with pytest.raises(FileNotFoundError, match=r"Model_Exp\.mat is missing; docs/data\.md"):
         load_bfm(tmp_path)
 
 
