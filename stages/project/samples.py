@@ -159,6 +159,11 @@ def mean_training_map(root: Path, level: str, face_mask: NDArray[np.bool_]) -> N
     -------
     (S, S, 3) float64
         Aligned pixels, each map's mean z over the face removed before.
+
+    Raises
+    ------
+    ValueError
+        If the training part has no position maps.
     """
     places = spread(locate(root, level, read_part(root, "train")), MEAN_MAP_SAMPLES)
     check(bool(places), "The training part has no position maps: there is no mean map to compare with.")
@@ -200,7 +205,13 @@ class Predictions:
         self._file.close()
 
     def read(self, sample_id: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Position map (S, S, 3) in aligned pixels, and the similarity from raw photo pixels to these."""
+        """Position map (S, S, 3) in aligned pixels, and the similarity from raw photo pixels to these.
+
+        Raises
+        ------
+        ValueError
+            If there is none of this sample.
+        """
         if sample_id not in self.rows:
             raise ValueError(f"{self.path} has no prediction for {sample_id}: train and predict the variant again.")
         row = self.rows[sample_id]
