@@ -80,7 +80,13 @@ def mean_distance(true: NDArray, predicted: NDArray, vertices: FaceModel) -> Arr
 
 
 def measure_whitening(batches: Iterable[Array]) -> Whitening:
-    """Measure mean and standard deviation of parameters that come in batches (n, P), holding one at a time."""
+    """Measure mean and standard deviation of parameters that come in batches (n, P), holding one at a time.
+
+    Raises
+    ------
+    ValueError
+        If there is no batch.
+    """
     count, mean, spread = 0, np.zeros(1), np.zeros(1)
     for batch in batches:
         # Chan, Golub and LeVeque, 1979: sums of squares are joined without the cancellation of sum(x^2) - n mean^2.

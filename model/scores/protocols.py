@@ -107,6 +107,11 @@ def error_3ddfa(landmarks: NDArray, truth: NDArray) -> Array:
     -------
     (...) float64
         Percent.
+
+    Raises
+    ------
+    ValueError
+        If the true points have no extent.
     """
     return error_prnet(landmarks, truth, dimensions=2)
 
@@ -127,6 +132,11 @@ def error_prnet(points: NDArray, truth: NDArray, dimensions: int) -> Array:
     -------
     (...) float64
         Percent.
+
+    Raises
+    ------
+    ValueError
+        If the true points have no extent.
     """
     if dimensions == 3:
         points, truth = centre_depth(points), centre_depth(truth)
@@ -150,6 +160,11 @@ def error_reconstruction(points: NDArray, truth: NDArray, true_landmarks: NDArra
     -------
     (...) float64
         Percent.
+
+    Raises
+    ------
+    ValueError
+        If the true points have no extent, or the predicted ones all lie in one place.
     """
     fit = fit_similarity(points, truth)
     turned = np.asarray(points, np.float64) @ np.swapaxes(fit.rotation, -1, -2)
@@ -175,6 +190,11 @@ def error_thesis(points: NDArray, truth: NDArray, true_landmarks: NDArray) -> Ar
     -------
     (...) float64
         Percent.
+
+    Raises
+    ------
+    ValueError
+        If the true points have no extent.
     """
     return _percent(centre_depth(points), centre_depth(truth), eye_distance(true_landmarks))
 

@@ -22,6 +22,11 @@ def score(predicted: Points, truth: Points, true_landmarks: NDArray) -> dict[str
     -------
     dict of str to float
         Percent; not `nme68_2d_reannotated`, whose truth is another.
+
+    Raises
+    ------
+    ValueError
+        If the true points have no extent.
     """
     errors = {
         "dense_2d": evaluation.error_prnet(predicted.texels, truth.texels, dimensions=2),
@@ -45,6 +50,11 @@ def score_landmarks(landmarks: NDArray, true_landmarks: NDArray) -> dict[str, fl
     -------
     dict of str to float
         Percent.
+
+    Raises
+    ------
+    ValueError
+        If the true points have no extent.
     """
     errors = {
         "nme68_2d": evaluation.error_3ddfa(landmarks, true_landmarks),

@@ -55,6 +55,11 @@ def find_faces(predictor: Any, photo: NDArray[np.uint8]) -> list[Face]:
     -------
     list of Face
         The largest first; `confidence` is dlib's score, which has no upper end.
+
+    Raises
+    ------
+    ValueError
+        If the predictor has not 68 points.
     """
     import dlib
 
@@ -82,6 +87,11 @@ def find_landmarks(predictor: Any, photo: NDArray[np.uint8], crop: NDArray) -> N
     -------
     (68, 2) float64
         Photo pixels.
+
+    Raises
+    ------
+    ValueError
+        If the predictor has not 68 points.
     """
     import dlib
 

@@ -88,6 +88,11 @@ def camera_matrix(pose: NDArray, height: int, convention: str = "annotation") ->
     -------
     (3, 4) float64
         ``pixels = matrix @ [x, y, z, 1]``, z in pixels towards the viewer.
+
+    Raises
+    ------
+    ValueError
+        If there is no such convention.
     """
     if convention not in PIXEL_ORIGINS:
         raise ValueError(f"Unknown pixel convention {convention!r}: expected one of {tuple(PIXEL_ORIGINS)}.")
@@ -100,7 +105,13 @@ def camera_matrix(pose: NDArray, height: int, convention: str = "annotation") ->
 
 
 def project(vertices: NDArray, pose: NDArray, height: int, convention: str = "annotation") -> Array:
-    """Place model vertices (..., 3) in a photo by `camera_matrix`: (..., 3) float64 in its pixel frame."""
+    """Place model vertices (..., 3) in a photo by `camera_matrix`: (..., 3) float64 in its pixel frame.
+
+    Raises
+    ------
+    ValueError
+        If there is no such convention.
+    """
     matrix = camera_matrix(pose, height, convention)
     return np.asarray(vertices, np.float64) @ matrix[:, :3].T + matrix[:, 3]
 

@@ -43,6 +43,11 @@ def map_shards(
     The function's results. At most twice as many tasks as there are workers are under way, so that neither the
     scheduler nor this process holds the whole list.
 
+    Raises
+    ------
+    OSError
+        If no scheduler answers, or processes keep dying; whatever the function raises is passed on.
+
     Notes
     -----
     Each task computes with one thread, so that the bytes it writes do not depend on where it runs.

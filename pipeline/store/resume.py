@@ -68,6 +68,13 @@ def make_once(
     Returns
     -------
     Receipt
+
+    Raises
+    ------
+    ValueError
+        If samples were lost: not as many made and rejected as were taken.
+    OSError
+        If the shard can't be written.
     """
     made_from = hashlib.sha256("".join(digest_unchanged(path) for path in inputs).encode()).hexdigest()
     key = hashlib.sha256("\n".join((code, stage, made_from, repr(arguments))).encode()).hexdigest()

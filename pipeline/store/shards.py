@@ -110,7 +110,13 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
-    """Say which file or folder it was that could not be written: the system's own error of a full disk does not."""
+    """Say which file or folder it was that could not be written: the system's own error of a full disk does not.
+
+    Raises
+    ------
+    OSError
+        With its name and what to do, in place of the one that was raised within the block.
+    """
     try:
         yield
     except OSError as error:

@@ -93,6 +93,11 @@ def square_boundary(vertices: NDArray, loop: Indices) -> Array:
     -------
     (n, 2) float64
         In the order of `loop`.
+
+    Raises
+    ------
+    ValueError
+        If the boundary does not cross the midline.
     """
     points = vertices[loop].astype(np.float64)
     steps = np.linalg.norm(np.roll(points, -1, axis=0) - points, axis=1)
@@ -174,7 +179,13 @@ def from_table(table: NDArray, triangles: Indices) -> Embedding:
 
 
 def close_holes(vertices: int, triangles: Indices) -> tuple[Indices, Indices, list[Indices]]:
-    """Close the holes of a mesh with a virtual vertex each; returns outer boundary, closed triangles, and the rims."""
+    """Close the holes of a mesh with a virtual vertex each; returns outer boundary, closed triangles, and the rims.
+
+    Raises
+    ------
+    ValueError
+        If a vertex is in no triangle, or the boundary is none or touches itself.
+    """
     outer, *holes = boundary_loops(triangles)
     closed = _close(triangles, holes, vertices)
     if len(np.unique(closed)) != vertices + len(holes):

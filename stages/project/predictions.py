@@ -60,7 +60,13 @@ class Predictions:
         self._file.close()
 
     def read(self, sample_id: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Position map (S, S, 3) in aligned pixels, and the similarity from raw photo pixels to these."""
+        """Position map (S, S, 3) in aligned pixels, and the similarity from raw photo pixels to these.
+
+        Raises
+        ------
+        ValueError
+            If there is none of this sample.
+        """
         if sample_id not in self.rows:
             raise ValueError(f"{self.path} has no prediction for {sample_id}: train and predict the variant again.")
         row = self.rows[sample_id]

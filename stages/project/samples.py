@@ -168,6 +168,11 @@ def mean_training_map(root: Path, level: str, face_mask: NDArray[np.bool_]) -> N
     -------
     (S, S, 3) float64
         Aligned pixels, each map's mean z over the face removed before.
+
+    Raises
+    ------
+    ValueError
+        If the training part has no position maps.
     """
     places = spread(locate(root, level, read_part(root, "train")), MEAN_MAP_SAMPLES)
     check(bool(places), "The training part has no position maps: there is no mean map to compare with.")

@@ -105,7 +105,13 @@ def _report(
 
 
 def read_counts(output: Path) -> dict[str, int]:
-    """Counts `in`, `out` and `rejected` of a stage's output folder."""
+    """Counts `in`, `out` and `rejected` of a stage's output folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If they are missing.
+    """
     path = output / COUNTS
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run the stage that makes it.")
