@@ -1,15 +1,16 @@
 # Everything happens in .venv inside the project. Targets: repro, test, test-all, thesis, real, real-thesis, bench-data,
-# bench-model, bench-photos, check, clean.
+# bench-model, bench-photos, check, requirements, clean.
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
 FACE_DATA ?= ../shared/data
 export PATH := $(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
 export FACE_DATA
 
-.PHONY: repro test test-all thesis real real-thesis bench-data bench-model bench-photos check clean
+.PHONY: repro test test-all thesis real real-thesis bench-data bench-model bench-photos check requirements clean
 
 repro: $(READY)
 	dvc repro
@@ -19,31 +20,40 @@ thesis: $(READY)
 	dvc repro -P
 	@python -m stages.print_metrics
 
-test: $(READY)
+test: $(READY_DEV)
 	pytest
 
-test-all: $(READY)
+test-all: $(READY_DEV)
 	pytest -m "slow or not slow"
 
-bench-data: $(READY)
+bench-data: $(READY_DEV)
 	python -m benchmarks.data
 
-bench-model: $(READY)
+bench-model: $(READY_DEV)
 	python -m benchmarks.model
 
-bench-photos: $(READY)
+bench-photos: $(READY_DEV)
 	python -m benchmarks.photo_time
 
-check: $(READY)
+check: $(READY_DEV)
 	ruff check .
 	ruff format --check .
 	mypy
 
-$(READY): requirements-core.txt requirements.txt requirements-dev.txt constraints.txt
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "$(PYTHON) is not Python 3.11 to 3.13; say which one to use: make PYTHON=python3.13 ..."; exit 1; }
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV) || \
 	  { echo "Python could not make a virtual environment; on Debian, install the package python3-venv."; exit 1; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements.txt
+	@touch $@
+
+$(READY_DEV): requirements-dev.txt $(READY)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+requirements:
+	requirements/compile.sh
 
 # The same pipeline on real faces, in a clone of HEAD that shares the cache and leaves the demo's results alone: `real` is the
 # main model, larger; `real-thesis` every variant at the demo's size, in about an hour. With AFLW2000-3D and a handful of

@@ -1,10 +1,14 @@
-"""What the pinned environment promises: one OpenCV that needs no display, and nothing that phones home."""
+"""What the pinned environment promises: files known by their hashes, one OpenCV without a display, no phoning home."""
 
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[2]
 
@@ -42,24 +46,77 @@ def test_dvc_sends_no_statistics_and_asks_for_no_update():
     assert config["core"]["check_update"] == "false"
 
 
-def test_every_requirement_is_pinned_and_says_why():
-    lines = [
-        line
-        for name in ("requirements-core.txt", "requirements.txt", "requirements-gpu.txt", "requirements-dev.txt")
-        for line in (ROOT / name).read_text().splitlines()
-        if line and not line.startswith(("#", "-", " "))
-    ]
-    assert len(lines) > 15
-    for line in lines:
-        requirement, _, reason = line.partition("#")
-        assert "==" in requirement, line
-        assert len(reason.split()) >= 2, line
+def wanted(name: str) -> dict[str, str]:
+    """Return version by package of one of the short lists, and of those it includes."""
+    versions = {}
+    for line in (ROOT / "requirements" / f"{name}.in").read_text().splitlines():
+        if line.startswith("-r "):
+            versions |= wanted(line.removeprefix("-r ").removesuffix(".in"))
+        elif line and not line.startswith(("#", "-")):
+            requirement, _, reason = line.partition("#")
+            package, version = requirement.partition(";")[0].strip().split("==")
+            assert len(reason.split()) >= 2, line
+            versions[package.partition("[")[0].replace(".", "-")] = version
+    return versions
+
+
+def compiled(name: str) -> dict[str, tuple[str, int]]:
+    """Return version and number of hashes by package of one of the compiled lists."""
+    entries = re.findall(
+        r"^([a-z0-9-]+)==(\S+)(.*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?$)*)", (ROOT / name).read_text(), re.M
+    )
+    return {package: (version, rest.count("--hash=")) for package, version, rest in entries}
+
+
+LISTS = {"requirements.txt": "cpu", "requirements-gpu.txt": "gpu", "requirements-dev.txt": "dev"}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_what_the_project_uses_is_compiled_with_the_hashes_of_its_files(name):
+    versions = compiled(name)
+    assert wanted(LISTS[name]).items() <= {package: version for package, (version, _) in versions.items()}.items()
+    assert all(hashes >= 1 for _, hashes in versions.values())
+    starts = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith((" ", "#"))]
+    assert len(starts) == len(
+        versions
+    )  # no line that the pattern above passes over, and no option such as an index's address
+
+
+@pytest.mark.parametrize("name", ["requirements-gpu.txt", "requirements-dev.txt"])
+def test_the_lists_agree_on_every_version(name):
+    default, other = compiled("requirements.txt"), compiled(name)
+    shared = default.keys() & other.keys()
+    assert len(shared) > 10
+    assert {package: default[package] for package in shared} == {package: other[package] for package in shared}
+
+
+def test_no_line_is_skipped_on_a_python_that_is_not_supported():
+    # uv marks every line with where it applies; pip would skip them all elsewhere, and call that a success.
+    for name in LISTS:
+        assert "python_full_version < '3.14'" not in (ROOT / name).read_text()
 
 
 def test_installed_versions_are_the_pinned_ones():
-    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line)
-    for name in ("numpy", "scipy", "h5py", "dvc", "keras", "albumentations", "opencv-python-headless"):
-        assert importlib.metadata.version(name) == pins[name], name
+    pins = compiled("requirements.txt")
+    for name in (
+        "numpy",
+        "scipy",
+        "h5py",
+        "dvc",
+        "keras",
+        "albumentations",
+        "opencv-python-headless",
+        "pydantic",
+        "jinja2",
+    ):
+        assert importlib.metadata.version(name) == pins[name][0], name
+
+
+def test_this_python_is_one_that_the_project_names():
+    required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert required == ">=3.11,<3.14"
+    assert (3, 11) <= sys.version_info[:2] < (3, 14)
+    assert "(3, 11) <= sys.version_info < (3, 14)" in (ROOT / "Makefile").read_text()
 
 
 def test_the_environment_lies_in_the_project_when_make_runs():
