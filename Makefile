@@ -1,5 +1,5 @@
 # Everything happens in .venv inside the project. Targets: repro, test, test-all, thesis, real, real-thesis, bench-data,
-# bench-model, bench-photos, check, requirements, clean.
+# bench-model, bench-photos, check, requirements, clean, clean-all.
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 READY := $(VENV)/.ready
@@ -10,7 +10,7 @@ export DVC_NO_ANALYTICS := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
 export FACE_DATA
 
-.PHONY: repro test test-all thesis real real-thesis bench-data bench-model bench-photos check requirements clean
+.PHONY: repro test test-all thesis real real-thesis bench-data bench-model bench-photos check requirements clean clean-all
 
 repro: $(READY)
 	dvc repro
@@ -76,10 +76,18 @@ real real-thesis: $(READY)
 	  dvc exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) && python -m stages.print_metrics
 
 # Made things only: ignored files in the places that the pipeline writes to. Raw data a user brought (data/raw, or a folder
-# outside) is in none of them, and tracked files stay.
-MADE := .venv .dvc dvc_plots runs reports metrics work .pytest_cache .ruff_cache .mypy_cache .hypothesis \
-  data/demo data/face_model data/uv_embedding data/index data/split.csv data/detected data/meshes data/aligned \
-  data/position_maps data/augmented data/asm
+# outside) is in none of them, and tracked files stay. What took long to get (environment, DVC's cache) goes by clean-all alone,
+# and .dvc/config.local, which a user wrote, by neither.
+MADE := dvc_plots runs reports metrics work .pytest_cache .ruff_cache .mypy_cache .hypothesis \
+  data/demo data/face_model data/uv_embedding data/code data/settings data/validation data/index data/split data/split.csv \
+  data/detected data/meshes data/aligned data/position_maps data/augmented data/asm
 clean:
 	git clean -ffdXq -- $(MADE)
 	find pipeline model stages tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
+
+clean-all: MADE += .venv .dvc/cache .dvc/tmp
+clean-all:
+	@git ls-files -z --others --ignored --exclude-standard --directory -- $(MADE) | xargs -0 -r du -shc
+	@test "$(YES)" = 1 || { test -t 0 && printf 'Delete all of these? Type yes: ' && read answer && test "$$answer" = yes; } || \
+	  { echo "Nothing was deleted; make clean-all YES=1 deletes all of the above."; exit 1; }
+	@$(MAKE) --no-print-directory clean MADE="$(MADE)"

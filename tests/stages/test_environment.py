@@ -122,3 +122,79 @@ def test_this_python_is_one_that_the_project_names():
 def test_the_environment_lies_in_the_project_when_make_runs():
     if "MAKELEVEL" in os.environ:
         assert Path(sys.prefix) == ROOT / ".venv"
+
+
+@pytest.fixture
+def used_clone(tmp_path):
+    """Make a repository with this project's rules of make, git and DVC, as it stands after some use."""
+    clone = tmp_path / "clone of mine"
+    tracked = ["Makefile", ".gitignore", ".dvc/.gitignore", ".dvc/config"]
+    for name in tracked:
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_bytes((ROOT / name).read_bytes())
+    kept = [
+        "dvc.lock",
+        "runs/main/history.csv",
+        "pipeline/a.py",
+        "model/a.py",
+        "stages/a.py",
+        "tests/a.py",
+        "benchmarks/a.py",
+    ]
+    brought = ["data/raw/AFLW2000/image00002.mat", "data/mine/photo.jpg", "new_idea.py"]
+    made = ["runs/main/model.weights.h5", "reports/main.html", "work/a", "pipeline/__pycache__/a.pyc"]
+    made += [f"data/{name}/a" for name in ("code", "settings", "split", "validation", "meshes/IBUG")]
+    costly = [".venv/bin/python", ".dvc/cache/files/md5/ab/c", ".dvc/tmp/lock"]
+    for name in kept + brought + made + costly + [".dvc/config.local"]:
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_text(name)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "photo.jpg").write_text("raw")
+    (clone / "work" / "raw").symlink_to(outside)
+    for command in (["init", "-q"], ["add", "-f", *tracked, *kept]):
+        subprocess.run(["git", *command], cwd=clone, check=True)
+    files = {name: clone / name for name in tracked + kept + brought + [".dvc/config.local"]} | {
+        "raw": outside / "photo.jpg"
+    }
+    return clone, files, [clone / name for name in made], [clone / name for name in costly]
+
+
+def make(clone, *arguments):
+    return subprocess.run(
+        ["make", *arguments], cwd=clone, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+
+
+def test_make_clean_removes_what_was_made_and_neither_raw_data_nor_settings_nor_cache(used_clone):
+    clone, kept, made, costly = used_clone
+    assert make(clone, "clean").returncode == 0
+    assert [file for file in made if file.exists()] == []
+    assert [file for file in [*kept.values(), *costly] if not file.exists()] == []
+
+
+def test_make_clean_all_says_what_it_would_delete_and_asks(used_clone):
+    clone, kept, made, costly = used_clone
+    refused = make(clone, "clean-all")
+    assert refused.returncode != 0
+    assert "Nothing was deleted; make clean-all YES=1 deletes all of the above." in refused.stdout
+    assert [file for file in [*kept.values(), *made, *costly] if not file.exists()] == []
+    listed = {line.split("\t")[1].rstrip("/") for line in refused.stdout.splitlines() if "\t" in line}
+    assert {
+        ".venv",
+        ".dvc/cache",
+        ".dvc/tmp",
+        "work",
+        "data/code",
+        "data/validation",
+        "runs/main/model.weights.h5",
+        "total",
+    } <= listed
+    assert not any(name.startswith(("data/raw", "data/mine", ".dvc/config")) for name in listed)
+
+
+def test_make_clean_all_deletes_when_told_to(used_clone):
+    clone, kept, made, costly = used_clone
+    assert make(clone, "clean-all", "YES=1").returncode == 0
+    assert [file for file in made + costly if file.exists()] == []
+    assert [name for name, file in kept.items() if not file.exists()] == []
