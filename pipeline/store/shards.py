@@ -16,7 +16,7 @@ import h5py
 try:
     import hdf5plugin
 except ImportError as error:
-    raise ImportError("Shards are compressed by bitshuffle: install hdf5plugin, see requirements-core.txt.") from error
+    raise ImportError("Shards are compressed by bitshuffle: install hdf5plugin, see requirements.txt.") from error
 import numpy as np
 from numpy.typing import NDArray
 
