@@ -5,7 +5,6 @@ import csv
 import dataclasses
 import html.parser
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -22,11 +21,12 @@ from stages.project import results
 from stages.project.params import DataParams
 from stages.project.published import LANDMARKS, NAMES, YAW
 from stages.project.variants import read_variant
+from tests.helpers.places import ROOT
 
 SIZE, GRID, PHOTO = 32, 17, 60
 SCALE = 0.8
 PARAMS = results.EvaluateParams(bootstrap=200, seed=4, share_under=5.0, benchmark="benchmark")
-SETTINGS = read_variant(None, Path(__file__).parents[2] / "params.yaml")
+SETTINGS = read_variant(None, ROOT / "params.yaml")
 # What a network's tables 3.1 to 3.3 are said to be: Keras is not needed for a page.
 LAYERS = {
     "3.1": [("Conv1", 4, 1, "32*32*8"), ("ResBlock1", 4, 2, "16*16*16")],

@@ -13,9 +13,9 @@ from ruamel.yaml import YAML
 from pipeline.store.encoding import encode_positions
 from pipeline.store.shards import write_shard
 from pipeline.uv.position_map import UVLayout, save_uv
-from tests.stages.project.test_variants import PARAMS
+from tests.helpers.made_params import PARAMS
+from tests.helpers.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 SIZE = 32
 NETWORK = {
     "regresses": "position_map",

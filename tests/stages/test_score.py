@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -19,6 +18,7 @@ from pipeline.uv.position_map import load_uv
 from stages import score
 from stages.project import samples as truth
 from stages.project.published import Benchmark, read_benchmark
+from tests.helpers.places import ROOT
 from tests.helpers.small_project import (
     GRID,
     SIZE,
@@ -32,7 +32,6 @@ from tests.helpers.small_project import (
     read_rows,
 )
 
-ROOT = Path(__file__).parents[2]
 NOTHING_PUBLISHED = Benchmark({}, {})
 HEIGHT = 90
 # Pose_Para: pitch, yaw, roll, tx, ty, tz, scale.

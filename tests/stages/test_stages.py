@@ -6,12 +6,9 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from ruamel.yaml import YAML
 
 from pipeline.demo.dataset import write_dataset
 from pipeline.face import camera
@@ -20,44 +17,9 @@ from pipeline.face.face_model import deform, load_model
 from pipeline.raw.annotations import read_annotation
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.position_map import load_uv, sample_map
-from stages import aligned, augmented, detected, face_model, index, meshes, position_maps, split, uv_embedding
-
-ROOT = Path(__file__).parents[2]
-SUBSETS = {"AFW": "300W_LP/AFW", "AFW_Flip": "300W_LP/AFW_Flip", "AFLW2000": "AFLW2000"}
-SIZE = 64
-
-
-def call(stage, *arguments):
-    return CliRunner().invoke(stage.main, arguments)
-
-
-def must(stage, *arguments):
-    result = call(stage, *arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def write_params(folder, workers=1, **changes):
-    yaml = YAML()
-    params = yaml.load(ROOT / "params.yaml")
-    params["data"] |= {"root": "raw", "subsets": SUBSETS, "size": SIZE, "samples_per_shard": 2} | changes
-    params["split"] |= {"train": ["AFW", "AFW_Flip"], "test": ["AFLW2000"], "validation_fraction": 0.5}
-    params["compute"]["workers"] = workers
-    yaml.dump(params, folder / "params.yaml")
-
-
-def prepare():
-    """Run all data stages in the current folder."""
-    must(face_model)
-    must(uv_embedding)
-    for subset in SUBSETS:
-        must(index, subset)
-        must(detected, subset)
-        must(meshes, subset)
-        must(aligned, subset, "on")
-        must(position_maps, subset, "on")
-    must(split)
-    must(augmented, "full", "on")
+from stages import face_model, index, meshes, uv_embedding
+from tests.helpers.data_project import SIZE, SUBSETS, call, must, prepare, write_params
+from tests.helpers.places import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -167,7 +129,7 @@ def test_only_training_samples_are_augmented(prepared):
 def test_two_workers_write_the_bytes_of_one(prepared, project):
     write_params(project, workers=2)
     # In a child process: Dask's processes and pytest's captured output do not get on.
-    code = "from tests.stages.test_stages import prepare; prepare()"
+    code = "from tests.helpers.data_project import prepare; prepare()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=project, env=environment, check=True, timeout=300)
 

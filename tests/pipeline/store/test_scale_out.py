@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from tests.faults.test_faults import (
+from tests.helpers.dvc_project import dvc, git, make_dvc_project, targets
+from tests.helpers.stage_runs import (
     BIN,
     STAGES,
     SUBSETS,
@@ -18,14 +19,10 @@ from tests.faults.test_faults import (
     copy_code,
     digests,
     draw_photos,
-    dvc,
     environment_of,
-    git,
     kill_group,
     make_data,
-    make_dvc_project,
     stage_run,
-    targets,
     write_params,
 )
 
