@@ -1,10 +1,28 @@
+import os
+import sys
+from unittest import mock
+
 import numpy as np
 import pytest
 
+from model.backend import prepare_keras
 from pipeline.face.face_model import FaceModel
 from tests.helpers.meshes import grid_mesh
 from tests.helpers.places import FACE_DATA
 from tests.helpers.small_project import make_everything
+
+HEAVY = {"tensorflow", "keras", "jax", "mtcnn"}
+IMPORTED = pytest.StashKey[set[str]]()
+
+
+def pytest_collection_finish(session):
+    """Note which slow modules the tests import before any of them runs: the fast ones must need none."""
+    session.config.stash[IMPORTED] = HEAVY & set(sys.modules)
+
+
+@pytest.fixture
+def imported_by_collection(request):
+    return request.config.stash[IMPORTED]
 
 
 @pytest.fixture
@@ -31,3 +49,16 @@ def project(tmp_path_factory):
 def face_data_or_none():
     """Folder of the real sample, where it is."""
     return FACE_DATA if FACE_DATA.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def keras():
+    """Keras on TensorFlow as the stages start it, once for all slow tests that ask for it."""
+    with mock.patch.dict(os.environ, KERAS_BACKEND="tensorflow"):
+        prepare_keras()
+        import keras
+        from tensorflow.python.framework.config import is_op_determinism_enabled
+
+        # TensorFlow reads the variable when it is first asked. Processes that later tests start must not inherit it.
+        assert is_op_determinism_enabled()
+    return keras
