@@ -14,6 +14,7 @@ from pipeline.store.samples import Sample, locate, read_labels
 from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import UVLayout
 from stages.project.paths import AUGMENTED, MODEL, SETTINGS, VALIDATION, weights_of
+from stages.project.samples import read_part
 from stages.project.strict import check
 from stages.project.variants import VariantSettings, read_settings
 
@@ -42,13 +43,25 @@ def choose_regression(
 
 
 def find_samples(train: TrainConfig) -> dict[str, list[Sample]]:
-    """Find the samples to learn from (`train`, augmented) and those to judge that on (`validation`, plain)."""
+    """Find the samples to learn from (`train`, augmented) and those to judge that on (`validation`, plain).
+
+    Raises
+    ------
+    ValueError
+        If a part has none, or one that the split does not have in it.
+    """
     samples = {
         "train": locate(list_shards(AUGMENTED / train.policy / train.level)),
         "validation": locate(list_shards(VALIDATION / train.level)),
     }
     for part, found in samples.items():
         check(bool(found), f"There is no sample for {part}; see the reject lists of the data stages.")
+        known = set(read_part(Path(), part))
+        strays = [sample.sample_id for sample in found if sample.sample_id not in known]
+        check(
+            not strays,
+            f"{len(strays)} samples are in no {part} part of the split, first {strays[:1]}: run dvc repro.",
+        )
     return samples
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.places import ROOT
+
 DAGS = [ROOT / "dvc.yaml", ROOT / "ablation" / "dvc.yaml"]
 
 

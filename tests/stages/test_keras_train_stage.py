@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ import pytest
 from pipeline.store.shards import read_shard, reading, write_shard
 from stages.project.paths import MAIN_RUN
 from tests.helpers.train_project import (
+    PREDICT,
     ROOT,
     SIZE,
     STAGE,
@@ -34,10 +36,11 @@ def projects(tmp_path_factory) -> list[Path]:
     """The stage, run twice from the same input."""
     folders = [prepare_project(tmp_path_factory.mktemp(name)) for name in ("first", "second")]
     with ThreadPoolExecutor() as pool:
-        for child in pool.map(run_stage, folders):
-            assert child.returncode == 0, child.stderr
-            assert "12 samples in, 3 to validate on, 5 predictions out" in child.stdout
-            assert child.stderr == ""
+        for stage, said in ((STAGE, "12 samples in, 3 to validate on"), (PREDICT, "5 test samples in and out")):
+            for child in pool.map(partial(run_stage, stage=stage), folders):
+                assert child.returncode == 0, child.stderr
+                assert said in child.stdout
+                assert child.stderr == ""
     return folders
 
 
@@ -49,7 +52,7 @@ def test_two_runs_of_the_stage_write_the_same_bytes(projects, name):
 
 def test_the_stage_predicts_each_test_sample_once_with_the_similarity_of_its_crop(projects):
     predictions = read_shard(projects[0] / "runs" / MAIN_RUN / "predictions.h5")
-    truth = read_shard(projects[0] / "data/position_maps/B-on/00000.h5")
+    truth = read_shard(projects[0] / "data/position_maps/test/B/on/00000.h5")
     assert predictions["sample_id"].tolist() == [f"B/{i}" for i in range(5)]
     np.testing.assert_array_equal(predictions["similarity"], truth["similarity"])
     assert predictions["position_map"].shape == (5, SIZE, SIZE, 3)
@@ -80,7 +83,7 @@ def test_training_that_was_killed_ends_with_the_bytes_of_a_run_that_was_not(proj
     assert rows_before_the_kill - 1 <= sum(len(history_of(path)) for path in kept) < 12
     result = run_stage(folder)
     assert result.returncode == 0, result.stderr
-    for name in ("model.weights.h5", "history.csv", "seeds.csv", "predictions.h5"):
+    for name in ("model.weights.h5", "history.csv", "seeds.csv"):
         ours, undisturbed = (root / "runs" / MAIN_RUN / name for root in (folder, projects[0]))
         assert ours.read_bytes() == undisturbed.read_bytes(), name
 
@@ -115,8 +118,9 @@ def test_a_variant_starts_from_another_one_s_weights_and_does_not_train_them_alo
     assert missing.returncode == 1
     assert "runs/prn/model.weights.h5 is missing: train the variant 'prn' first" in missing.stderr
     for variant in ("prn", "coarse", "applied"):
-        result = run_stage(folder, variant)
-        assert result.returncode == 0, result.stderr
+        for stage in (STAGE, PREDICT):
+            result = run_stage(folder, variant, stage=stage)
+            assert result.returncode == 0, result.stderr
     assert {row["phase"] for row in read_rows(folder / "runs/coarse/history.csv")} == {"refinement"}
     start, refined = (load_weights(folder / f"runs/{variant}/model.weights.h5") for variant in ("prn", "coarse"))
     shared = set(start) & set(refined)
@@ -155,7 +159,7 @@ def test_more_than_one_device_needs_jax(tmp_path):
 def test_a_sample_of_another_part_among_those_to_learn_from_is_refused_before_tensorflow_starts(tmp_path):
     folder = prepare_project(tmp_path)
     strays = make_samples(2, seed=3) | {"sample_id": np.array(["A/0", "B/1"], object)}
-    write_shard(folder / "data/augmented/full-on/00000.h5", strays, {})
+    write_shard(folder / "data/augmented/full/on/00000.h5", strays, {})
     child = run_stage(folder)
     assert child.returncode == 1
-    assert "1 samples to learn from are not in the training part, first ['B/1']" in child.stderr
+    assert "1 samples are in no train part of the split, first ['B/1']" in child.stderr

@@ -19,8 +19,6 @@ from stages.photo.files import KINDS
 from tests.helpers.made_faces import MARGIN, landmarks_at, make_model, make_pipeline, predict, whole_surface
 from tests.helpers.small_project import GRID, SIZE, face_map, grid_triangles, grid_uv
 
-ROOT = Path(__file__).parents[2]
-
 
 @pytest.fixture(scope="module")
 def model():

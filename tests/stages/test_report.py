@@ -33,7 +33,7 @@ from tests.helpers.small_project import (
 
 def described_numbers(project, variant):
     """Numbers of a variant's protocols.csv as pages show them, with 3 digits."""
-    rows = read_rows(project / f"runs/{variant}/protocols.csv")
+    rows = read_rows(project / f"runs/{variant}/scores/protocols.csv")
     cells = [cell for row in rows for name, cell in row.items() if name not in ("error", "group") and cell]
     return {float(f"{float(cell):.3f}") for cell in cells}
 
@@ -58,7 +58,7 @@ class TestPages:
         assert not re.search(r"https?://|url\(|@import", page.text)
 
     def test_every_number_of_the_report_is_in_a_metrics_file_or_the_table_of_protocols(self, project):
-        known = numbers_of(read_json(project / "metrics/evaluation.json"))
+        known = numbers_of(read_json(project / "runs/main/scores/metrics.json"))
         known |= numbers_of(read_json(project / "metrics/data.json")) | described_numbers(project, "main")
         shown = Page(project / "reports/main.html").numbers
         decimals = [float(text) for text in shown if "." in text]
@@ -118,7 +118,7 @@ class TestPages:
 
     def test_errors_in_the_same_order_have_a_rank_correlation_of_1(self, project):
         rho = read_json(project / "metrics/thesis.json")["rank_correlation"]
-        table = list(read_rows(project / "runs/main/per_image.csv"))
+        table = list(read_rows(project / "runs/main/scores/per_image.csv"))
         orders = [sorted(range(7), key=lambda i: float(table[i][name])) for name in ("thesis_68", "thesis_mesh")]
         squares = sum((orders[0].index(i) - orders[1].index(i)) ** 2 for i in range(7))
         assert rho["rho"] == pytest.approx(1 - 6 * squares / (7 * 48), abs=1e-3)
@@ -254,8 +254,8 @@ class TestCommands:
             str(path.relative_to(root)) for folder in ("metrics", "reports") for path in (root / folder).rglob("*.*")
         }
         assert made == {
-            "metrics/evaluation.json",
-            "metrics/ablation/prn.json",
+            "runs/main/scores/metrics.json",
+            "runs/prn/scores/metrics.json",
             "metrics/data.json",
             "metrics/thesis.json",
             "reports/main.html",
@@ -271,8 +271,8 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("stage", "sentence"),
         [
-            (report, "metrics/evaluation.json is missing; train and evaluate the variant 'final' first"),
-            (thesis, "metrics/evaluation.json is missing; train and evaluate the variant 'final' first"),
+            (report, "runs/main/scores/metrics.json is missing; train and evaluate the variant 'final' first"),
+            (thesis, "runs/main/scores/metrics.json is missing; train and evaluate the variant 'final' first"),
         ],
     )
     def test_a_stage_too_early_says_what_to_run(self, stage, sentence):
@@ -291,7 +291,7 @@ class TestCommands:
     def test_variants_of_different_test_images_are_not_compared(self, root):
         for arguments in ((), ("prn",)):
             self.call(evaluate, *arguments)
-        table = root / "runs/prn/per_image.csv"
+        table = root / "runs/prn/scores/per_image.csv"
         table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
         result = self.call(thesis)
         assert result.exit_code == 1

@@ -3,7 +3,6 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,6 +17,7 @@ from pipeline.uv.surface import load_surface, make_surface, read_points
 from stages import score
 from stages.project import samples as truth
 from stages.project.published import Benchmark, read_benchmark
+from tests.helpers.places import ROOT
 from tests.helpers.small_project import (
     GRID,
     SIZE,
@@ -31,7 +31,6 @@ from tests.helpers.small_project import (
     read_rows,
 )
 
-ROOT = Path(__file__).parents[2]
 NOTHING_PUBLISHED = Benchmark({}, {})
 HEIGHT = 90
 # Pose_Para: pitch, yaw, roll, tx, ty, tz, scale.
@@ -198,7 +197,7 @@ def test_our_own_predictions_as_files_have_the_scores_of_our_own_evaluation(proj
     root = project_folder
     surface = load_surface(root / "data/face_model/model.h5", root / "data/uv_embedding/uv.h5")
     annotated = [name for name in YAW_DEG if name != "g"]
-    with truth.Predictions(root / "runs/main/predictions.h5") as predictions:
+    with Predictions(root / "runs/main/predictions.h5") as predictions:
         for name in annotated:
             landmarks = read_points(*predictions.read(f"test/{name}"), surface).landmarks
             (root / "theirs").mkdir(exist_ok=True)
@@ -209,7 +208,7 @@ def test_our_own_predictions_as_files_have_the_scores_of_our_own_evaluation(proj
     command = [sys.executable, "-m", "stages.score", "--predictions", "theirs", "--truth", "annotations"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([*command, "--out", "metrics/foreign/theirs.json"], cwd=root, env=environment, check=True)
-    ours = {row["sample_id"]: row for row in read_rows(root / "runs/main/per_image.csv")}
+    ours = {row["sample_id"]: row for row in read_rows(root / "runs/main/scores/per_image.csv")}
     theirs = read_rows(root / "metrics/foreign/theirs_per_image.csv")
     assert [row["sample_id"] for row in theirs] == sorted(annotated)
     for row in theirs:

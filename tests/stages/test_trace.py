@@ -10,7 +10,7 @@ from stages.project.params import DataParams
 from stages.trace import trace
 from tests.helpers.small_project import NO_FACE, SIZE, SUBSETS, YAW_DEG, make_everything, read_json, read_rows
 
-SHARDS = ("position_maps/test-on", "aligned/test-on", "meshes/test", "index/test")
+SHARDS = ("position_maps/test/test/on", "aligned/test/test/on", "meshes/test/test", "index/test/test")
 
 
 @pytest.fixture(scope="module")
@@ -41,14 +41,14 @@ def follow(root, sample_id, variant="final", main=True):
 def test_every_step_of_a_sample_is_found(root):
     rows = follow(root, "test/b")
     places = [place for place, _ in rows]
-    assert places[0] == "metrics/evaluation.json"
+    assert places[0] == "runs/main/scores/metrics.json"
     assert places[2] == "runs/main/predictions.h5, row 5"
     # b is the second of seven; in stage n the first n samples are in the second shard.
     assert places[3:7] == [
-        "data/position_maps/test-on/00000.h5, row 1",
-        "data/aligned/test-on/00000.h5, row 0",
-        "data/meshes/test/00001.h5, row 1",
-        "data/index/test/00001.h5, row 1",
+        "data/position_maps/test/test/on/00000.h5, row 1",
+        "data/aligned/test/test/on/00000.h5, row 0",
+        "data/meshes/test/test/00001.h5, row 1",
+        "data/index/test/test/00001.h5, row 1",
     ]
     photo = (root / "raw/test/b.png").read_bytes()
     assert rows[-1][1] == f"source_sha256 {hash_pair(photo, b'b')}"
@@ -61,7 +61,7 @@ def test_the_errors_are_those_of_the_line_that_is_named(root):
     header = (root / path).read_text().splitlines()[0].split(",")
     assert row[0] == "test/b"
     assert f"thesis_mesh {float(row[header.index('thesis_mesh')]):g}" in text
-    metrics = read_json(root / "metrics/ablation/prn.json")
+    metrics = read_json(root / "runs/prn/scores/metrics.json")
     rows = read_rows(root / path)
     assert metrics["thesis_mesh"] == pytest.approx(np.mean([float(r["thesis_mesh"]) for r in rows]), abs=6e-4)
 

@@ -12,7 +12,7 @@ from pipeline.uv.position_map import (
     sample_map,
     save_uv,
 )
-from tests.conftest import grid_mesh
+from tests.helpers.meshes import grid_mesh
 
 
 def test_boundary_loops_follow_the_directed_edges_longest_first():

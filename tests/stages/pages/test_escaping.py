@@ -63,7 +63,7 @@ def root(tmp_path_factory):
     write_csv(root / "data/index/test/rejected.csv", [("sample", "reason"), ("x.jpg", REASON)])
     for run, path in (("main", "evaluation"), ("prn", "ablation/prn")):
         evaluate.evaluate(root, run, SETTINGS.train, root / f"metrics/{path}.json", PARAMS)
-        write_csv(root / f"runs/{run}/failed.csv", [("sample", "stage", "reason"), (FAILED, "aligned", REASON)])
+        write_csv(root / f"runs/{run}/scores/failed.csv", [("sample", "stage", "reason"), (FAILED, "aligned", REASON)])
     counted = data_report(root, data)
     counted["subsets"][SUBSET] = {"in": 1, "out": 1, "rejected": 0}
     (root / "metrics/data.json").write_text(json.dumps(counted))
