@@ -16,6 +16,7 @@ from pipeline.face.face_model import FaceModel
 from pipeline.uv.surface import load_surface, make_surface, read_points
 from stages import score
 from stages.project import samples as truth
+from stages.project.predictions import Predictions
 from stages.project.published import Benchmark, read_benchmark
 from tests.helpers.places import ROOT
 from tests.helpers.small_project import (
