@@ -16,7 +16,7 @@ from pipeline.photo.photo_files import encode_grey, encode_image
 from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
 from stages.pages import html as parts
 from stages.photo.pictures import around, draw_face, draw_head_box, map_picture, mark_hidden
-from stages.photo.reconstructor import FacePipeline
+from stages.photo.reconstructor import Reconstructor
 
 Image = NDArray[np.uint8]
 KINDS = ("obj", "ply", "glb", "overlay", "pose", "depth", "map", "texture", "page")
@@ -25,7 +25,7 @@ TEXTURE_SIZE = 512
 
 
 def write_faces(
-    folder: Path, photo: Image, faces: list[Face], pipeline: FacePipeline, kinds: tuple[str, ...], fill: bool
+    folder: Path, photo: Image, faces: list[Face], reconstructor: Reconstructor, kinds: tuple[str, ...], fill: bool
 ) -> list[dict]:
     """Reconstruct the faces of a photo and write what is asked for.
 
@@ -35,7 +35,7 @@ def write_faces(
         Of the photo; it is made. Its files begin with ``face1``, ``face2`` and so on.
     photo : (H, W, 3) uint8
     faces : list of Face
-    pipeline : FacePipeline
+    reconstructor : Reconstructor
     kinds : tuple of str
         Some of `KINDS`.
     fill : bool
@@ -49,8 +49,8 @@ def write_faces(
     folder.mkdir(parents=True, exist_ok=True)
     numbers, sections = [], []
     for number, face in enumerate(faces, start=1):
-        found = pipeline.reconstruct(photo, face)
-        files, shown = write_face(folder / f"face{number}", photo, found, pipeline, kinds, fill)
+        found = reconstructor.reconstruct(photo, face)
+        files, shown = write_face(folder / f"face{number}", photo, found, reconstructor, kinds, fill)
         numbers.append(describe(face, found) | files)
         sections += [parts.heading(f"Face {number}"), parts.paragraph(pose_text(numbers[-1]["pose"])), *shown]
     if "page" in kinds:
@@ -60,7 +60,7 @@ def write_faces(
 
 
 def write_face(
-    stem: Path, photo: Image, found: Reconstruction, pipeline: FacePipeline, kinds: tuple[str, ...], fill: bool
+    stem: Path, photo: Image, found: Reconstruction, reconstructor: Reconstructor, kinds: tuple[str, ...], fill: bool
 ) -> tuple[dict, list[str]]:
     """Write the files of one face, whose names begin with `stem`.
 
@@ -71,12 +71,12 @@ def write_face(
     sections : list of str
         Parts of the page.
     """
-    surface = pipeline.surface
+    surface = reconstructor.surface
     visible = visible_vertices(found.vertices, surface.triangles)
-    texture = make_texture(photo, found, visible, pipeline, fill)
+    texture = make_texture(photo, found, visible, reconstructor, fill)
     mesh = to_trimesh(found.vertices, surface.triangles)
     skin = textured(mesh, surface.vertex_uv, texture)
-    pictures = draw_pictures(photo, found, pipeline) if {"overlay", "pose", "page"} & set(kinds) else {}
+    pictures = draw_pictures(photo, found, reconstructor) if {"overlay", "pose", "page"} & set(kinds) else {}
     written: list[Path] = []
     for kind in ("obj", "glb"):
         if kind in kinds:
@@ -102,10 +102,10 @@ def write_face(
     return numbers | {"files": [path.name for path in written]}, sections
 
 
-def draw_pictures(photo: Image, found: Reconstruction, pipeline: FacePipeline) -> dict[str, Image]:
+def draw_pictures(photo: Image, found: Reconstruction, reconstructor: Reconstructor) -> dict[str, Image]:
     """Draw a face over its photo: `overlay` has mesh and landmarks, `pose` the box of its head."""
-    surface = pipeline.surface
-    box = head_box(pipeline.model.mean[surface.vertices], found.pose, len(photo))
+    surface = reconstructor.surface
+    box = head_box(reconstructor.model.mean[surface.vertices], found.pose, len(photo))
     overlay = draw_face(photo, found.vertices, surface.triangles, found.landmarks)
     return {"overlay": overlay, "pose": draw_head_box(photo, box)}
 
@@ -137,14 +137,14 @@ def _npy(values: NDArray) -> bytes:
 
 
 def make_texture(
-    photo: Image, found: Reconstruction, visible: NDArray[np.bool_], pipeline: FacePipeline, fill: bool
+    photo: Image, found: Reconstruction, visible: NDArray[np.bool_], reconstructor: Reconstructor, fill: bool
 ) -> Image:
     """Texture (TEXTURE_SIZE, TEXTURE_SIZE, 3) of a face; what the photo hides is filled by symmetry or marked."""
-    surface, size = pipeline.surface, TEXTURE_SIZE
+    surface, size = reconstructor.surface, TEXTURE_SIZE
     colours = texture_map(photo, photo_map(found), size)
-    shown = np.zeros(len(pipeline.model.mean), np.float32)
+    shown = np.zeros(len(reconstructor.model.mean), np.float32)
     shown[surface.vertices] = visible
-    texels = (pipeline.operator @ shown).reshape(surface.face_mask.shape)
+    texels = (reconstructor.operator @ shown).reshape(surface.face_mask.shape)
     mask = enlarge(surface.face_mask, size) > 0.5
     seen = (enlarge(texels, size) > 0.5) & mask
     return fill_by_symmetry(colours, seen, mask) if fill else mark_hidden(colours, seen, mask)
