@@ -21,8 +21,8 @@ from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
 from benchmarks.reference import Seconds, make_sample
-from pipeline.face.camera import similarity_scale
 from pipeline.face.face_model import load_model
+from pipeline.face.similarity import similarity_scale
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.position_map import load_uv
 

@@ -27,11 +27,12 @@ from numpy.typing import NDArray
 from model import regression
 from model.backend import prepare_keras
 from model.export import FORMATS, Run, export, open_network
-from model.feed import Feed, locate
+from model.feed import Feed
 from model.regression import Regression
 from model.scaling import Scaling
 from model.settings import NetworkConfig
 from pipeline.store.encoding import encode_positions
+from pipeline.store.samples import locate
 from pipeline.store.shards import write_shard
 from pipeline.uv.position_map import UVLayout
 from stages.project.variants import VariantSettings, read_variant

@@ -27,7 +27,8 @@ from pipeline.crops.active_shape import fit, load_model, upright_frame, view_of
 from pipeline.crops.alignment import face_roll
 from pipeline.crops.detection import choose_box
 from pipeline.crops.face_finding import Face
-from pipeline.face.camera import apply_similarity, make_similarity, transform_pose, wrap_angle
+from pipeline.face.camera import transform_pose, wrap_angle
+from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.photo.photo_files import open_photo
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard

@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.face.camera import camera_matrix
-from pipeline.face.face_model import FaceModel, deform
-
-Array = NDArray[np.float64]
+from pipeline.face.face_model import FaceModel, at_vertices, deform
+from pipeline.store.arrays import Array
 
 CAMERA = 12
 Z_TRANSLATION = 11
@@ -122,12 +121,5 @@ def measure_moves(vertices: FaceModel) -> Moves:
 
 
 def at_texels_of(texels: FaceModel, mask: NDArray[np.bool_]) -> FaceModel:
-    """Keep the texels of a mask (S, S) as the model's only vertices."""
-    kept = mask.ravel()
-    return FaceModel(
-        mean=texels.mean[kept],
-        shape_basis=texels.shape_basis[kept],
-        expression_basis=texels.expression_basis[kept],
-        triangles=texels.triangles,
-        landmarks=texels.landmarks,
-    )
+    """Keep the texels of a mask (S, S) as the model's only vertices, see `face_model.at_vertices`."""
+    return at_vertices(texels, lambda values: values[mask.ravel()])

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from pipeline.crops.alignment import align, resample
 from pipeline.crops.detection import choose_box
 from pipeline.raw.photos import read_photo
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.crop import CropParams
 from stages.project.params import ComputeParams, DataParams, read, sentences
@@ -37,7 +37,7 @@ def main(subset: str, level: str) -> None:
         run_stage(f"aligned@{name}", align_photos, tasks, OUTPUT / name, data.max_reject_fraction, compute)
 
 
-def align_photos(meshes: Path, boxes: Path | None, folder: Path, margin: float, level: bool, size: int) -> Made:
+def align_photos(meshes: Path, boxes: Path | None, folder: Path, margin: float, level: bool, size: int) -> ShardContent:
     """Make one shard: image (N, size, size, 3) uint8, similarity (N, 3, 3) float64, and whose they are."""
     shard = read_shard(meshes, [*CARRIED, "landmarks"])
     count = len(shard["photo"])
@@ -59,7 +59,7 @@ def align_photos(meshes: Path, boxes: Path | None, folder: Path, margin: float, 
     datasets = {name: shard[name][good] for name in CARRIED}
     reasons = [(shard["sample_id"][row], reason) for row, reason in sorted(rejected.items())]
     images = images[good] if rejected else images
-    return Made({**datasets, "image": images, "similarity": similarities[good]}, count, reasons)
+    return ShardContent({**datasets, "image": images, "similarity": similarities[good]}, count, reasons)
 
 
 def _choose(boxes: Path, shard: dict[str, NDArray]) -> dict[int, NDArray[np.float64]]:

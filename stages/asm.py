@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.crops.active_shape import five_points, frame_of, save_model, train, upright_frame, view_of
-from pipeline.face.camera import apply_similarity
+from pipeline.face.similarity import apply_similarity
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.params import DataParams, check, read, sentences

@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from pipeline.crops.alignment import resample
 from pipeline.crops.augmentation import AugmentationPolicy, disturb, draw_similarity, sample_rng
-from pipeline.face.camera import apply_similarity, transform_pose
+from pipeline.face.camera import transform_pose
+from pipeline.face.similarity import apply_similarity
 from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import encode_positions
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
 from stages.project.params import ComputeParams, DataParams, check, read, sentences
@@ -53,7 +54,7 @@ def main(policy: str, level: str) -> None:
 
 def augment(
     source: Path, rows: tuple[int, ...], folder: Path, policy: AugmentationPolicy, seed: int, size: int
-) -> Made:
+) -> ShardContent:
     """Make one shard: some samples of one shard of position maps, each followed by its copies."""
     count = len(rows) * (1 + policy.copies)
     images = np.zeros((count, size, size, 3), np.uint8)
@@ -67,7 +68,7 @@ def augment(
             for name, value in sample.items():
                 others[name].append(value)
     datasets = {name: np.array(values) for name, values in others.items()}
-    return Made({**datasets, "image": images, "position_map": maps}, count)
+    return ShardContent({**datasets, "image": images, "position_map": maps}, count)
 
 
 def _versions(

@@ -7,7 +7,7 @@ import numpy as np
 
 from pipeline.crops.detection import BOX_COLUMNS, detect_boxes
 from pipeline.raw.photos import read_photo
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.crop import CropParams
 from stages.project.params import ComputeParams, DataParams, read, sentences
@@ -31,14 +31,14 @@ def main(subset: str) -> None:
         click.echo(f"detected@{subset}: not needed, crop.box is {crop.box}")
 
 
-def detect(index: Path, folder: Path) -> Made:
+def detect(index: Path, folder: Path) -> ShardContent:
     """Make one shard: boxes (N, K, 5) float64 as `detect_boxes` gives them, filled up with NaN to the most faces."""
     samples = read_shard(index, ["sample_id", "photo"])
     found = list(detect_boxes(read_photo(folder / photo) for photo in samples["photo"]))
     boxes = np.full((len(found), max(map(len, found), default=0), len(BOX_COLUMNS)), np.nan)
     for row, faces in enumerate(found):
         boxes[row, : len(faces)] = faces.round(4)
-    return Made({"sample_id": samples["sample_id"], "boxes": boxes}, len(found))
+    return ShardContent({"sample_id": samples["sample_id"], "boxes": boxes}, len(found))
 
 
 if __name__ == "__main__":

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.photo.editing import REGIONS, edit_region, warp_photo
+from pipeline.face.landmarks import REGIONS
+from pipeline.photo.editing import edit_region, warp_photo
 from pipeline.photo.mesh_files import to_trimesh, write_mesh
 from pipeline.photo.photo_files import encode_image
 from stages.photo.options import FILE, NetworkOptions, network_options, picture_option

@@ -18,12 +18,11 @@ from tqdm import tqdm
 from model.scaling import Scaling
 from model.scores import smoothness
 from model.scores.protocols import error_3ddfa
-from model.scores.scoring import Surface, make_surface, read_points, score, signed_bias
+from model.scores.scoring import score, signed_bias
 from model.scores.summary import describe, error_curves, smoothness_curves, summarise
 from model.settings import TrainConfig
-from pipeline.face.camera import apply_similarity
-from pipeline.face.face_model import load_model
-from pipeline.uv.position_map import load_uv
+from pipeline.face.similarity import apply_similarity
+from pipeline.uv.surface import Surface, load_surface, read_points
 from stages.project import samples as truth
 from stages.project.params import check, read, sentences
 from stages.project.published import Benchmark, read_benchmark
@@ -53,18 +52,17 @@ def evaluate(root: Path, run: str, train: TrainConfig, metrics_path: Path, param
         The metrics, in percent.
     """
     folder = root / "runs" / run
-    model, layout = load_model(root / "data/face_model/model.h5"), load_uv(root / "data/uv_embedding/uv.h5")
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+    surface = load_surface(root / "data/face_model/model.h5", root / "data/uv_embedding/uv.h5")
     test_ids = truth.read_part(root, "test")
     check(bool(test_ids), "The test part of data/split.csv is empty: there is nothing to evaluate.")
     places = truth.locate(root, train.level, test_ids)
     check(bool(places), f"None of the {len(test_ids)} test samples has a position map: every one was rejected.")
     failures = truth.list_failures(root, train.level, test_ids, places)
-    baseline = truth.mean_training_map(root, train.level, layout.face_mask)
+    baseline = truth.mean_training_map(root, train.level, surface.face_mask)
     benchmark = read_benchmark(root / params.benchmark)
     histograms = np.zeros((2, len(smoothness.CURVE_ANGLES_DEG) - 1), np.int64)
     with truth.Predictions(folder / "predictions.h5") as predictions:
-        judge = Judge(surface, Scaling(train.scaling, layout.size), baseline, benchmark)
+        judge = Judge(surface, Scaling(train.scaling, len(surface.face_mask)), baseline, benchmark)
         rows = score_samples(truth.read_truths(root, places), predictions, judge, histograms)
         progress = tqdm(rows, total=len(places), unit="image", desc=f"evaluate {run}", disable=None)
         table = pd.DataFrame(progress).sort_values("sample_id", ignore_index=True)

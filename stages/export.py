@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from model.backend import prepare_keras
 from model.export import Run, export, open_network
-from model.feed import read_samples, to_photo
+from model.feed import to_photo
 from model.scores.protocols import error_3ddfa
-from model.scores.scoring import Surface, make_surface, read_points
-from pipeline.face.face_model import load_model
+from pipeline.store.samples import read_samples
 from pipeline.uv.position_map import load_uv
+from pipeline.uv.surface import Surface, load_surface, read_points
 from stages.project import samples as truth
 from stages.project.params import DataParams, check, read, sentences
 from stages.project.variants import MAIN_RUN, read_variant
@@ -49,7 +49,7 @@ def main() -> None:
     """Export the main model."""
     with sentences():
         params, settings, data = read("export", ExportParams), read_variant(), read("data", DataParams)
-        layout, face = load_uv(UV), load_model(MODEL)
+        layout = load_uv(UV)
         training = find_samples(settings, data)["train"]
         task = choose_regression(settings, layout, training)
         tested = truth.locate(Path(), settings.train.level, truth.read_part(Path(), "test"))
@@ -66,7 +66,7 @@ def main() -> None:
             lambda photo: np.asarray(model.predict_on_batch(photo)["final"]),
             {name: open_network(path, threads=1) for name, path in files.items()},
             task.to_maps,
-            make_surface(layout.uv, face.triangles, face.landmarks, layout.face_mask),
+            load_surface(MODEL, UV),
         )
         metrics = {name: row | {"mb": round(files[name].stat().st_size / 1e6, 3)} for name, row in compared.items()}
         METRICS.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")

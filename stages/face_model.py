@@ -4,7 +4,8 @@ from pathlib import Path
 
 import click
 
-from pipeline.face.face_model import load_bfm, save_model
+from pipeline.face.face_model import save_model
+from pipeline.raw.bfm import load_bfm
 from stages.project.params import DataParams, read, sentences
 
 OUTPUT = Path("data/face_model/model.h5")

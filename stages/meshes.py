@@ -9,7 +9,7 @@ from pipeline.crops.alignment import landmark_box
 from pipeline.face.camera import project
 from pipeline.face.face_model import at_landmarks, deform, load_model, select_coefficients
 from pipeline.face.meshes import read_vertices
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import count_samples, list_shards, read_shard
 from stages.project.params import ComputeParams, DataParams, read, sentences
 from stages.project.shard_stage import Task, run_stage
@@ -36,7 +36,7 @@ def main(subset: str) -> None:
         _save_first(output)
 
 
-def make_meshes(index: Path) -> Made:
+def make_meshes(index: Path) -> ShardContent:
     """Make one shard: what `read_vertices` needs, and the landmarks (N, 68, 3) float64 in photo pixels.
 
     Samples whose landmarks are not in their photo are set aside: the annotation is of another photo or another model.
@@ -60,7 +60,7 @@ def make_meshes(index: Path) -> Made:
         "landmarks": landmarks[good],
     }
     rejected = [(name, reason) for name, reason in zip(annotations["sample_id"], reasons, strict=True) if reason]
-    return Made(datasets, len(reasons), rejected)
+    return ShardContent(datasets, len(reasons), rejected)
 
 
 def _fault(landmarks: np.ndarray, width: int, height: int) -> str | None:

@@ -7,10 +7,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.face.camera import apply_similarity, camera_matrix, transform_pose
+from pipeline.face.camera import camera_matrix, transform_pose
 from pipeline.face.face_model import deform, load_model
+from pipeline.face.similarity import apply_similarity
 from pipeline.store.encoding import encode_positions, position_range
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import StoredImages, list_shards, read_shard, read_stored
 from pipeline.uv.position_map import load_uv, texel_model
 from stages.project.params import ComputeParams, DataParams, read, sentences
@@ -41,7 +42,7 @@ def main(subset: str, level: str) -> None:
         run_stage(f"position_maps@{name}", make_samples, tasks, OUTPUT / name, data.max_reject_fraction, compute)
 
 
-def make_samples(meshes: Path, aligned: Path, size: int) -> Made:
+def make_samples(meshes: Path, aligned: Path, size: int) -> ShardContent:
     """Make one shard of training samples, see README.md, section 'Data contracts'."""
     texels = texel_model(load_model(MODEL), load_uv(LAYOUT))
     photos, shard = read_shard(aligned, [*CARRIED, "similarity"]), read_shard(meshes)
@@ -75,7 +76,7 @@ def make_samples(meshes: Path, aligned: Path, size: int) -> Made:
     if rejected:
         kept = np.flatnonzero(fits).tolist()
         datasets = {name: values[kept] for name, values in datasets.items()}
-    return Made(datasets, count, rejected)
+    return ShardContent(datasets, count, rejected)
 
 
 if __name__ == "__main__":

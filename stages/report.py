@@ -10,13 +10,11 @@ from pathlib import Path
 import click
 
 from model.scores.protocols import PROTOCOLS
-from model.scores.scoring import make_surface
 from model.scores.summary import BINS
-from pipeline.face.face_model import load_model
 from pipeline.photo.photo_files import encode_image
 from pipeline.raw.photos import read_photo
 from pipeline.store.tables import read_table
-from pipeline.uv.position_map import load_uv
+from pipeline.uv.surface import load_surface
 from stages.pages import contact_sheet as samples
 from stages.pages import html as parts
 from stages.project import samples as truth
@@ -82,8 +80,7 @@ def draw_samples(
     root: Path, run: Run, data: DataParams, results: Results, count: int
 ) -> Iterator[tuple[str, samples.Image]]:
     """Draw the chosen test samples, each as (caption, strip), in the order of their choice."""
-    model, layout = load_model(root / "data/face_model/model.h5"), load_uv(root / "data/uv_embedding/uv.h5")
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+    surface = load_surface(root / "data/face_model/model.h5", root / "data/uv_embedding/uv.h5")
     chosen = samples.choose_samples(results.per_image, count)
     ids = list(chosen["sample_id"])
     photos = {row["sample_id"]: row["photo"] for row in truth.read_accepted(root, ids)}

@@ -17,12 +17,13 @@ import click
 import pipeline
 from model import regression
 from model.backend import prepare_keras
-from model.feed import Feed, Sample, locate, read_labels
+from model.feed import Feed
 from model.regression import Regression
 from model.scaling import Scaling
 from model.settings import RANDOM
 from pipeline.face.face_model import load_model
 from pipeline.store.resume import digest_code, end, sole_writer
+from pipeline.store.samples import Sample, locate, read_labels
 from pipeline.store.shards import list_shards
 from pipeline.store.tables import read_table
 from pipeline.uv.position_map import UVLayout, load_uv

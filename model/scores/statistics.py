@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
+from pipeline.face.camera import wrap_degrees
+from pipeline.store.arrays import Array
 
 YAW_BINS = ("yaw_00_30", "yaw_30_60", "yaw_60_90")
 INTERVAL_PERCENT = 95.0
@@ -35,8 +36,7 @@ def yaw_bin(yaw_deg: ArrayLike) -> NDArray[np.int64]:
     int64 of the same shape
         0 where ``|yaw| <= 30`` degrees, 1 in (30, 60], 2 above.
     """
-    wrapped = (np.asarray(yaw_deg, np.float64) + 180.0) % 360.0 - 180.0
-    return np.digitize(np.abs(wrapped), [30.0, 60.0], right=True).astype(np.int64)
+    return np.digitize(np.abs(wrap_degrees(yaw_deg)), [30.0, 60.0], right=True).astype(np.int64)
 
 
 def yaw_bin_means(errors: ArrayLike, yaw_deg: ArrayLike) -> dict[str, float]:

@@ -11,7 +11,7 @@ import os
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import make_similarity
+from ..face.similarity import make_similarity
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the package index for a newer version when imported
 import albumentations

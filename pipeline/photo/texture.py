@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from ..face.rendering import depth, vertex_normals
 
-Array = NDArray[np.float64]
 # A surface seen more from the side than this cosine has too few pixels for its texels.
 LEAST_FACING = 0.15
 # A point this far behind the nearest surface, in sides of the face's box, is hidden: the mesh is not finer than that.

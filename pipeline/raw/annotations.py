@@ -11,9 +11,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..face.landmarks import LANDMARKS
 from .matlab import read_arrays
 
-SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS, LANDMARKS = 199, 29, 68
+SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS = 199, 29
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 # An annotation has a few kB; compressed data may unfold to a thousand times their size.
 MAX_ANNOTATION_BYTES = 2**18
@@ -111,7 +112,7 @@ def list_pairs(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str
     Returns
     -------
     pairs : list of (photo's name, annotation's name)
-    alone : list of (name, reason)
+    rejected : list of (name, reason)
         Photos without annotation, annotations without photo, second copies of a pair, and what is no file.
 
     Raises
@@ -131,27 +132,27 @@ def list_pairs(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str
         raise FileNotFoundError(f"The folder {folder} holds no photos ({', '.join(PHOTO_SUFFIXES)}).")
     annotations = {Path(name).stem: name for name in sorted(files) if _suffix(name) == ".mat"}
     pairs: list[tuple[str, str]] = []
-    alone, seen = [], set()
+    rejected, seen = [], set()
     for photo in photos:
         stem = Path(photo).stem
         if stem in seen:
-            alone.append((_as_text(photo), "Another photo has the same name with another ending."))
+            rejected.append((_as_text(photo), "Another photo has the same name with another ending."))
         elif not _is_text(photo):
-            alone.append((_as_text(photo), "The name is no valid UTF-8; rename the photo and its annotation."))
+            rejected.append((_as_text(photo), "The name is no valid UTF-8; rename the photo and its annotation."))
         elif stem not in annotations:
-            alone.append((photo, "The annotation (.mat) of this photo is missing."))
+            rejected.append((photo, "The annotation (.mat) of this photo is missing."))
         elif not (files[photo] and files[annotations[stem]]):
-            alone.append((photo, "The photo or its annotation is a folder, or a link to nothing."))
+            rejected.append((photo, "The photo or its annotation is a folder, or a link to nothing."))
         else:
             pairs.append((photo, annotations[stem]))
         seen.add(stem)
     for name in sorted(files):
         if _suffix(name) == ".mat" and Path(name).stem not in seen:
-            alone.append((_as_text(name), "The photo of this annotation is missing."))
+            rejected.append((_as_text(name), "The photo of this annotation is missing."))
         elif _suffix(name) == ".mat" and annotations[Path(name).stem] != name:
-            alone.append((_as_text(name), "Another annotation has the same name with another ending."))
+            rejected.append((_as_text(name), "Another annotation has the same name with another ending."))
     copies = _second_copies(folder, pairs)
-    return [pair for pair in pairs if pair[0] not in copies], alone + list(copies.items())
+    return [pair for pair in pairs if pair[0] not in copies], rejected + list(copies.items())
 
 
 def _suffix(name: str) -> str:

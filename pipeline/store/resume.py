@@ -23,7 +23,7 @@ ENDED = "ended"
 
 
 @dataclasses.dataclass(frozen=True)
-class Made:
+class ShardContent:
     """A shard's samples, how many were taken to make them, and which were set aside: (sample or file, reason)."""
 
     datasets: Mapping[str, NDArray | StoredImages]
@@ -46,7 +46,7 @@ class Receipt:
 
 
 def make_once(
-    work: Path, code: str, stage: str, make: Callable[..., Made], inputs: Sequence[Path], arguments: tuple
+    work: Path, code: str, stage: str, make: Callable[..., ShardContent], inputs: Sequence[Path], arguments: tuple
 ) -> Receipt:
     """Make a shard in the work folder, unless it is there already and whole.
 

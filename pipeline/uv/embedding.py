@@ -15,7 +15,8 @@ import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-Vectors = NDArray[np.float64]
+from ..store.arrays import Array
+
 Indices = NDArray[np.int32]
 
 
@@ -34,7 +35,7 @@ class Embedding:
         Rim of each hole, in order.
     """
 
-    uv: Vectors
+    uv: Array
     triangles: Indices
     holes: list[Indices]
 
@@ -76,7 +77,7 @@ def boundary_loops(triangles: Indices) -> list[Indices]:
     return sorted(loops, key=lambda loop: -len(loop))
 
 
-def square_boundary(vertices: NDArray, loop: Indices) -> Vectors:
+def square_boundary(vertices: NDArray, loop: Indices) -> Array:
     """Place the outer boundary on the square, by arc length on each of its sides.
 
     Parameters
@@ -190,7 +191,7 @@ def count_flipped(embedding: Embedding) -> int:
     return int((areas <= 0).sum())
 
 
-def _midline_crossings(points: Vectors, arc: Vectors, steps: Vectors) -> tuple[float, float]:
+def _midline_crossings(points: Array, arc: Array, steps: Array) -> tuple[float, float]:
     """Arc lengths at which the boundary crosses x = 0 highest and lowest."""
     following = np.roll(points, -1, axis=0)
     crossing = np.flatnonzero((points[:, 0] <= 0) != (following[:, 0] <= 0))

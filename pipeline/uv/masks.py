@@ -5,11 +5,7 @@ import numpy as np
 from matplotlib.path import Path as Polygon
 from numpy.typing import NDArray
 
-# Landmarks in the iBUG order, 0-based.
-JAW = slice(0, 17)
-NOSE = slice(27, 36)
-RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
-MOUTH = slice(48, 68)
+from ..face.landmarks import JAW, LEFT_EYE, MOUTH, NOSE, RIGHT_EYE
 
 # Thesis, section 3.4.4: landmarks, features (eyes, nose and mouth), the rest of the face; 0 elsewhere.
 LANDMARK_WEIGHT, FEATURE_WEIGHT, FACE_WEIGHT = 1.0, 0.4, 0.3

@@ -11,12 +11,11 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from ..face.face_model import FaceModel
+from ..face.face_model import FaceModel, at_vertices
+from ..store.arrays import Array
 from ..store.shards import reading, while_unchanged, writing
 from .embedding import Embedding
 from .texels import barycentric, find_triangles
-
-Vectors = NDArray[np.float64]
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,7 +36,7 @@ class UVLayout:
         Row and column of the texel nearest to each landmark.
     """
 
-    uv: Vectors
+    uv: Array
     operator: scipy.sparse.csr_array
     face_mask: NDArray[np.bool_]
     weight_mask: NDArray[np.float32]
@@ -101,9 +100,8 @@ def render_map(operator: scipy.sparse.csr_array, vertices: NDArray) -> NDArray[n
 
 @functools.lru_cache(maxsize=1)
 def texel_model(model: FaceModel, layout: UVLayout) -> FaceModel:
-    """Face model whose vertices are the texels of the position map.
+    """Face model whose vertices are the texels of the position map, see `face_model.at_vertices`.
 
-    The operator is linear and so is the model: applied to mean and vectors once, it need not be applied to any mesh.
     ``project(deform(texel_model, c), pose)`` is ``render_map(operator, project(deform(model, c), pose))``, since each
     row of the operator sums to 1. The last result is kept.
 
@@ -117,13 +115,7 @@ def texel_model(model: FaceModel, layout: UVLayout) -> FaceModel:
         flat = layout.operator @ values.reshape(len(values), -1)
         return np.ascontiguousarray(flat.reshape(-1, *values.shape[1:]), np.float32)
 
-    return FaceModel(
-        mean=at_texels(model.mean),
-        shape_basis=at_texels(model.shape_basis),
-        expression_basis=at_texels(model.expression_basis),
-        triangles=np.zeros((0, 3), np.int32),
-        landmarks=np.zeros(0, np.int32),
-    )
+    return at_vertices(model, at_texels)
 
 
 def sample_map(position_map: NDArray, uv: NDArray) -> NDArray:

@@ -5,9 +5,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model.scores.scoring import Surface, read_points
-from pipeline.face.camera import apply_similarity
 from pipeline.face.rendering import overlay
+from pipeline.face.similarity import apply_similarity
+from pipeline.uv.surface import Surface, read_points
 from stages.project.samples import Truth
 
 Image = NDArray[np.uint8]

@@ -5,11 +5,12 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from model.scores.scoring import Surface, read_points
 from model.settings import NetworkConfig
-from pipeline.crops.alignment import EYES, NOSE_BRIDGE, align, face_roll, resample
-from pipeline.face.camera import apply_similarity
+from pipeline.crops.alignment import align, face_roll, resample
+from pipeline.face.landmarks import EYES, NOSE_ROOT
 from pipeline.face.rendering import shade
+from pipeline.face.similarity import apply_similarity
+from pipeline.uv.surface import Surface, read_points
 from stages.pages import contact_sheet as samples
 from stages.pages import html as parts
 from stages.project.samples import Truth
@@ -69,7 +70,7 @@ def correction(photo: Image, sample: Truth, margin: float) -> Image:
     before, after = (np.ascontiguousarray(resample(photo, similarity, TILE)) for similarity in (turned, level))
     for tile, similarity in ((before, turned), (after, level)):
         points = apply_similarity(similarity, sample.landmarks[:, :2])
-        chosen = [*range(EYES.start, EYES.stop), NOSE_BRIDGE]
+        chosen = [*range(EYES.start, EYES.stop), NOSE_ROOT]
         _dots(tile, points[chosen])
         roll = face_roll(points)
         reach = 0.4 * TILE * np.array([np.cos(roll), np.sin(roll)])

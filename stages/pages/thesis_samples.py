@@ -7,11 +7,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model.scores.scoring import Surface, make_surface, read_points
-from pipeline.face.face_model import load_model
+from pipeline.face.camera import wrap_angle
 from pipeline.photo.photo_files import encode_image
 from pipeline.raw.photos import read_photo
-from pipeline.uv.position_map import load_uv
+from pipeline.uv.surface import Surface, load_surface, read_points
 from stages.pages import thesis_figures as figures
 from stages.project import samples as truth
 from stages.project.params import DataParams
@@ -52,8 +51,7 @@ class Examples:
 
 def read_examples(root: Path, settings: VariantSettings, data: DataParams, results: dict[str, Results]) -> Examples:
     """Choose the samples by the main variant's errors, and read what the pictures need of them."""
-    model, layout = load_model(root / "data/face_model/model.h5"), load_uv(root / "data/uv_embedding/uv.h5")
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+    surface = load_surface(root / "data/face_model/model.h5", root / "data/uv_embedding/uv.h5")
     table = results[settings.variant].per_image
     rows = {row["sample_id"]: row for row in truth.read_accepted(root, table["sample_id"])}
     front, rolled, spread = choose(table, {name: float(row["roll"]) for name, row in rows.items()})
@@ -88,7 +86,7 @@ def choose(table: pd.DataFrame, roll_rad: dict[str, float]) -> tuple[str, str, l
     frontal = table[table["yaw_deg"].abs() <= FRONTAL_DEG]
     by_error = (frontal if len(frontal) else table).sort_values(["nme68_2d", "sample_id"])
     rolls = pd.Series({name: roll_rad[name] for name in sorted(by_error["sample_id"])})
-    wrapped = ((rolls + np.pi) % (2 * np.pi) - np.pi).abs()
+    wrapped = rolls.map(wrap_angle).abs()
     by_yaw = table.assign(size=table["yaw_deg"].abs()).sort_values(["size", "sample_id"])["sample_id"].tolist()
     return by_error["sample_id"].iloc[len(by_error) // 2], str(wrapped.idxmax()), list(truth.spread(by_yaw, SPREAD))
 

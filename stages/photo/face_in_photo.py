@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from model.head_pose import head_box
-from model.reconstruction import Reconstruction
-from pipeline.face.camera import apply_similarity
+from pipeline.face.head_pose import head_box
+from pipeline.face.similarity import apply_similarity
+from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
 from stages.photo.pictures import draw_face, draw_head_box, mark_hidden
 from stages.photo.reconstructor import Reconstructor

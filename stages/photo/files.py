@@ -8,10 +8,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.reconstruction import Reconstruction
 from pipeline.crops.face_finding import Face
 from pipeline.face.camera import wrap_angle
 from pipeline.photo.photo_files import encode_grey, encode_image
+from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import vertex_colours
 from stages.pages import html as parts
 from stages.photo.face_in_photo import FaceInPhoto

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from model.export import FORMATS, Run, open_network
 from model.feed import to_photo
-from model.reconstruction import Predict
 from model.scaling import Scaling, to_pixels
+from pipeline.photo.reconstruction import Predict
 from stages.project.params import check
 from stages.project.variants import MAIN_RUN, VariantSettings
 

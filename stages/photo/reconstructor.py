@@ -10,13 +10,13 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from model.reconstruction import Predict, Reconstruction, find_landmarks, reconstruct
-from model.scores.scoring import Surface, make_surface
 from pipeline.crops import active_shape, dlib_faces
 from pipeline.crops.face_finding import Face, find_faces, first_crop
 from pipeline.face.face_model import FaceModel, load_model
 from pipeline.photo.photo_files import open_photo
+from pipeline.photo.reconstruction import Predict, Reconstruction, find_landmarks, reconstruct
 from pipeline.uv.position_map import load_uv
+from pipeline.uv.surface import Surface, load_surface
 from stages.photo.network import open_regressor
 from stages.photo.options import NetworkOptions
 from stages.project.crop import CropParams
@@ -62,11 +62,11 @@ class Reconstructor:
     size: int
 
     def reconstruct(self, photo: Image, face: Face) -> Reconstruction:
-        """Reconstruct one face of a photo (H, W, 3) uint8, see `model.reconstruction.reconstruct`."""
+        """Reconstruct one face of a photo (H, W, 3) uint8, see `pipeline.photo.reconstruction.reconstruct`."""
         return self.mesh(photo, self.landmarks(photo, face))
 
     def mesh(self, photo: Image, landmarks: NDArray) -> Reconstruction:
-        """Reconstruct the face that has some landmarks (68, >=2), see `model.reconstruction.reconstruct`."""
+        """Reconstruct the face that has some landmarks (68, >=2), see `pipeline.photo.reconstruction.reconstruct`."""
         return reconstruct(photo, landmarks, self.predict, self.surface, self.model, self.margin, self.size)
 
 
@@ -92,8 +92,7 @@ def open_reconstructor(options: NetworkOptions, threads: int) -> Reconstructor:
     predict = open_regressor(read_variant(), data.size, threads, options.model, options.weights)
     for path in (MODEL, LAYOUT):
         check(path.is_file(), f"{path} is missing: run `dvc repro uv_embedding`.")
-    face, layout = load_model(MODEL), load_uv(LAYOUT)
-    surface = make_surface(layout.uv, face.triangles, face.landmarks, layout.face_mask)
+    face, operator, surface = load_model(MODEL), load_uv(LAYOUT).operator, load_surface(MODEL, LAYOUT)
     find = {
         "network": lambda: _by_network(predict, surface, margin, data.size),
         "asm": _by_asm,
@@ -102,7 +101,7 @@ def open_reconstructor(options: NetworkOptions, threads: int) -> Reconstructor:
     finder: Finder = find_faces
     if options.detector == "dlib":
         finder = partial(dlib_faces.find_faces, _open_dlib(options.dlib_model))
-    return Reconstructor(finder, predict, find, face, surface, layout.operator, margin, data.size)
+    return Reconstructor(finder, predict, find, face, surface, operator, margin, data.size)
 
 
 def open_largest(path: Path, reconstructor: Reconstructor) -> tuple[Image, Reconstruction]:

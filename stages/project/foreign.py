@@ -11,13 +11,15 @@ from tqdm import tqdm
 
 from model.scores import smoothness
 from model.scores.protocols import error_3ddfa
-from model.scores.scoring import Surface, make_surface, mesh_points, score, score_landmarks
-from pipeline.face.camera import project
+from model.scores.scoring import score, score_landmarks
+from pipeline.face.camera import project, wrap_degrees
 from pipeline.face.face_model import FaceModel, deform, load_model, select_coefficients
+from pipeline.face.landmarks import LANDMARKS
 from pipeline.photo.point_files import find_point_file, read_point_file
-from pipeline.raw.annotations import LANDMARKS, PHOTO_SUFFIXES, Annotation, read_annotation
+from pipeline.raw.annotations import PHOTO_SUFFIXES, Annotation, read_annotation
 from pipeline.raw.photos import check_photo, read_content
 from pipeline.uv.position_map import load_uv
+from pipeline.uv.surface import Surface, load_surface, mesh_points
 from stages.project.params import check
 from stages.project.published import Benchmark
 from stages.project.results import FAILED_COLUMNS
@@ -82,7 +84,7 @@ def score_sample(
     yaw = benchmark.replace_yaw([sample_id], np.rad2deg(annotation.pose[1:2]).round(4))[0]
     row = {
         "sample_id": sample_id,
-        "yaw_deg": (yaw + 180.0) % 360.0 - 180.0,
+        "yaw_deg": float(wrap_degrees(yaw)),
         "truth": "pt3d_68" if np.isfinite(annotation.true_landmarks).all() else "model",
     }
     if len(predicted) == LANDMARKS:
@@ -129,6 +131,4 @@ def read_mesh() -> Mesh | None:
     """Read the project's face model and UV layout; None where the project has not made them yet."""
     if not (MODEL.is_file() and LAYOUT.is_file()):
         return None
-    model, layout = load_model(MODEL), load_uv(LAYOUT)
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
-    return Mesh(model, surface, layout.operator)
+    return Mesh(load_model(MODEL), load_surface(MODEL, LAYOUT), load_uv(LAYOUT).operator)

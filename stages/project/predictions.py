@@ -6,8 +6,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.feed import Sample, read_samples
 from pipeline.store.encoding import encode_positions
+from pipeline.store.samples import Sample, read_samples
 from pipeline.store.shards import append_images, write_dataset, writing
 from stages.project.params import check
 

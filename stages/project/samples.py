@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,7 +10,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.face.camera import apply_similarity
+from pipeline.face.camera import wrap_degrees
+from pipeline.face.similarity import apply_similarity
+from pipeline.store import samples as stored
+from pipeline.store.samples import Sample
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
 from stages.project.params import check
@@ -18,15 +21,6 @@ from stages.project.params import check
 # Enough maps for their mean to stand still; the whole training part would be read for nothing.
 MEAN_MAP_SAMPLES = 2000
 T = TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where a sample lies."""
-
-    sample_id: str
-    shard: Path
-    row: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,30 +60,21 @@ def read_part(root: Path, part: str) -> list[str]:
     return [row["sample_id"] for row in read_table(root / "data/split.csv") if row["part"] == part]
 
 
-def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Place]:
+def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Sample]:
     """Find samples in ``data/position_maps``; those that are not there are left out.
 
     Returns
     -------
-    list of Place
+    list of Sample
         In the order of subsets and shards.
     """
     wanted = set(sample_ids)
-    places = []
-    for subset in sorted({subset_of(sample_id) for sample_id in wanted}):
-        for shard in list_shards(root / "data/position_maps" / f"{subset}-{level}"):
-            places += find_rows(shard, wanted)
-    return places
+    folders = [f"{subset}-{level}" for subset in sorted({subset_of(sample_id) for sample_id in wanted})]
+    shards = [shard for folder in folders for shard in list_shards(root / "data/position_maps" / folder)]
+    return stored.locate(shards, wanted)
 
 
-def find_rows(shard: Path, sample_ids: Container[str]) -> list[Place]:
-    """Find the rows of a shard that some samples have in it."""
-    with reading(shard) as file:
-        names = read_dataset(file["sample_id"])
-    return [Place(name, shard, row) for row, name in enumerate(names) if name in sample_ids]
-
-
-def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Iterable[Place]) -> list[tuple[str, ...]]:
+def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Iterable[Sample]) -> list[tuple[str, ...]]:
     """Test samples that nothing can be scored of, and why.
 
     Parameters
@@ -98,7 +83,7 @@ def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Itera
     level : {'on', 'off'}
     test_ids : iterable of str
         The test part.
-    places : iterable of Place
+    places : iterable of Sample
         Those of them that have a position map.
 
     Returns
@@ -133,7 +118,7 @@ def spread(items: Sequence[T], limit: int) -> Sequence[T]:
     return [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
 
 
-def read_maps(places: Sequence[Place]) -> Iterator[NDArray[np.float32]]:
+def read_maps(places: Sequence[Sample]) -> Iterator[NDArray[np.float32]]:
     """Read the position maps alone, one at a time."""
     for shard, group in itertools.groupby(places, lambda place: place.shard):
         with reading(shard) as file:
@@ -141,7 +126,7 @@ def read_maps(places: Sequence[Place]) -> Iterator[NDArray[np.float32]]:
                 yield read_dataset(file["position_map"], place.row)
 
 
-def read_truths(root: Path, places: Sequence[Place]) -> Iterator[Truth]:
+def read_truths(root: Path, places: Sequence[Sample]) -> Iterator[Truth]:
     """Read samples with their annotated landmarks, one at a time."""
     for shard, group in itertools.groupby(places, lambda place: place.shard):
         # A shard of position maps has the samples of the index's shard of that number, less the rejected ones.
@@ -153,7 +138,7 @@ def read_truths(root: Path, places: Sequence[Place]) -> Iterator[Truth]:
                 yield _read_truth(file, place, rows[place.sample_id])
 
 
-def _read_truth(file: h5py.File, place: Place, annotated: NDArray) -> Truth:
+def _read_truth(file: h5py.File, place: Sample, annotated: NDArray) -> Truth:
     row = {name: read_dataset(file[name], place.row) for name in ("image", "position_map", "similarity", "landmarks")}
     known = bool(np.isfinite(annotated).all())
     own = apply_similarity(np.linalg.inv(row["similarity"]), row["landmarks"].astype(np.float64))
@@ -187,8 +172,7 @@ def mean_training_map(root: Path, level: str, face_mask: NDArray[np.bool_]) -> N
 def annotated_yaw(root: Path, sample_ids: Iterable[str]) -> NDArray[np.float64]:
     """Annotated yaw of each sample in degrees, wrapped to [-180, 180)."""
     rows = read_accepted(root, sample_ids)
-    degrees = np.rad2deg([float(row["yaw"]) for row in rows]).round(4)
-    return (degrees + 180.0) % 360.0 - 180.0
+    return wrap_degrees(np.rad2deg([float(row["yaw"]) for row in rows]).round(4))
 
 
 def read_accepted(root: Path, sample_ids: Iterable[str]) -> list[dict[str, str]]:

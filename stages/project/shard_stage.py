@@ -10,7 +10,7 @@ import click
 
 import pipeline
 from pipeline.store.parallel import map_shards
-from pipeline.store.resume import Made, Receipt, digest_code, end, make_once, publish, sole_writer
+from pipeline.store.resume import Receipt, ShardContent, digest_code, end, make_once, publish, sole_writer
 from pipeline.store.shards import replacing
 from pipeline.store.tables import write_table
 from stages.project.params import ComputeParams, check
@@ -30,7 +30,7 @@ class Task(NamedTuple):
 
 def run_stage(
     stage: str,
-    make: Callable[..., Made],
+    make: Callable[..., ShardContent],
     tasks: Sequence[Task],
     output: Path,
     max_reject_fraction: float,

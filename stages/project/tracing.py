@@ -4,10 +4,11 @@ from pathlib import Path
 
 from pipeline.raw.annotations import hash_pair
 from pipeline.raw.photos import read_content
+from pipeline.store.samples import locate
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.params import DataParams, check
 from stages.project.results import Results, read_results
-from stages.project.samples import find_rows, read_accepted, subset_of
+from stages.project.samples import read_accepted, subset_of
 from stages.project.variants import MAIN_RUN
 
 
@@ -74,7 +75,7 @@ def _find(root: Path, name: str, sample_id: str, digest: str | None = None) -> s
     """Shard and row of a sample, in a shard or a folder of shards; checks the hash that the row recorded."""
     path = root / name
     for shard in list_shards(path) if path.is_dir() else [path]:
-        for place in find_rows(shard, {sample_id}):
+        for place in locate([shard], [sample_id]):
             shown = f"{shard.relative_to(root)}, row {place.row}"
             if digest is not None:
                 recorded = read_shard(shard, ["source_sha256"])["source_sha256"][place.row]

@@ -20,7 +20,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline.demo import dataset as synthetic
-from pipeline.store.resume import Made, digest_code, make_once, sole_writer
+from pipeline.store.resume import ShardContent, digest_code, make_once, sole_writer
 from pipeline.store.shards import read_shard
 from stages import train
 from stages.project import shard_stage
@@ -537,7 +537,9 @@ def test_a_folder_that_may_not_be_written_is_named(undisturbed, place):
 def counted(calls):
     def make(rows, level):
         calls.append((rows, level))
-        return Made({"sample_id": np.array([str(row) for row in range(rows)], object), "values": np.arange(rows)}, rows)
+        return ShardContent(
+            {"sample_id": np.array([str(row) for row in range(rows)], object), "values": np.arange(rows)}, rows
+        )
 
     return make
 

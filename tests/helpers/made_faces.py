@@ -4,10 +4,10 @@ import cv2
 import numpy as np
 import scipy.sparse
 
-from model.scores.scoring import make_surface
 from pipeline.crops.face_finding import Face
-from pipeline.face.camera import apply_similarity, make_similarity
 from pipeline.face.face_model import FaceModel
+from pipeline.face.similarity import apply_similarity, make_similarity
+from pipeline.uv.surface import make_surface
 from stages.photo.reconstructor import Reconstructor
 from tests.helpers.small_project import GRID, SIZE, face_map, grid_triangles, grid_uv, landmark_vertices
 

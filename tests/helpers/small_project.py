@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 import scipy.sparse
 
-from pipeline.face.camera import apply_similarity, make_similarity
 from pipeline.face.face_model import FaceModel, save_model
+from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.store.encoding import encode_positions
 from pipeline.store.shards import write_shard
 from pipeline.uv.position_map import UVLayout, save_uv

@@ -25,6 +25,7 @@ from model.networks import brief_part
 from model.scaling import Scaling
 from model.settings import LossConfig, LossTerms, NetworkConfig, TrainConfig
 from pipeline.uv.position_map import UVLayout
+from pipeline.store.samples import locate
 from pipeline.store.shards import list_shards
 
 folder, network = Path(sys.argv[1]), json.loads(sys.argv[2])
@@ -45,7 +46,7 @@ def make(**changes):
     task = regression.position_maps(NetworkConfig(**network | changes), LossConfig("l1", terms, terms), scaling, layout)
     keras.utils.set_random_seed(1)
     model = task.build()
-    samples = feed.Feed(feed.locate(list_shards(folder)), 4, task.datasets, task.to_label)
+    samples = feed.Feed(locate(list_shards(folder)), 4, task.datasets, task.to_label)
     return task, model, samples, task.make_losses(model)[0]
 
 

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.face.face_model import load_bfm
 from pipeline.raw.annotations import list_pairs
+from pipeline.raw.bfm import load_bfm
 from pipeline.uv.embedding import embed
 
 FACE_DATA = Path(os.environ.get("FACE_DATA", Path(__file__).parents[3] / "shared" / "data")).resolve()

@@ -6,8 +6,9 @@ import pytest
 from model.coefficients import to_maps, to_parameters
 from pipeline.crops.alignment import align, resample
 from pipeline.crops.augmentation import AugmentationPolicy, sample_rng
-from pipeline.face.camera import apply_similarity, project, transform_pose
+from pipeline.face.camera import project, transform_pose
 from pipeline.face.face_model import deform, select_coefficients
+from pipeline.face.similarity import apply_similarity
 from pipeline.raw.annotations import list_pairs, read_annotation
 from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import decode_positions, encode_positions

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.crops.alignment import align
-from pipeline.face.camera import apply_similarity, project, transform_pose
+from pipeline.face.camera import project, transform_pose
 from pipeline.face.face_model import deform, select_coefficients
+from pipeline.face.similarity import apply_similarity
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import encode_positions

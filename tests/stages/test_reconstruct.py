@@ -9,10 +9,11 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from model.head_pose import estimate_pose
-from model.reconstruction import find_landmarks, reconstruct
 from pipeline.crops.alignment import align
-from pipeline.face.camera import apply_similarity, make_similarity, project, wrap_angle
+from pipeline.face.camera import project, wrap_angle
+from pipeline.face.head_pose import estimate_pose
+from pipeline.face.similarity import apply_similarity, make_similarity
+from pipeline.photo.reconstruction import find_landmarks, reconstruct
 from stages import reconstruct as command
 from stages.photo import batches
 from stages.photo.files import KINDS

@@ -8,10 +8,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from model.scores.scoring import make_surface
-from pipeline.face.camera import apply_similarity
-from pipeline.face.face_model import load_model
-from pipeline.uv.position_map import load_uv
+from pipeline.face.similarity import apply_similarity
+from pipeline.uv.surface import load_surface
 from stages import data_report as data_report_stage
 from stages import evaluate, report, thesis
 from stages.pages import contact_sheet as report_samples
@@ -135,8 +133,7 @@ class TestDrawing:
 
     @pytest.fixture
     def surface(self, project):
-        model, layout = load_model(project / "data/face_model/model.h5"), load_uv(project / "data/uv_embedding/uv.h5")
-        return make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+        return load_surface(project / "data/face_model/model.h5", project / "data/uv_embedding/uv.h5")
 
     def tiles(self, sample, position_map, surface):
         photo = np.full((PHOTO, PHOTO, 3), 120, np.uint8)

@@ -11,10 +11,9 @@ import pytest
 import scipy.io
 import scipy.sparse
 
-from model.scores.scoring import make_surface, read_points
 from pipeline.face.camera import project
-from pipeline.face.face_model import FaceModel, load_model
-from pipeline.uv.position_map import load_uv
+from pipeline.face.face_model import FaceModel
+from pipeline.uv.surface import load_surface, make_surface, read_points
 from stages.project import samples as truth
 from stages.project.foreign import Mesh, score_folder
 from stages.project.published import Benchmark, read_benchmark
@@ -177,8 +176,7 @@ def project_folder(tmp_path_factory):
 def test_our_own_predictions_as_files_have_the_scores_of_our_own_evaluation(project_folder):
     """The command, run as a user runs it, on what the main run predicted: landmarks in pixels of the raw photo."""
     root = project_folder
-    model, layout = load_model(root / "data/face_model/model.h5"), load_uv(root / "data/uv_embedding/uv.h5")
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+    surface = load_surface(root / "data/face_model/model.h5", root / "data/uv_embedding/uv.h5")
     annotated = [name for name in YAW_DEG if name != "g"]
     with truth.Predictions(root / "runs/main/predictions.h5") as predictions:
         for name in annotated:

@@ -15,8 +15,8 @@ from ruamel.yaml import YAML
 
 from pipeline.demo.dataset import write_dataset
 from pipeline.face import camera
-from pipeline.face.camera import apply_similarity, similarity_scale
 from pipeline.face.face_model import deform, load_model
+from pipeline.face.similarity import apply_similarity, similarity_scale
 from pipeline.raw.annotations import read_annotation
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.position_map import load_uv, sample_map

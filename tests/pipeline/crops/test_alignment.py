@@ -4,7 +4,7 @@ import pytest
 from pipeline.crops.alignment import align, face_roll, resample
 from pipeline.crops.augmentation import AugmentationPolicy, disturb, draw_similarity, sample_rng
 from pipeline.crops.detection import choose_box
-from pipeline.face.camera import apply_similarity, make_similarity, similarity_angle, similarity_scale
+from pipeline.face.similarity import apply_similarity, make_similarity, similarity_angle, similarity_scale
 from pipeline.uv.position_map import sample_map
 
 

@@ -17,6 +17,7 @@ from pipeline.face import face_model
 from pipeline.face.camera import euler_angles, project, rotation_matrix
 from pipeline.face.rendering import depth
 from pipeline.raw import annotations, photos
+from pipeline.raw.bfm import load_bfm
 from stages import demo_data
 
 SIZE = 128
@@ -47,7 +48,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(root: Path) -> face_model.FaceModel:
-    return face_model.load_bfm(root / "bfm")
+    return load_bfm(root / "bfm")
 
 
 def read_fit(model: face_model.FaceModel, path: Path) -> tuple[np.ndarray, np.ndarray]:

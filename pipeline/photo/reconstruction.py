@@ -6,10 +6,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from model.head_pose import estimate_pose
-from model.scores.scoring import Surface, read_points
-from pipeline.crops.alignment import align, resample
-from pipeline.face.face_model import FaceModel
+from ..crops.alignment import align, resample
+from ..face.face_model import FaceModel
+from ..face.head_pose import estimate_pose
+from ..uv.surface import Surface, read_points
 
 # From a crop (S, S, 3) uint8 to its position map (S, S, 3) float32 in px of the crop.
 Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -31,7 +31,7 @@ class Reconstruction:
     landmarks : (68, 3) float64
         Photo pixels.
     pose : (7,) float64
-        As `model.head_pose.estimate_pose` gives it.
+        As `pipeline.face.head_pose.estimate_pose` gives it.
     """
 
     similarity: NDArray[np.float64]

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.scores.protocols import fit_similarity
-from pipeline.face.camera import euler_angles, project
+from .camera import euler_angles, project
+from .similarity import fit_similarity
 
 # Corners of a box, and the pairs of them that its edges join.
 _CORNERS = np.array([[x, y, z] for x in (0, 1) for y in (0, 1) for z in (0, 1)], np.float64)
