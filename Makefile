@@ -50,7 +50,7 @@ $(READY): requirements-core.txt requirements.txt requirements-dev.txt constraint
 # 300W-LP pairs only, AFLW2000-3D is cut in blocks by name: 72 % to learn from, 8 % to validate, 20 % to test.
 REAL := work/real
 REAL_DATA := data.root=data/raw '~data.subsets.IBUG_Flip' '~data.subsets.LFPW' '~data.subsets.LFPW_Flip' \
-  split.train=[AFW,AFW_Flip,HELEN,HELEN_Flip,IBUG,AFLW2000] \
+  data.subsets.AFLW2000.use=learn split.tested=[AFLW2000] \
   $(if $(wildcard $(FACE_DATA)/benchmark),evaluate.benchmark=data/raw/benchmark)
 real: REAL_PARAMS := network.width=16 network.residual_blocks=4 train.epochs=4 train.lr=0.002
 real-thesis: REAL_PARAMS := train.batch_size=8

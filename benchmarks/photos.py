@@ -33,10 +33,10 @@ from pipeline.photo.photo_files import open_photo
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
 from stages.photo.options import NetworkOptions, network_options
-from stages.photo.reconstructor import SHAPES, Finder, Reconstructor, open_reconstructor
+from stages.photo.reconstructor import Finder, Reconstructor, open_reconstructor
 from stages.project import samples as truth
 from stages.project.params import DataParams, read, sentences
-from stages.project.variants import MAIN_RUN
+from stages.project.paths import MAIN_RUN, SHAPES
 
 RESAMPLES, SEED = 1000, 1
 # Photos whose steps are timed.

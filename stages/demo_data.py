@@ -7,29 +7,10 @@ from pathlib import Path
 import click
 
 from pipeline.demo.dataset import write_dataset
-from stages.project.params import DataParams, check, read, sentences
+from stages.project.params import DataParams, DemoDataParams, read, sentences
 
 OUTPUT = Path("data/demo")
 NOTE = "NOT_MADE.txt"
-
-
-@dataclasses.dataclass(frozen=True)
-class DemoDataParams:
-    """Section `demo_data`: how much of the procedural set to make."""
-
-    seed: int
-    photos_per_subset: int
-    test_photos: int
-    photo_size: int
-
-    def __post_init__(self) -> None:
-        check(self.seed >= 0, f"demo_data.seed is {self.seed}; expected 0 or more.")
-        check(
-            self.photos_per_subset >= 1,
-            f"demo_data.photos_per_subset is {self.photos_per_subset}; expected 1 or more.",
-        )
-        check(self.test_photos >= 3, f"demo_data.test_photos is {self.test_photos}; expected 3 or more, one a yaw bin.")
-        check(96 <= self.photo_size <= 1024, f"demo_data.photo_size is {self.photo_size}; expected 96 to 1024 px.")
 
 
 @click.command()

@@ -13,9 +13,8 @@ from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.store.tables import write_table
 from stages.project.params import ComputeParams, DataParams, read, sentences
-from stages.project.shard_stage import Task, run_stage
+from stages.project.shard_stage import WHOLE, Task, run_stage
 
-OUTPUT = Path("data/index")
 FILE_COLUMNS = ("sample_id", "photo", "annotation", "source_sha256", "width", "height")
 POSE_COLUMNS = ("pitch", "yaw", "roll", "tx", "ty", "tz", "scale")
 
@@ -26,11 +25,11 @@ def main(subset: str) -> None:
     """Read and check each pair of one subset."""
     with sentences():
         data, compute = read("data", DataParams), read("compute", ComputeParams)
-        output, folder = OUTPUT / subset, data.folder(subset)
-        pairs, rejected = list_pairs(folder)
+        output, folder = data.shards("index", subset), data.folder(subset)
+        pairs, unpaired = list_pairs(folder)
         step = data.samples_per_shard
-        tasks = [_task(subset, folder, pairs[i : i + step]) for i in range(0, len(pairs), step)]
-        run_stage(f"index@{subset}", read_pairs, tasks, output, data.max_reject_fraction, compute, rejected)
+        tasks = {WHOLE: [_task(subset, folder, pairs[i : i + step]) for i in range(0, len(pairs), step)]}
+        run_stage(f"index@{subset}", read_pairs, tasks, output, data.max_reject_fraction, compute, unpaired)
         write_table(output / "accepted.csv", (*FILE_COLUMNS, *POSE_COLUMNS), _rows(output))
 
 

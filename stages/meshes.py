@@ -12,11 +12,9 @@ from pipeline.face.meshes import read_vertices
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import count_samples, list_shards, read_shard
 from stages.project.params import ComputeParams, DataParams, read, sentences
-from stages.project.shard_stage import Task, run_stage
+from stages.project.paths import MODEL
+from stages.project.shard_stage import WHOLE, Task, run_stage
 
-INDEX = Path("data/index")
-MODEL = Path("data/face_model/model.h5")
-OUTPUT = Path("data/meshes")
 CARRIED = ("sample_id", "photo", "source_sha256", "height", "pose")
 # A face that is larger than its photo by more than this has coefficients or a camera of something else.
 MAX_FACE_PHOTOS = 2
@@ -30,8 +28,8 @@ def main(subset: str) -> None:
     """Deform the face model for each accepted sample of one subset, and place it in its photo."""
     with sentences():
         data, compute = read("data", DataParams), read("compute", ComputeParams)
-        tasks = [Task((MODEL, path), (path,)) for path in list_shards(INDEX / subset)]
-        output = OUTPUT / subset
+        tasks = {WHOLE: [Task((MODEL, path), (path,)) for path in list_shards(data.shards("index", subset))]}
+        output = data.shards("meshes", subset)
         run_stage(f"meshes@{subset}", make_meshes, tasks, output, data.max_reject_fraction, compute)
         _save_first(output)
 

@@ -1,4 +1,4 @@
-"""Stage `position_maps@subset-level`: mesh, similarity and operator to finished training samples."""
+"""Stage `position_maps@subset`: mesh, similarity and operator to finished training samples."""
 
 from pathlib import Path
 
@@ -15,13 +15,9 @@ from pipeline.store.resume import ShardContent
 from pipeline.store.shards import StoredImages, list_shards, read_shard, read_stored
 from pipeline.uv.position_map import load_uv, texel_model
 from stages.project.params import ComputeParams, DataParams, read, sentences
+from stages.project.paths import LAYOUT, MODEL
 from stages.project.shard_stage import Task, run_stage
 
-MODEL = Path("data/face_model/model.h5")
-LAYOUT = Path("data/uv_embedding/uv.h5")
-MESHES = Path("data/meshes")
-ALIGNED = Path("data/aligned")
-OUTPUT = Path("data/position_maps")
 CARRIED = ("sample_id", "photo", "source_sha256")
 # Maps that are made in one matrix product: more is no faster, and a float map of 256 px has 0.8 MB.
 BATCH = 16
@@ -29,17 +25,16 @@ BATCH = 16
 
 @click.command()
 @click.argument("subset")
-@click.argument("level", type=click.Choice(["on", "off"]))
-def main(subset: str, level: str) -> None:
-    """Make the training samples of one subset."""
+def main(subset: str) -> None:
+    """Make the samples of one subset, at each level."""
     with sentences():
         data, compute = read("data", DataParams), read("compute", ComputeParams)
-        name = f"{subset}-{level}"
-        tasks = []
-        for aligned in list_shards(ALIGNED / name):
-            meshes = MESHES / subset / aligned.name
-            tasks.append(Task((MODEL, LAYOUT, meshes, aligned), (meshes, aligned, data.size)))
-        run_stage(f"position_maps@{name}", make_samples, tasks, OUTPUT / name, data.max_reject_fraction, compute)
+        folder, output = data.shards("meshes", subset), data.shards("position_maps", subset)
+        tasks: dict[str, list[Task]] = {}
+        for level in data.levels:
+            pairs = [(folder / aligned.name, aligned) for aligned in list_shards(data.shards("aligned", subset, level))]
+            tasks[level] = [Task((MODEL, LAYOUT, *pair), (*pair, data.size)) for pair in pairs]
+        run_stage(f"position_maps@{subset}", make_samples, tasks, output, data.max_reject_fraction, compute)
 
 
 def make_samples(meshes: Path, aligned: Path, size: int) -> ShardContent:

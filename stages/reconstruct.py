@@ -15,7 +15,8 @@ from pipeline.photo.photo_files import list_photos
 from stages.photo.batches import name_frames, name_photos, reconstruct_photos
 from stages.photo.files import DEFAULT_KINDS, KINDS
 from stages.photo.options import NetworkOptions, network_options
-from stages.project.params import check, sentences
+from stages.project.params import sentences
+from stages.project.strict import check
 
 
 @click.command()

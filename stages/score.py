@@ -4,7 +4,6 @@
 what lies in metrics/foreign/ as rows beside ours.
 """
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,9 +12,12 @@ import pandas as pd
 
 from model.scores.summary import describe, summarise
 from stages.project.foreign import read_mesh, score_folder
-from stages.project.params import check, read, sentences
+from stages.project.json_file import write_json
+from stages.project.params import read, sentences
 from stages.project.published import read_benchmark
-from stages.project.results import EvaluateParams, write_csv
+from stages.project.result_params import EvaluateParams
+from stages.project.results import write_csv
+from stages.project.strict import check
 
 
 @click.command()
@@ -33,8 +35,7 @@ def main(predictions: Path, truth: Path, out: Path) -> None:
         scores, failed = score_folder(predictions, truth, mesh, read_benchmark(Path(params.benchmark)))
         described = describe(scores, params.share_under, params.bootstrap, params.seed)
         metrics = summarise(scores, described, len(failed))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        write_json(out, metrics)
         for name, table in (("per_image", scores), ("protocols", described), ("failed", failed)):
             write_csv(table, out.with_name(f"{out.stem}_{name}.csv"), "%.4f")
     for row in _reasons(failed):

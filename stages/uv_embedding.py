@@ -1,7 +1,5 @@
 """Stage `uv_embedding`: the mesh laid out in the square, its position-map operator, masks and diagnostics."""
 
-import dataclasses
-import json
 from pathlib import Path
 
 import click
@@ -14,25 +12,15 @@ from pipeline.raw.matlab import read_arrays
 from pipeline.uv.embedding import count_flipped, embed, from_table
 from pipeline.uv.masks import face_mask, weight_mask
 from pipeline.uv.position_map import UVLayout, make_operator, nearest_texels, render_map, sample_map, save_uv
-from stages.project.params import DataParams, check, read, sentences
+from stages.project.json_file import write_json
+from stages.project.params import DataParams, EmbeddingParams, read, sentences
+from stages.project.strict import check
 
 MODEL = Path("data/face_model/model.h5")
 OUTPUT = Path("data/uv_embedding/uv.h5")
 METRICS = Path("metrics/uv_embedding.json")
 PICTURE = Path("reports/uv_embedding.png")
 PICTURE_SIDE = 768
-SOURCES = ("tutte", "file")
-
-
-@dataclasses.dataclass(frozen=True)
-class EmbeddingParams:
-    """Section `uv_embedding`: whether the layout is computed, or read from a published table below data.root."""
-
-    source: str
-    file: str
-
-    def __post_init__(self) -> None:
-        check(self.source in SOURCES, f"uv_embedding.source is {self.source!r}; expected one of {', '.join(SOURCES)}.")
 
 
 @click.command()
@@ -54,8 +42,7 @@ def main() -> None:
         layout = UVLayout(uv, operator, mask, weights, nearest_texels(landmark_uv, size))
         metrics = {"flipped_triangles": count_flipped(embedding), **diagnose(model, layout, mean_map)}
         save_uv(OUTPUT, layout)
-        METRICS.parent.mkdir(exist_ok=True)
-        METRICS.write_text(json.dumps(metrics, indent=2) + "\n")
+        write_json(METRICS, metrics)
         PICTURE.parent.mkdir(exist_ok=True)
         cv2.imwrite(str(PICTURE), cv2.cvtColor(draw(layout, mean_map), cv2.COLOR_RGB2BGR))
     click.echo(

@@ -128,22 +128,23 @@ def sole_writer(work: Path, wait: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def publish(work: Path, receipts: Sequence[Receipt], output: Path) -> None:
-    """Put finished shards in their place, numbered, and drop what else the work folder holds.
+def publish(work: Path, shards: Mapping[Path, Sequence[Receipt]]) -> None:
+    """Put finished shards in their folders, numbered, and drop what else the work folder holds.
 
     They are links to the same bytes where the file system has them: a kill before DVC records them costs nothing.
     """
-    shutil.rmtree(output, ignore_errors=True)
-    with naming(output):
-        output.mkdir(parents=True)
-    for number, receipt in enumerate(receipts):
-        target = shard_path(output, number)
-        try:
-            os.link(receipt.path, target)
-        except OSError:
-            with replacing(target) as part:
-                shutil.copyfile(receipt.path, part)
-    kept = {path for receipt in receipts for path in (receipt.path, _note_path(receipt.path))}
+    for output, receipts in shards.items():
+        shutil.rmtree(output, ignore_errors=True)
+        with naming(output):
+            output.mkdir(parents=True)
+        for number, receipt in enumerate(receipts):
+            target = shard_path(output, number)
+            try:
+                os.link(receipt.path, target)
+            except OSError:
+                with replacing(target) as part:
+                    shutil.copyfile(receipt.path, part)
+    kept = {path for receipts in shards.values() for each in receipts for path in (each.path, _note_path(each.path))}
     for path in set(work.iterdir()) - kept:
         path.unlink(missing_ok=True)
 

@@ -8,14 +8,17 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.face.camera import wrap_angle
+from pipeline.photo.mesh_files import to_trimesh, viewer_page
 from pipeline.photo.photo_files import encode_image
 from pipeline.raw.photos import read_photo
 from pipeline.uv.surface import Surface, load_surface, read_points
 from stages.pages import thesis_figures as figures
 from stages.project import samples as truth
 from stages.project.params import DataParams
+from stages.project.paths import LAYOUT, MAIN_RUN, MODEL, predictions_of
+from stages.project.predictions import Predictions
 from stages.project.results import Results
-from stages.project.variants import MAIN_RUN, VariantSettings
+from stages.project.variants import VariantSettings
 
 Image = NDArray[np.uint8]
 SPREAD = 4
@@ -51,7 +54,7 @@ class Examples:
 
 def read_examples(root: Path, settings: VariantSettings, data: DataParams, results: dict[str, Results]) -> Examples:
     """Choose the samples by the main variant's errors, and read what the pictures need of them."""
-    surface = load_surface(root / "data/face_model/model.h5", root / "data/uv_embedding/uv.h5")
+    surface = load_surface(root / MODEL, root / LAYOUT)
     table = results[settings.variant].per_image
     rows = {row["sample_id"]: row for row in truth.read_accepted(root, table["sample_id"])}
     front, rolled, spread = choose(table, {name: float(row["roll"]) for name, row in rows.items()})
@@ -61,7 +64,7 @@ def read_examples(root: Path, settings: VariantSettings, data: DataParams, resul
     predicted = {}
     for variant in results:
         run = MAIN_RUN if variant == settings.variant else variant
-        with truth.Predictions(root / "runs" / run / "predictions.h5") as predictions:
+        with Predictions(root / predictions_of(run)) as predictions:
             predicted[variant] = {name: read_points(*predictions.read(name), surface).vertices for name in truths}
     return Examples(surface, truths[front], truths[rolled], [truths[name] for name in spread], photos, predicted)
 
@@ -97,6 +100,14 @@ def example_meshes(examples: Examples) -> dict[str, NDArray[np.float64]]:
     raw = {"truth": true_vertices(examples.front, examples.surface)}
     raw |= {variant: vertices[name] for variant, vertices in examples.predicted.items()}
     return {variant: figures.level_mesh(vertices, examples.front) for variant, vertices in raw.items()}
+
+
+def write_meshes(folder: Path, examples: Examples) -> None:
+    """Write a page for each of `example_meshes`, that shows it to be turned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, vertices in example_meshes(examples).items():
+        mesh = to_trimesh(vertices, examples.surface.triangles)
+        (folder / f"{name}.html").write_text(viewer_page(mesh), encoding="utf-8")
 
 
 def true_vertices(sample: truth.Truth, surface: Surface) -> NDArray[np.float64]:

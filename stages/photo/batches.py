@@ -17,7 +17,7 @@ from pipeline.photo.photo_files import open_photo, read_frames
 from stages.photo.files import write_faces
 from stages.photo.options import NetworkOptions
 from stages.photo.reconstructor import Reconstructor, open_reconstructor
-from stages.project.params import check
+from stages.project.strict import check
 
 Image = NDArray[np.uint8]
 # Gives a photo (H, W, 3) uint8, and how many px of it a pixel stands for along each side.

@@ -13,7 +13,7 @@ from pipeline.face.camera import wrap_angle
 from pipeline.photo.photo_files import encode_grey, encode_image
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import vertex_colours
-from stages.pages import html as parts
+from stages.pages.faces_page import FaceViews, faces_page
 from stages.photo.face_in_photo import FaceInPhoto
 from stages.photo.pictures import around, map_picture
 from stages.photo.reconstructor import Reconstructor
@@ -45,15 +45,14 @@ def write_faces(
         The numbers of each face, as faces.json has them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    numbers, sections = [], []
+    numbers, shown = [], []
     for number, face in enumerate(faces, start=1):
         placed = FaceInPhoto(photo, reconstructor.reconstruct(photo, face), reconstructor, fill)
         numbers.append(describe(face, placed.found) | write_face(folder / f"face{number}", placed, kinds))
-        shown = page_sections(placed) if "page" in kinds else []
-        sections += [parts.heading(f"Face {number}"), parts.paragraph(pose_text(numbers[-1]["pose"])), *shown]
+        if "page" in kinds:
+            shown.append((pose_text(numbers[-1]["pose"]), page_views(placed)))
     if "page" in kinds:
-        page = parts.page(f"Faces in {folder.name}", sections)
-        (folder / "index.html").write_text(page, encoding="utf-8")
+        (folder / "index.html").write_text(faces_page(folder.name, shown), encoding="utf-8")
     return numbers
 
 
@@ -140,14 +139,14 @@ WRITERS: dict[str, Callable[[Path, FaceInPhoto], list[Path]]] = {
 KINDS = (*WRITERS, "page")
 
 
-def page_sections(face: FaceInPhoto) -> list[str]:
-    """Parts of the page that show one face: the pictures round it, and the textured mesh to be turned."""
+def page_views(face: FaceInPhoto) -> FaceViews:
+    """Views of one face for the page: the pictures round it, and the textured mesh to be turned."""
     from pipeline.photo.mesh_files import viewer_page
 
     pictures = {"mesh and landmarks over the photo": face.overlay, "pose: the side of the face is green": face.pose}
     window = around(face.found.vertices, face.photo)
-    shown = [parts.picture(encode_image(picture[window], ".jpg"), text) for text, picture in pictures.items()]
-    return [*shown, parts.embedded_frame(viewer_page(face.mesh), "the mesh, to be turned")]
+    shown = [(encode_image(picture[window], ".jpg"), text) for text, picture in pictures.items()]
+    return FaceViews(shown, viewer_page(face.mesh))
 
 
 def describe(face: Face, found: Reconstruction) -> dict:

@@ -9,8 +9,9 @@ from model.export import FORMATS, Run, open_network
 from model.feed import to_photo
 from model.scaling import Scaling, to_pixels
 from pipeline.photo.reconstruction import Predict
-from stages.project.params import check
-from stages.project.variants import MAIN_RUN, VariantSettings
+from stages.project.paths import MAIN_RUN
+from stages.project.strict import check
+from stages.project.variants import VariantSettings
 
 EXPORTED = Path("runs") / MAIN_RUN / "export" / FORMATS["onnx"]
 

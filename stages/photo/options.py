@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from stages.photo.network import EXPORTED
-from stages.project.params import check, sentences
+from stages.project.params import sentences
+from stages.project.strict import check
 
 DETECTORS, LANDMARKERS = ("mtcnn", "dlib"), ("network", "asm", "dlib")
 PICTURE_SUFFIXES = (".jpg", ".png")

@@ -19,11 +19,11 @@ from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface
 from stages.photo.network import open_regressor
 from stages.photo.options import NetworkOptions
-from stages.project.crop import CropParams
-from stages.project.params import DataParams, check, read
+from stages.project.params import CropParams, DataParams, read
+from stages.project.paths import LAYOUT, MODEL, SHAPES
+from stages.project.strict import check
 from stages.project.variants import read_variant
 
-MODEL, LAYOUT, SHAPES = Path("data/face_model/model.h5"), Path("data/uv_embedding/uv.h5"), Path("data/asm/model.h5")
 Image = NDArray[np.uint8]
 # From a photo and a face in it to the 68 landmarks (68, >=2) in pixels of the photo.
 Landmarker = Callable[[Image, Face], NDArray[np.float64]]

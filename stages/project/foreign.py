@@ -20,11 +20,10 @@ from pipeline.raw.annotations import PHOTO_SUFFIXES, Annotation, read_annotation
 from pipeline.raw.photos import check_photo, read_content
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface, mesh_points
-from stages.project.params import check
+from stages.project.paths import LAYOUT, MODEL
 from stages.project.published import Benchmark
 from stages.project.results import FAILED_COLUMNS
-
-MODEL, LAYOUT = Path("data/face_model/model.h5"), Path("data/uv_embedding/uv.h5")
+from stages.project.strict import check
 
 
 @dataclasses.dataclass(frozen=True)

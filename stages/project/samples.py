@@ -16,8 +16,10 @@ from pipeline.store import samples as stored
 from pipeline.store.samples import Sample
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
-from stages.project.params import check
+from stages.project.paths import LEVELLED_STAGES, SPLIT, SUBSET_STAGES, subset_folder
+from stages.project.strict import check
 
+PARTS = ("train", "validation", "test")
 # Enough maps for their mean to stand still; the whole training part would be read for nothing.
 MEAN_MAP_SAMPLES = 2000
 T = TypeVar("T")
@@ -56,8 +58,20 @@ def subset_of(sample_id: str) -> str:
 
 
 def read_part(root: Path, part: str) -> list[str]:
-    """Sample ids of one part (train, validation or test) of data/split.csv, in its order."""
-    return [row["sample_id"] for row in read_table(root / "data/split.csv") if row["part"] == part]
+    """Sample ids of one of `PARTS`, in the order of data/split/<part>.csv."""
+    return [row["sample_id"] for row in read_table(root / SPLIT / f"{part}.csv")]
+
+
+def count_parts(root: Path) -> dict[str, int]:
+    """Samples of each part of the split."""
+    return {part: len(read_part(root, part)) for part in PARTS}
+
+
+def shards_of(root: Path, stage: str, subset: str, level: str | None = None) -> Path:
+    """Folder of a subset's shards, see `subset_folder`; data/split/subsets.csv says what the subset is for."""
+    uses = {row["subset"]: row["use"] for row in read_table(root / SPLIT / "subsets.csv")}
+    check(subset in uses, f"{root / SPLIT} knows no subset {subset!r}: run dvc repro split.")
+    return root / subset_folder(stage, uses[subset], subset, level)
 
 
 def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Sample]:
@@ -69,9 +83,8 @@ def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Sample]:
         In the order of subsets and shards.
     """
     wanted = set(sample_ids)
-    folders = [f"{subset}-{level}" for subset in sorted({subset_of(sample_id) for sample_id in wanted})]
-    shards = [shard for folder in folders for shard in list_shards(root / "data/position_maps" / folder)]
-    return stored.locate(shards, wanted)
+    folders = [shards_of(root, "position_maps", name, level) for name in sorted({subset_of(each) for each in wanted})]
+    return stored.locate([shard for folder in folders for shard in list_shards(folder)], wanted)
 
 
 def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Iterable[Sample]) -> list[tuple[str, ...]]:
@@ -96,13 +109,9 @@ def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Itera
     failures: list[tuple[str, ...]] = []
     for subset in sorted({subset_of(sample_id) for sample_id in test_ids}):
         missing = {name for name in test_ids if subset_of(name) == subset} - found
-        for stage, folder in (
-            ("index", subset),
-            ("meshes", subset),
-            ("aligned", f"{subset}-{level}"),
-            ("position_maps", f"{subset}-{level}"),
-        ):
-            for row in read_table(root / "data" / stage / folder / "rejected.csv"):
+        for stage in SUBSET_STAGES:
+            folder = shards_of(root, stage, subset, level if stage in LEVELLED_STAGES else None)
+            for row in read_table(folder / "rejected.csv"):
                 if stage == "index" or row["sample"] in missing:
                     name = f"{subset}/{row['sample']}" if stage == "index" else row["sample"]
                     failures.append((name, stage, row["reason"]))
@@ -130,7 +139,7 @@ def read_truths(root: Path, places: Sequence[Sample]) -> Iterator[Truth]:
     """Read samples with their annotated landmarks, one at a time."""
     for shard, group in itertools.groupby(places, lambda place: place.shard):
         # A shard of position maps has the samples of the index's shard of that number, less the rejected ones.
-        index = root / "data/index" / shard.parent.name.rpartition("-")[0] / shard.name
+        index = shards_of(root, "index", shard.parent.parent.name) / shard.name
         annotated = read_shard(index, ["sample_id", "true_landmarks"])
         rows = dict(zip(annotated["sample_id"], annotated["true_landmarks"], strict=True))
         with reading(shard) as file:
@@ -180,28 +189,6 @@ def read_accepted(root: Path, sample_ids: Iterable[str]) -> list[dict[str, str]]
     sample_ids = list(sample_ids)
     wanted, rows = set(sample_ids), dict[str, dict[str, str]]()
     for subset in sorted({subset_of(sample_id) for sample_id in wanted}):
-        table = read_table(root / "data/index" / subset / "accepted.csv")
+        table = read_table(shards_of(root, "index", subset) / "accepted.csv")
         rows |= {row["sample_id"]: row for row in table if row["sample_id"] in wanted}
     return [rows[sample_id] for sample_id in sample_ids]
-
-
-class Predictions:
-    """Predicted maps of the test part, read one at a time from ``runs/<variant>/predictions.h5``."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = reading(path)
-        self.rows = {name: row for row, name in enumerate(read_dataset(self._file["sample_id"]))}
-
-    def __enter__(self) -> "Predictions":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def read(self, sample_id: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Position map (S, S, 3) in aligned pixels, and the similarity from raw photo pixels to these."""
-        if sample_id not in self.rows:
-            raise ValueError(f"{self.path} has no prediction for {sample_id}: train and predict the variant again.")
-        row = self.rows[sample_id]
-        return read_dataset(self._file["position_map"], row), read_dataset(self._file["similarity"], row)

@@ -6,10 +6,11 @@ from pipeline.raw.annotations import hash_pair
 from pipeline.raw.photos import read_content
 from pipeline.store.samples import locate
 from pipeline.store.shards import list_shards, read_shard
-from stages.project.params import DataParams, check
+from stages.project.params import DataParams
+from stages.project.paths import MAIN_RUN
 from stages.project.results import Results, read_results
 from stages.project.samples import read_accepted, subset_of
-from stages.project.variants import MAIN_RUN
+from stages.project.strict import check
 
 
 def trace(root: Path, data: DataParams, variant: str, main: bool, level: str, sample_id: str) -> list[tuple[str, str]]:

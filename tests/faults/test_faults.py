@@ -48,8 +48,9 @@ def copy_code(folder):
 def write_params(folder, root="raw", workers=1, scheduler="", samples_per_shard=1, **sections):
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
-    params["data"] |= {"root": root, "subsets": SUBSETS, "size": 64, "samples_per_shard": samples_per_shard}
-    params["split"] |= {"train": ["AFW"], "test": ["AFLW2000"], "validation_fraction": 0.1}
+    subsets = {"AFW": {"folder": "300W_LP/AFW", "use": "learn"}, "AFLW2000": {"folder": "AFLW2000", "use": "test"}}
+    params["data"] |= {"root": root, "subsets": subsets, "size": 64, "samples_per_shard": samples_per_shard}
+    params["split"]["validation_fraction"] = 0.1
     params["compute"] |= {"workers": workers, "scheduler": scheduler}
     for section, values in sections.items():
         params[section] |= values

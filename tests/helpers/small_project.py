@@ -18,14 +18,15 @@ from pipeline.store.shards import write_shard
 from pipeline.uv.position_map import UVLayout, save_uv
 from stages import evaluate, report, thesis
 from stages.data_report import data_report
-from stages.project import results
-from stages.project.params import DataParams
+from stages.project.params import DataParams, Subset
 from stages.project.published import LANDMARKS, NAMES, YAW
+from stages.project.result_params import EvaluateParams, ReportParams
 from stages.project.variants import read_variant
 
 SIZE, GRID, PHOTO = 32, 17, 60
 SCALE = 0.8
-PARAMS = results.EvaluateParams(bootstrap=200, seed=4, share_under=5.0, benchmark="benchmark")
+SUBSETS = {"train": Subset("train", "learn"), "test": Subset("test", "test")}
+PARAMS = EvaluateParams(bootstrap=200, seed=4, share_under=5.0, benchmark="benchmark")
 SETTINGS = read_variant(None, Path(__file__).parents[2] / "params.yaml")
 # What a network's tables 3.1 to 3.3 are said to be: Keras is not needed for a page.
 LAYERS = {
@@ -160,9 +161,9 @@ def write_counts(folder, taken, made):
     (folder / "counts.json").write_text(json.dumps({"in": taken, "out": made, "rejected": taken - made}))
 
 
-def write_run(root, variant, factor, names=tuple(YAW_DEG), zoom=1.0):
+def write_run(root, variant, factor, names=None, zoom=1.0):
     """Predict the truth, shifted by `factor` times SHIFT, in reverse order, on crops that are enlarged by `zoom`."""
-    names = names[::-1]
+    names = tuple(names or YAW_DEG)[::-1]
     maps = np.stack([face_map(grid_uv(SIZE), dx=factor * SHIFT[name], dz=factor * SHIFT[name] - 20) for name in names])
     move = make_similarity(zoom, 0.0, (15.5, 15.5), (15.5, 15.5))
     maps = apply_similarity(move, maps)
@@ -218,7 +219,7 @@ def make_project(root, data_root="raw"):
     (root / "reports").mkdir()
     gradient = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
     cv2.imwrite(str(root / "reports/uv_embedding.png"), gradient)
-    return DataParams(data_root, {"train": "train", "test": "test"}, SIZE, ["on"], 4, 0.5)
+    return DataParams(data_root, SUBSETS, SIZE, ["on"], 4, 0.5)
 
 
 def make_everything(root):
@@ -226,7 +227,7 @@ def make_everything(root):
     evaluate.evaluate(root, "main", SETTINGS.train, root / "metrics/evaluation.json", PARAMS)
     evaluate.evaluate(root, "prn", SETTINGS.train, root / "metrics/ablation/prn.json", PARAMS)
     data_report(root, data)
-    report.report(root, report.Run("final", "on", 8), data, report.ReportParams(samples=7))
+    report.report(root, report.Run("final", "on", 8), data, ReportParams(samples=7))
     setup = thesis.Setup(SETTINGS, LAYERS, ["final", "prn"], dataclasses.replace(data, root="data/demo"), 1.5)
     (root / "data/demo").symlink_to(root / "raw")
     thesis.thesis(root, setup, PARAMS)

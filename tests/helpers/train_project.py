@@ -68,7 +68,7 @@ def prepare_project(folder: Path) -> Path:
     save_uv(folder / "data/uv_embedding/uv.h5", layout)
     data = {
         "root": "raw",
-        "subsets": {"A": "A", "B": "B"},
+        "subsets": {"A": {"folder": "A", "use": "learn"}, "B": {"folder": "B", "use": "test"}},
         "size": SIZE,
         "levels": ["on"],
         "samples_per_shard": 8,
@@ -87,6 +87,11 @@ def change_params(folder: Path, **changes: dict) -> None:
     """Change keys of sections of params.yaml."""
     params = YAML(typ="safe").load(folder / "params.yaml")
     write_params(folder, params | {section: params[section] | keys for section, keys in changes.items()})
+
+
+def source(init: str) -> dict[str, str]:
+    """An entry of thesis.variants that starts from the weights of `init`."""
+    return {"init": init, "policy": "full", "level": "on"}
 
 
 STAGE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from stages.train import main; main()"

@@ -24,7 +24,7 @@ def run(folder, stage, *arguments):
 def test_the_crop_can_come_from_the_detector(face_data, tmp_path):
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
-    params["data"] |= {"root": str(face_data), "subsets": {SUBSET: f"300W_LP/{SUBSET}"}}
+    params["data"] |= {"root": str(face_data), "subsets": {SUBSET: {"folder": f"300W_LP/{SUBSET}", "use": "learn"}}}
     params["crop"]["box"] = "detector"
     yaml.dump(params, tmp_path / "params.yaml")
     run(tmp_path, "face_model")

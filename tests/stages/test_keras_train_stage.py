@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from pipeline.store.shards import read_shard, reading, write_shard
-from stages.project.variants import MAIN_RUN
+from stages.project.paths import MAIN_RUN
 from tests.helpers.train_project import (
     ROOT,
     SIZE,
@@ -23,6 +23,7 @@ from tests.helpers.train_project import (
     prepare_project,
     read_rows,
     run_stage,
+    source,
 )
 
 pytestmark = pytest.mark.slow
@@ -108,7 +109,7 @@ def test_a_variant_starts_from_another_one_s_weights_and_does_not_train_them_alo
         folder,
         train={"seeds": [1], "strategy": "frozen"},
         variants={"applied": {"train": {"epochs": 0}, "network": {"residual": False}}},
-        thesis={"variants": {"prn": "random", "coarse": "prn", "applied": "prn"}},
+        thesis={"variants": {"prn": source("random"), "coarse": source("prn"), "applied": source("prn")}},
     )
     missing = run_stage(folder, "coarse")
     assert missing.returncode == 1
@@ -134,7 +135,7 @@ def test_weights_of_another_width_are_refused(tmp_path):
         folder,
         train={"seeds": [1], "epochs": 1},
         variants={"wide": {"network": {"width": 4}}},
-        thesis={"variants": {"prn": "random", "wide": "elsewhere"}},
+        thesis={"variants": {"prn": source("random"), "wide": source("elsewhere")}},
     )
     assert run_stage(folder, "prn").returncode == 0
     (folder / "runs/prn").rename(folder / "runs/elsewhere")

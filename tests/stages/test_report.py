@@ -12,8 +12,10 @@ from pipeline.face.similarity import apply_similarity
 from pipeline.uv.surface import load_surface
 from stages import data_report as data_report_stage
 from stages import evaluate, report, thesis
-from stages.pages import contact_sheet as report_samples
-from stages.pages import html as report_parts
+from stages.pages import contact_sheet
+from stages.pages.page import render
+from stages.pages.provenance import Provenance
+from stages.pages.report_samples import choose_samples
 from stages.project import samples as truth
 from tests.helpers.small_project import (
     LAYERS,
@@ -75,7 +77,7 @@ class TestPages:
         strips = [image for alt, image in Page(project / "reports/main.html").pictures if "test/" in alt]
         assert [strip.shape for strip in strips] == [(240, 6 * 240, 3)] * 7
         sheet = cv2.imread(str(project / "reports/contact_sheet.png"))
-        caption = report_samples.CAPTION_HEIGHT
+        caption = contact_sheet.CAPTION_HEIGHT
         assert sheet.shape == (caption + 7 * (caption + 240), 6 * 240, 3)
         for strip in strips:
             tiles = np.split(strip, 6, axis=1)
@@ -86,14 +88,18 @@ class TestPages:
         assert re.search(r"Pose_Para is missing in …\.</td><td class=\"number\">2<", page)
 
     def test_a_demo_says_so_and_other_data_says_where_it_is_from(self):
-        demo = report_parts.provenance("data/demo", 64, 8, {"train": 5, "test": 2}, 3)
+        def said(*values):
+            return render("provenance.html", provenance=Provenance(*values))
+
+        demo = said("data/demo", 64, 8, {"train": 5, "test": 2}, 3)
         assert "demo" in demo
         assert "reproduce nothing" in demo
-        real = report_parts.provenance("../faces", 256, 16, {"train": 5, "test": 2}, 3)
+        assert "samples: 5 train, 2 test; 3 epochs." in demo
+        real = said("../faces", 256, 16, {"train": 5, "test": 2}, 3)
         assert "../faces" in real
         assert "demo" not in real
         assert "not the thesis" not in real
-        assert "not the thesis" in report_parts.provenance("../faces", 64, 16, {}, 3)
+        assert "not the thesis" in said("../faces", 64, 16, {}, 3)
 
     def test_the_better_variant_is_told_from_the_worse_with_its_interval(self, project):
         claims = read_json(project / "metrics/thesis.json")["claims"]
@@ -137,8 +143,8 @@ class TestDrawing:
 
     def tiles(self, sample, position_map, surface):
         photo = np.full((PHOTO, PHOTO, 3), 120, np.uint8)
-        strip = report_samples.draw_strip(photo, sample, position_map, sample.similarity, surface)
-        return dict(zip(report_samples.TILE_NAMES, np.split(strip.astype(int), 6, axis=1), strict=True))
+        strip = contact_sheet.draw_strip(photo, sample, position_map, sample.similarity, surface)
+        return dict(zip(contact_sheet.TILE_NAMES, np.split(strip.astype(int), 6, axis=1), strict=True))
 
     def test_a_perfect_prediction_looks_like_the_truth(self, sample, surface):
         tiles = self.tiles(sample, sample.position_map, surface)
@@ -158,17 +164,17 @@ class TestDrawing:
     def test_landmarks_are_drawn_where_they_are_true_in_green_and_predicted_in_red(self, sample):
         predicted = sample.landmarks.copy()
         predicted[8] = apply_similarity(np.linalg.inv(sample.similarity), np.array([1.0, 2.0, 0.0]))
-        tile = report_samples.crop_tile(sample, predicted)
+        tile = contact_sheet.crop_tile(sample, predicted)
         # Aligned pixel (1, 2) is 7.5 tile pixels wide: its centre is at (1.5, 2.5) * 7.5 - 0.5.
-        assert tile[18, 11].tolist() == list(report_samples.PREDICTED_COLOUR)
+        assert tile[18, 11].tolist() == list(contact_sheet.PREDICTED_COLOUR)
         x, y, _ = (apply_similarity(sample.similarity, sample.landmarks[8]) + 0.5) * 7.5 - 0.5
-        assert tile[round(y), round(x)].tolist() == list(report_samples.TRUE_COLOUR)
+        assert tile[round(y), round(x)].tolist() == list(contact_sheet.TRUE_COLOUR)
 
     def test_the_outline_of_the_crop_is_drawn_in_the_photo(self, sample, surface):
         photo = self.tiles(sample, sample.position_map, surface)["photo and crop"]
         # A crop of 32 px at scale 0.8 is 40 px of a photo of 60: 160 tile pixels round photo pixel (30, 30). Only the
         # thick upper side, 80 above the middle, has the pure colour.
-        yellow = (photo == np.array(report_samples.OUTLINE_COLOUR)).all(axis=2)
+        yellow = (photo == np.array(contact_sheet.OUTLINE_COLOUR)).all(axis=2)
         rows, columns = np.nonzero(yellow)
         assert columns.max() - columns.min() == pytest.approx(160, abs=4)
         assert np.mean([columns.min(), columns.max()]) == pytest.approx(30.5 * 4 - 0.5, abs=2)
@@ -177,7 +183,7 @@ class TestDrawing:
 
     def test_a_wild_prediction_is_drawn_too(self, sample, surface):
         wild = sample.position_map * np.float32(1e4)
-        assert set(self.tiles(sample, wild, surface)) == set(report_samples.TILE_NAMES)
+        assert set(self.tiles(sample, wild, surface)) == set(contact_sheet.TILE_NAMES)
 
 
 class TestChoice:
@@ -194,7 +200,7 @@ class TestChoice:
 
     def test_best_median_and_worst_are_chosen_and_yaw_is_spread(self):
         table = self.table(101)
-        chosen = report_samples.choose_samples(table, 12)
+        chosen = choose_samples(table, 12)
         errors = {why: sorted(rows["nme68_2d"]) for why, rows in chosen.groupby("why")}
         assert errors["best"] == [0, 1]
         assert errors["median"] == [49, 50]
@@ -206,9 +212,9 @@ class TestChoice:
 
     @pytest.mark.parametrize("count", [1, 2, 5, 12])
     def test_small_sets_are_shown_whole_and_no_image_twice(self, count):
-        chosen = report_samples.choose_samples(self.table(count), 12)
+        chosen = choose_samples(self.table(count), 12)
         assert sorted(chosen["sample_id"]) == sorted(self.table(count)["sample_id"])
-        assert len(report_samples.choose_samples(self.table(count), 1)) == 1
+        assert len(choose_samples(self.table(count), 1)) == 1
 
 
 class TestCommands:
@@ -218,10 +224,13 @@ class TestCommands:
     def root(self, tmp_path, monkeypatch):
         make_project(tmp_path)
         (tmp_path / "params.yaml").write_text(
-            "data:\n  root: raw\n  subsets:\n    train: train\n    test: test\n  size: 32\n  levels:\n  - on\n"
+            "data:\n  root: raw\n  subsets:\n    train: {folder: train, use: learn}\n"
+            "    test: {folder: test, use: test}\n"
+            "  size: 32\n  levels:\n  - on\n"
             "  samples_per_shard: 4\n  max_reject_fraction: 0.5\n"
             "evaluate:\n  bootstrap: 200\n  seed: 4\n  share_under: 5.0\n  benchmark: benchmark\n"
-            "crop:\n  box: landmarks\n  margin: 1.5\nreport:\n  samples: 3\nthesis:\n  variants:\n    prn: random\n"
+            "crop:\n  box: landmarks\n  margin: 1.5\nreport:\n  samples: 3\nthesis:\n  variants:\n"
+            "    prn: {init: random, policy: full, level: on}\n"
         )
         monkeypatch.chdir(tmp_path)
 

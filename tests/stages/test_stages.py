@@ -40,8 +40,11 @@ def must(stage, *arguments):
 def write_params(folder, workers=1, **changes):
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
-    params["data"] |= {"root": "raw", "subsets": SUBSETS, "size": SIZE, "samples_per_shard": 2} | changes
-    params["split"] |= {"train": ["AFW", "AFW_Flip"], "test": ["AFLW2000"], "validation_fraction": 0.5}
+    subsets = {
+        name: {"folder": folder, "use": "test" if name == "AFLW2000" else "learn"} for name, folder in SUBSETS.items()
+    }
+    params["data"] |= {"root": "raw", "subsets": subsets, "size": SIZE, "samples_per_shard": 2} | changes
+    params["split"]["validation_fraction"] = 0.5
     params["compute"]["workers"] = workers
     yaml.dump(params, folder / "params.yaml")
 

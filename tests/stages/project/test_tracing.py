@@ -8,7 +8,7 @@ from pipeline.store.shards import write_shard
 from stages.project import samples as truth
 from stages.project.params import DataParams
 from stages.project.tracing import trace
-from tests.helpers.small_project import NO_FACE, SIZE, YAW_DEG, make_everything, read_json, read_rows
+from tests.helpers.small_project import NO_FACE, SIZE, SUBSETS, YAW_DEG, make_everything, read_json, read_rows
 
 SHARDS = ("position_maps/test-on", "aligned/test-on", "meshes/test", "index/test")
 
@@ -35,7 +35,7 @@ def root(tmp_path_factory):
 
 
 def follow(root, sample_id, variant="final", main=True):
-    return trace(root, DataParams("raw", {"test": "test"}, SIZE, ["on"], 4, 0.5), variant, main, "on", sample_id)
+    return trace(root, DataParams("raw", SUBSETS, SIZE, ["on"], 4, 0.5), variant, main, "on", sample_id)
 
 
 def test_every_step_of_a_sample_is_found(root):

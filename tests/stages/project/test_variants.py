@@ -45,7 +45,12 @@ PARAMS = {
         "prn": {"network": {"residual": False}},
         "coarse": {"train": {"scaling": "sigmoid", "lr": 1e-05}, "loss": {"norm": "l2"}},
     },
-    "thesis": {"variants": {"prn": "random", "coarse": "prn"}},
+    "thesis": {
+        "variants": {
+            "prn": {"init": "random", "policy": "full", "level": "on"},
+            "coarse": {"init": "prn", "policy": "none", "level": "off"},
+        }
+    },
 }
 
 
