@@ -70,6 +70,12 @@ def enlarge(values: NDArray, size: int) -> NDArray[np.float32]:
     return np.asarray(cv2.remap(values.astype(np.float32), column, row, cv2.INTER_LINEAR), np.float32)
 
 
+def vertex_colours(photo: NDArray[np.uint8], vertices: NDArray) -> NDArray[np.uint8]:
+    """Colour (V, 3) of the pixel that is nearest to each vertex; beyond the photo, that of its border."""
+    column, row = np.rint(vertices[:, :2]).astype(int).T
+    return photo[row.clip(0, len(photo) - 1), column.clip(0, photo.shape[1] - 1)]
+
+
 def fill_by_symmetry(
     texture: NDArray[np.uint8], visible: NDArray[np.bool_], face_mask: NDArray[np.bool_]
 ) -> NDArray[np.uint8]:

@@ -16,7 +16,7 @@ from stages.project.variants import VariantSettings
 EXPORTED = Path("runs") / MAIN_RUN / "export" / FORMATS["onnx"]
 
 
-def open_predictor(
+def open_regressor(
     settings: VariantSettings, size: int, threads: int, file: Path | None, weights: Path | None
 ) -> Predict:
     """Open a network that regresses position maps.

@@ -14,7 +14,7 @@ import skimage.data
 import trimesh
 from ruamel.yaml import YAML
 
-from stages.reconstruct import PHOTOS_A_PROCESS
+from stages.photo.batches import PHOTOS_A_PROCESS
 from tests.helpers.small_project import write_model
 
 pytestmark = pytest.mark.slow

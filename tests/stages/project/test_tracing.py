@@ -7,7 +7,7 @@ from pipeline.raw.annotations import hash_pair
 from pipeline.store.shards import write_shard
 from stages.project import samples as truth
 from stages.project.params import DataParams
-from stages.trace import trace
+from stages.project.tracing import trace
 from tests.helpers.small_project import NO_FACE, SIZE, SUBSETS, YAW_DEG, make_everything, read_json, read_rows
 
 SHARDS = ("position_maps/test/test/on", "aligned/test/test/on", "meshes/test/test", "index/test/test")
