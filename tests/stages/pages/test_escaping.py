@@ -12,7 +12,7 @@ from stages import evaluate, report, thesis
 from stages.data_report import data_report
 from stages.photo.files import write_faces
 from tests.helpers import small_project
-from tests.helpers.made_faces import make_model, make_pipeline, whole_surface
+from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.small_project import LAYERS, PARAMS, SETTINGS, make_project, write_csv
 
 # No file name has a slash; a browser runs a script, or an event's code, without one.
@@ -60,13 +60,13 @@ def root(tmp_path_factory):
         patch.setitem(small_project.SHIFT, SAMPLE, 4.0)
         data = make_project(root, data_root=ROOT)
     (root / ROOT).symlink_to(root / "raw")
-    write_csv(root / "data/index/test/rejected.csv", [("sample", "reason"), ("x.jpg", REASON)])
-    for run, path in (("main", "evaluation"), ("prn", "ablation/prn")):
-        evaluate.evaluate(root, run, SETTINGS.train, root / f"metrics/{path}.json", PARAMS)
+    write_csv(root / "data/index/test/test/rejected.csv", [("sample", "reason"), ("x.jpg", REASON)])
+    for run in ("main", "prn"):
+        evaluate.evaluate(root, run, SETTINGS.train, PARAMS)
         write_csv(root / f"runs/{run}/scores/failed.csv", [("sample", "stage", "reason"), (FAILED, "aligned", REASON)])
-    counted = data_report(root, data)
-    counted["subsets"][SUBSET] = {"in": 1, "out": 1, "rejected": 0}
-    (root / "metrics/data.json").write_text(json.dumps(counted))
+    _, counts = data_report(root, data)
+    counts["subsets"][SUBSET] = {"in": 1, "out": 1, "rejected": 0}
+    (root / "reports/data.json").write_text(json.dumps(counts))
     (root / "metrics/foreign").mkdir()
     scores = dict.fromkeys(("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high", "dense_3d"), VALUE)
     (root / f"metrics/foreign/{FOREIGN}.json").write_text(json.dumps(scores))
@@ -76,8 +76,8 @@ def root(tmp_path_factory):
     model = make_model()
     photo = np.zeros((150, 200, 3), np.uint8)
     face = Face(np.array([60.0, 50, 40, 40]), np.zeros((5, 2)), 0.99, 0)
-    pipeline = make_pipeline(model, whole_surface(model))
-    write_faces(root / "reports" / HOSTILE, photo, [face], pipeline, ("page",), fill=True)
+    reconstructor = make_reconstructor(model, whole_surface(model))
+    write_faces(root / "reports" / HOSTILE, photo, [face], reconstructor, ("page",), fill=True)
     return root
 
 
