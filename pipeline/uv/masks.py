@@ -2,7 +2,6 @@
 
 import cv2
 import numpy as np
-from matplotlib.path import Path as Polygon
 from numpy.typing import NDArray
 
 from ..face.landmarks import JAW, LEFT_EYE, MOUTH, NOSE, RIGHT_EYE
@@ -31,7 +30,7 @@ def face_mask(mean_map: NDArray, landmark_uv: NDArray) -> NDArray[np.bool_]:
     jaw = landmark_uv[JAW]
     outline = np.concatenate([jaw, [[jaw[-1, 0], -1.0], [jaw[0, 0], -1.0]]])
     texels = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2) / (size - 1)
-    inside_jaw = Polygon(outline).contains_points(texels).reshape(size, size)
+    inside_jaw = _inside(outline, texels).reshape(size, size)
 
     rows, columns = np.rint(jaw[[0, -1]].T[::-1] * (size - 1)).astype(int)
     ends = mean_map[rows, columns, :2]
@@ -66,3 +65,13 @@ def weight_mask(mask: NDArray[np.bool_], landmark_uv: NDArray) -> NDArray[np.flo
         weights[ring] = LANDMARK_WEIGHT * mask[ring]
         weights[row, column] = LANDMARK_WEIGHT
     return weights
+
+
+def _inside(outline: NDArray, points: NDArray) -> NDArray[np.bool_]:
+    """Whether points (N, 2) lie inside a closed outline (K, 2): a ray from there crosses it an odd number of times."""
+    x, y = points.T[..., None]
+    (start_x, start_y), (end_x, end_y) = outline.T, np.roll(outline, -1, axis=0).T
+    rises = end_y >= y
+    crossed = (start_y >= y) != rises
+    right = ((end_y - y) * (start_x - end_x) >= (end_x - x) * (start_y - end_y)) == rises
+    return (crossed & right).sum(axis=1) % 2 == 1
