@@ -29,7 +29,8 @@ from pipeline.photo.reconstruction import find_landmarks, reconstruct
 from pipeline.raw.bfm import load_bfm
 from pipeline.uv.embedding import embed
 from pipeline.uv.masks import face_mask
-from pipeline.uv.position_map import make_operator, render_map
+from pipeline.uv.operator import make_operator
+from pipeline.uv.position_map import render_map
 from pipeline.uv.surface import make_surface
 
 PHOTOS, MARGIN = 30, 1.5

@@ -22,6 +22,8 @@ def main() -> None:
     with sentences():
         texts = {path.stem: describe_code(Path(), path) for path in sorted(Path("stages").glob("[!_]*.py"))}
         CODE.mkdir(parents=True, exist_ok=True)
+        for path in CODE.iterdir():
+            path.unlink()
         for stage, text in texts.items():
             (CODE / f"{stage}.txt").write_text(text, encoding="utf-8")
     click.echo(f"code: {len(texts)} stages and commands")

@@ -11,10 +11,11 @@ from stages.pages.provenance import Provenance
 from stages.pages.report_page import report_page
 from stages.pages.report_samples import choose_samples, draw_samples
 from stages.project.params import DataParams, read, sentences
+from stages.project.paths import MAIN_RUN
 from stages.project.result_params import ReportParams
 from stages.project.results import read_results
 from stages.project.samples import count_parts
-from stages.project.variants import read_variant
+from stages.project.variants import settings_of
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +46,7 @@ def report(root: Path, run: Run, data: DataParams, params: ReportParams) -> Path
 def main() -> None:
     """Write the report on the main variant."""
     with sentences():
-        settings, data = read_variant(None), read("data", DataParams)
+        settings, data = settings_of(MAIN_RUN), read("data", DataParams)
         run = Run(settings.variant, settings.train.level, settings.network.width)
         path = report(Path(), run, data, read("report", ReportParams))
     click.echo(f"report: {path}, {path.stat().st_size / 1e6:.1f} MB")

@@ -15,10 +15,11 @@ from stages.pages.thesis_reference import read_reference
 from stages.pages.thesis_samples import draw_pictures, read_examples, write_meshes
 from stages.project.json_file import write_json
 from stages.project.params import CropParams, DataParams, read, sentences
+from stages.project.paths import MAIN_RUN
 from stages.project.result_params import EvaluateParams
 from stages.project.results import read_results
 from stages.project.samples import count_parts
-from stages.project.variants import ThesisParams, VariantSettings, read_variant
+from stages.project.variants import ThesisParams, VariantSettings, settings_of
 
 FOREIGN = Path("metrics/foreign")
 # What section 4.2 of the thesis names, by our names.
@@ -69,7 +70,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
 def main() -> None:
     """Compare the variants with each other and with the thesis."""
     with sentences():
-        settings, data = read_variant(None), read("data", DataParams)
+        settings, data = settings_of(MAIN_RUN), read("data", DataParams)
         layers = network_layers(settings, data.size)
         others = list(read("thesis", ThesisParams).variants)
         setup = Setup(settings, layers, others, data, read("crop", CropParams).margin)

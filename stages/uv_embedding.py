@@ -11,7 +11,8 @@ from pipeline.face.face_model import FaceModel, load_model
 from pipeline.raw.matlab import read_arrays
 from pipeline.uv.embedding import count_flipped, embed, from_table
 from pipeline.uv.masks import face_mask, weight_mask
-from pipeline.uv.position_map import UVLayout, make_operator, nearest_texels, render_map, sample_map, save_uv
+from pipeline.uv.operator import make_operator
+from pipeline.uv.position_map import UVLayout, nearest_texels, render_map, sample_map, save_uv
 from stages.project.json_file import write_json
 from stages.project.params import DataParams, EmbeddingParams, read, sentences
 from stages.project.strict import check

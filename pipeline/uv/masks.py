@@ -2,7 +2,6 @@
 
 import cv2
 import numpy as np
-from matplotlib.path import Path as Polygon
 from numpy.typing import NDArray
 
 from ..face.landmarks import JAW, LEFT_EYE, MOUTH, NOSE, RIGHT_EYE
@@ -27,6 +26,8 @@ def face_mask(mean_map: NDArray, landmark_uv: NDArray) -> NDArray[np.bool_]:
         Between the jaw landmarks and, above the line through the first and the last of them, the half ellipse through
         these two and the middle of the mesh's upper rim, seen from the front.
     """
+    from matplotlib.path import Path as Polygon  # a quarter of a second, and only one stage makes masks
+
     size = len(mean_map)
     jaw = landmark_uv[JAW]
     outline = np.concatenate([jaw, [[jaw[-1, 0], -1.0], [jaw[0, 0], -1.0]]])

@@ -1,4 +1,4 @@
-"""Position maps: vertices to a map as one fixed sparse operator, and back by bilinear reading.
+"""Position maps: vertices to a map by one fixed sparse operator, and back by bilinear reading.
 
 The texel of a vertex is ``uv * (size - 1)``, column 0 first; texel centres are at integers.
 """
@@ -14,8 +14,6 @@ from numpy.typing import NDArray
 from ..face.face_model import FaceModel, at_vertices
 from ..store.arrays import Array
 from ..store.shards import reading, while_unchanged, writing
-from .embedding import Embedding
-from .texels import barycentric, find_triangles
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -46,36 +44,6 @@ class UVLayout:
     def size(self) -> int:
         """Side of the map in texels."""
         return len(self.face_mask)
-
-
-def make_operator(embedding: Embedding, size: int) -> scipy.sparse.csr_array:
-    """Build the sparse operator that turns vertices into a position map.
-
-    Parameters
-    ----------
-    embedding : Embedding
-        Where triangles overlap, as in a published table, a texel takes one of them, see `texels.find_triangles`.
-    size : int
-        Side of the map in texels.
-
-    Returns
-    -------
-    (size * size, V) sparse float32
-        Three barycentric weights a texel. Texels inside a closed hole use its rim, since the hole's virtual centre is
-        the mean of the rim. Each row sums to 1.
-    """
-    uv, triangles = embedding.uv, embedding.triangles
-    texels = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2) / (size - 1)
-    corners = triangles[find_triangles(uv, triangles, size)]
-    # Against rounding, and for texels outside of all triangles.
-    weights = np.clip(barycentric(texels, uv[corners]), 0, None)
-    weights /= weights.sum(axis=1, keepdims=True)
-    rows = np.repeat(np.arange(len(texels)), 3)
-    to_closed = scipy.sparse.csr_array((weights.ravel(), (rows, corners.ravel())), shape=(len(texels), len(uv)))
-    operator = (to_closed @ _hole_centres(embedding)).astype(np.float32).tocsr()
-    operator.eliminate_zeros()
-    operator.sort_indices()
-    return operator
 
 
 def render_map(operator: scipy.sparse.csr_array, vertices: NDArray) -> NDArray[np.float32]:
@@ -166,12 +134,3 @@ def load_uv(path: Path) -> UVLayout:
         parts = tuple(file[f"operator/{name}"][:] for name in ("data", "indices", "indptr"))
     size, vertices = len(fields["face_mask"]), len(fields["uv"])
     return UVLayout(operator=scipy.sparse.csr_array(parts, shape=(size * size, vertices)), **fields)
-
-
-def _hole_centres(embedding: Embedding) -> scipy.sparse.csr_array:
-    """Express the closed mesh's vertices in the real ones: (V + H, V), the centre of a hole as the mean of its rim."""
-    closed, count = len(embedding.uv), len(embedding.uv) - len(embedding.holes)
-    rows = np.concatenate([np.arange(count), *(np.full(len(h), count + i) for i, h in enumerate(embedding.holes))])
-    columns = np.concatenate([np.arange(count), *embedding.holes])
-    values = np.concatenate([np.ones(count), *(np.full(len(hole), 1 / len(hole)) for hole in embedding.holes)])
-    return scipy.sparse.csr_array((values, (rows, columns)), shape=(closed, count))

@@ -13,8 +13,11 @@ from stages.pages.contact_sheet import TILE_NAMES
 from stages.pages.page import interval_text, render
 from stages.pages.plots import curves_figure, error_figure, smoothness_figure
 from stages.pages.provenance import Provenance
+from stages.project.counts import subset_folders
 from stages.project.params import DataParams
+from stages.project.paths import DATA_COUNTS, DATA_METRICS, SUBSET_STAGES
 from stages.project.results import Results
+from stages.project.shard_stage import REJECTED
 
 REASONS_SHOWN = 12
 YAW_ERRORS = ("nme68_2d", "nme68_2d_reannotated", "thesis_mesh")
@@ -34,7 +37,7 @@ def report_page(
     Parameters
     ----------
     root : Path
-        The project's root, for metrics/data.json, the reject lists and the picture of the UV embedding.
+        The project's root, for what `data_report` wrote, the reject lists and the picture of the UV embedding.
     provenance : Provenance
     data : DataParams
     results : Results
@@ -47,7 +50,7 @@ def report_page(
     str
         HTML.
     """
-    counted = json.loads((root / "metrics/data.json").read_text(encoding="utf-8"))
+    metrics, counts = (json.loads((root / path).read_text(encoding="utf-8")) for path in (DATA_METRICS, DATA_COUNTS))
     ced, smoothness, history = results.ced, results.smoothness, results.history
     losses = {name: (history["epoch"], history[name]) for name in history.columns if name.endswith("loss")}
     return render(
@@ -73,8 +76,8 @@ def report_page(
             {name: smoothness[name] for name in ("truth", "prediction")}, smoothness["cosine"]
         ),
         loss_curves=curves_figure(losses, "epoch", "loss", log=True),
-        subsets=[(name, row["in"], row["out"], row["rejected"]) for name, row in counted["subsets"].items()],
-        outside=[(name, *shares.values()) for name, shares in counted["outside"].items()],
+        subsets=[(name, row["in"], row["out"], row["rejected"]) for name, row in counts["subsets"].items()],
+        outside=[(name, *shares.values()) for name, shares in metrics["outside"].items()],
         reasons=count_reasons(reject_lists(root, data)).most_common(REASONS_SHOWN),
         uv_embedding=(root / "reports/uv_embedding.png").read_bytes(),
     )
@@ -105,14 +108,8 @@ def yaw_rows(results: Results) -> list[tuple]:
 
 def reject_lists(root: Path, data: DataParams) -> list[Path]:
     """Reject lists of the stages that every subset passes."""
-    by_subset = [root / "data" / stage / subset for subset in data.subsets for stage in ("index", "meshes")]
-    by_level = [
-        root / "data" / stage / f"{subset}-{level}"
-        for subset in data.subsets
-        for level in data.levels
-        for stage in ("aligned", "position_maps")
-    ]
-    return [folder / "rejected.csv" for folder in (*by_subset, *by_level)]
+    folders = (folder for stage in SUBSET_STAGES for _, folder in subset_folders(root, data, stage))
+    return [folder / REJECTED for folder in folders]
 
 
 def count_reasons(paths: Sequence[Path]) -> Counter[str]:

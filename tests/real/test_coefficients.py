@@ -12,7 +12,8 @@ from pipeline.face.similarity import apply_similarity
 from pipeline.raw.annotations import list_pairs, read_annotation
 from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import decode_positions, encode_positions
-from pipeline.uv.position_map import UVLayout, make_operator, nearest_texels, render_map, texel_model
+from pipeline.uv.operator import make_operator
+from pipeline.uv.position_map import UVLayout, nearest_texels, render_map, texel_model
 from stages.augmented import augment_sample
 
 SIZE = 256

@@ -224,22 +224,23 @@ class TestCommands:
     def root(self, tmp_path, monkeypatch):
         make_project(tmp_path)
         (tmp_path / "params.yaml").write_text(
-            "data:\n  root: raw\n  subsets:\n    train: {folder: train, use: learn}\n"
-            "    test: {folder: test, use: test}\n"
+            "data:\n  root: raw\n  subsets:\n    train: {folder: train, use: learn, boxes: meshes}\n"
+            "    test: {folder: test, use: test, boxes: meshes}\n"
             "  size: 32\n  levels:\n  - on\n"
             "  samples_per_shard: 4\n  max_reject_fraction: 0.5\n"
             "evaluate:\n  bootstrap: 200\n  seed: 4\n  share_under: 5.0\n  benchmark: benchmark\n"
-            "crop:\n  box: landmarks\n  margin: 1.5\nreport:\n  samples: 3\nthesis:\n  variants:\n"
+            "crop:\n  detected: {}\n  margin: 1.5\nreport:\n  samples: 3\nthesis:\n  variants:\n"
             "    prn: {init: random, policy: full, level: on}\n"
         )
         monkeypatch.chdir(tmp_path)
 
-        def read_variant(name=None):
-            return dataclasses.replace(SETTINGS, train=dataclasses.replace(SETTINGS.train, variant=name or "final"))
+        def settings_of(run):
+            variant = "final" if run == "main" else run
+            return dataclasses.replace(SETTINGS, train=dataclasses.replace(SETTINGS.train, variant=variant))
 
         monkeypatch.setattr(thesis, "network_layers", lambda *_: LAYERS)
         for stage in (evaluate, report, thesis):
-            monkeypatch.setattr(stage, "read_variant", read_variant)
+            monkeypatch.setattr(stage, "settings_of", settings_of)
         return tmp_path
 
     def call(self, stage, *arguments):
@@ -254,9 +255,9 @@ class TestCommands:
             str(path.relative_to(root)) for folder in ("metrics", "reports") for path in (root / folder).rglob("*.*")
         }
         assert made == {
-            "runs/main/scores/metrics.json",
-            "runs/prn/scores/metrics.json",
+            "metrics/evaluation.json",
             "metrics/data.json",
+            "reports/data.json",
             "metrics/thesis.json",
             "reports/main.html",
             "reports/index.html",
