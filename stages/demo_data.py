@@ -1,4 +1,4 @@
-"""Write the embedded default: procedural faces in the layouts of BFM, 300W-LP and AFLW2000-3D."""
+"""Stage `demo_data`: procedural faces in the layouts of BFM, 300W-LP and AFLW2000-3D."""
 
 import dataclasses
 import time

@@ -1,4 +1,4 @@
-"""Print what a run came to: the metrics of the main model, and where the report is. Not a stage."""
+"""Print what a run came to: the metrics of the main model, and where the report is. A command, not a stage."""
 
 import json
 from collections.abc import Iterator

@@ -19,7 +19,8 @@ CODE = [
         for path in sorted((ROOT / package).rglob("*.py"))
     ),
     *(ROOT / name for name in ("Makefile", "params.yaml", "dvc.yaml", "ablation/dvc.yaml", "pyproject.toml")),
-    *sorted(ROOT.glob("requirements*")),
+    *sorted(ROOT.glob("requirements*.txt")),
+    *sorted((ROOT / "requirements").glob("*.in")),
 ]
 READERS_PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")

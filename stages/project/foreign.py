@@ -58,6 +58,11 @@ def score_folder(
         As per_image.csv of a run, with the errors that the predictions allow.
     failed : DataFrame
         Annotations that could not be used or have no usable prediction, with the reason.
+
+    Raises
+    ------
+    ValueError
+        If there are no annotations, or nothing could be scored.
     """
     annotations = sorted(truths.rglob("*.mat"))
     check(bool(annotations), f"{truths} holds no annotations (.mat).")
@@ -76,7 +81,13 @@ def score_folder(
 def score_sample(
     sample_id: str, annotation_path: Path, prediction_path: Path, mesh: Mesh | None, benchmark: Benchmark
 ) -> dict:
-    """Score one prediction: a row of per_image.csv."""
+    """Score one prediction: a row of per_image.csv.
+
+    Raises
+    ------
+    ValueError
+        If the prediction has points of neither kind, or nothing true to compare them with.
+    """
     annotation = read_annotation(annotation_path)
     predicted = read_point_file(prediction_path)
     landmarks = true_landmarks(annotation, annotation_path, mesh)
@@ -109,7 +120,13 @@ def score_mesh(predicted: NDArray, true: NDArray, landmarks: NDArray, mesh: Mesh
 
 
 def true_landmarks(annotation: Annotation, path: Path, mesh: Mesh | None) -> NDArray[np.float64]:
-    """Annotated landmarks (68, 3) in pixels of the raw photo; of the annotated mesh where ``pt3d_68`` is missing."""
+    """Annotated landmarks (68, 3) in pixels of the raw photo; of the annotated mesh where ``pt3d_68`` is missing.
+
+    Raises
+    ------
+    ValueError
+        If there are none and no mesh.
+    """
     if np.isfinite(annotation.true_landmarks).all():
         return annotation.true_landmarks.astype(np.float64)
     if mesh is None:
@@ -118,7 +135,13 @@ def true_landmarks(annotation: Annotation, path: Path, mesh: Mesh | None) -> NDA
 
 
 def true_vertices(annotation: Annotation, path: Path, mesh: Mesh) -> NDArray[np.float64]:
-    """Annotated mesh (V, 3) in pixels of the raw photo, whose height is read from the photo beside the annotation."""
+    """Annotated mesh (V, 3) in pixels of the raw photo, whose height is read from the photo beside the annotation.
+
+    Raises
+    ------
+    ValueError
+        If the photo is missing.
+    """
     photos = [photo for photo in sorted(path.parent.glob(f"{path.stem}.*")) if photo.suffix.lower() in PHOTO_SUFFIXES]
     check(bool(photos), f"The photo of {path} is missing beside it: its height places the annotated mesh.")
     height, _ = check_photo(read_content(photos[0]), photos[0])

@@ -25,7 +25,13 @@ T = TypeVar("T")
 
 @contextlib.contextmanager
 def sentences() -> Iterator[None]:
-    """Turn what a user can mend (a missing file, a value out of range) into one line without a traceback."""
+    """Turn what a user can mend (a missing file, a value out of range) into one line without a traceback.
+
+    Raises
+    ------
+    ClickException
+        For a ValueError or an OSError within.
+    """
     try:
         yield
     except (ValueError, OSError) as error:
@@ -139,12 +145,24 @@ class DataParams:
         return [name for name, subset in self.subsets.items() if subset.use == "learn"]
 
     def folder(self, subset: str) -> Path:
-        """Folder of a subset's raw photos and annotations."""
+        """Folder of a subset's raw photos and annotations.
+
+        Raises
+        ------
+        ValueError
+            If there is no such subset.
+        """
         check(subset in self.subsets, f"{subset!r} is not in data.subsets, which has {', '.join(self.subsets)}.")
         return Path(self.root) / self.subsets[subset].folder
 
     def shards(self, stage: str, subset: str, level: str | None = None) -> Path:
-        """Folder of a subset's shards that a stage makes, see `paths.subset_folder`."""
+        """Folder of a subset's shards that a stage makes, see `paths.subset_folder`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such subset.
+        """
         check(subset in self.subsets, f"{subset!r} is not in data.subsets, which has {', '.join(self.subsets)}.")
         return subset_folder(stage, self.subsets[subset].use, subset, level)
 

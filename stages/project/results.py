@@ -63,6 +63,11 @@ def read_results(root: Path, variant: str, main: bool) -> Results:
     """Read what `train` and `evaluate` wrote for the main run, whose variant is named, or for another variant.
 
     The main run's files have one name whichever variant it is, so that ``dvc metrics diff`` compares experiments.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
     """
     run = MAIN_RUN if main else variant
     metrics_path = root / scores_of(run) / METRICS

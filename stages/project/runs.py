@@ -89,7 +89,13 @@ def initial_network(init: str, settings: VariantSettings, layout: UVLayout) -> A
 
 
 def load_network(path: Path, network: NetworkConfig, loss: LossConfig, scaling: str, layout: UVLayout) -> Any:
-    """Build a network that regresses position maps and give it its weights; raises as `initial_network`."""
+    """Build a network that regresses position maps and give it its weights; raises as `initial_network`.
+
+    Raises
+    ------
+    ValueError
+        If they are of another network.
+    """
     model = regression.position_maps(network, loss, Scaling(scaling, layout.size), layout).build()
     try:
         model.load_weights(path)

@@ -68,7 +68,13 @@ def count_parts(root: Path) -> dict[str, int]:
 
 
 def shards_of(root: Path, stage: str, subset: str, level: str | None = None) -> Path:
-    """Folder of a subset's shards, see `subset_folder`; data/split/subsets.csv says what the subset is for."""
+    """Folder of a subset's shards, see `subset_folder`; data/split/subsets.csv says what the subset is for.
+
+    Raises
+    ------
+    ValueError
+        If the split knows no such subset.
+    """
     uses = {row["subset"]: row["use"] for row in read_table(root / SPLIT / "subsets.csv")}
     check(subset in uses, f"{root / SPLIT} knows no subset {subset!r}: run dvc repro split.")
     return root / subset_folder(stage, uses[subset], subset, level)

@@ -41,7 +41,13 @@ class Judge:
 def score_samples(
     truths: Iterable[Truth], predictions: Predictions, judge: Judge, histograms: NDArray[np.int64]
 ) -> Iterator[dict]:
-    """Score one sample after the other; adds the angles of true and predicted meshes to `histograms` (2, 180)."""
+    """Score one sample after the other; adds the angles of true and predicted meshes to `histograms` (2, 180).
+
+    Raises
+    ------
+    ValueError
+        If a prediction is missing or not finite.
+    """
     surface, benchmark = judge.surface, judge.benchmark
     for sample in truths:
         position_map, similarity = predictions.read(sample.sample_id)

@@ -66,9 +66,8 @@ def test_the_closure_is_what_python_itself_finds(stage):
     known = {path for path in known if path.name != "__init__.py"}
     found = {path for path in code.import_closure(ROOT, Path(f"stages/{stage}.py")) if path.suffix == ".py"}
     assert found == known
-    script = (
-        f"import sys, stages.{stage}; print(*(m.__file__ for m in sys.modules.values() if getattr(m, '__file__', 0)))"
-    )
+    script = f"import sys, stages.{stage}; files = [getattr(m, '__file__', None) for m in sys.modules.values()]"
+    script += "; print(*filter(None, files))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {Path(name).relative_to(ROOT) for name in done.stdout.split() if Path(name).is_relative_to(ROOT)}
     inside = {path for path in loaded if path.parts[0] in code.PACKAGES and path.name != "__init__.py"}

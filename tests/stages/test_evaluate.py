@@ -136,10 +136,28 @@ class TestEvaluate:
         assert float(first["bias_z"]) == pytest.approx(100 * (mean + 0.5 - 20) / SIZE, abs=0.02)
 
     def test_metrics_are_numbers_alone_in_about_a_dozen_rows_and_equal_keys_for_every_variant(self, project):
-        main, other = (read_json(project / "metrics" / name) for name in ("evaluation.json", "ablation/prn.json"))
+        main, other = (read_json(project / "runs" / run / "scores/metrics.json") for run in ("main", "prn"))
         assert all(type(number) in (int, float) and np.isfinite(number) for number in main.values())
         assert list(main) == list(other)
         assert len(main) <= 16
+
+    def test_the_few_that_compare_experiments_are_the_same_numbers(self, project):
+        every, few = (
+            read_json(project / name) for name in ("runs/main/scores/metrics.json", "metrics/evaluation.json")
+        )
+        assert few.items() <= every.items()
+        assert {"nme68_2d", "nme68_2d_low", "nme68_2d_high", "nme68_2d_bins", "dense_3d"} <= set(few)
+        assert len(few) <= 10
+        assert not (project / "metrics/ablation").exists()
+
+    def test_each_test_set_has_a_group_of_its_own(self, project):
+        rows = read_rows(project / "runs/main/scores/protocols.csv")
+        groups = {row["group"]: row for row in rows if row["error"] == "nme68_2d"}
+        whole, subset = (
+            {name: row[name] for name in ("images", "mean", "low", "high")} for row in (groups["all"], groups["test"])
+        )
+        assert whole == subset
+        assert groups["test, mean of the three bins"]["mean"] == groups["mean of the three bins"]["mean"]
 
     def test_test_samples_that_failed_are_counted_and_listed_with_their_reason(self, project):
         metrics = read_json(project / "runs/main/scores/metrics.json")

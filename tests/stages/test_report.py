@@ -67,8 +67,8 @@ class TestPages:
 
     def test_every_number_of_the_comparison_is_in_a_metrics_file_or_a_table_of_protocols(self, project):
         known = described_numbers(project, "main") | described_numbers(project, "prn")
-        for name in ("thesis.json", "evaluation.json", "ablation/prn.json"):
-            known |= numbers_of(read_json(project / "metrics" / name))
+        for name in ("metrics/thesis.json", "runs/main/scores/metrics.json", "runs/prn/scores/metrics.json"):
+            known |= numbers_of(read_json(project / name))
         shown = [float(text) for text in Page(project / "reports/index.html").numbers if "." in text]
         assert len(shown) >= 30
         assert set(shown) <= known

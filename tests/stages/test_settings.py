@@ -89,7 +89,13 @@ MISTAKES = [
     (("trian", {}), "Unknown key trian in params.yaml; did you mean train? It has data, demo_data, "),
     (("train.learning_rate", 1), "Unknown key learning_rate in train; did you mean lr? It has variant, policy, "),
     (("report", del_), "Missing key report in params.yaml."),
-    (("crop.box", "dlib"), "crop.box is 'dlib'; expected landmarks or detector."),
+    (("crop.box", "dlib"), "Unknown key box in crop; it has detected, margin."),
+    (("data.subsets.AFW.boxes", "dlib"), "data.subsets.AFW: boxes is 'dlib'; expected meshes or detected."),
+    (
+        ("data.subsets.AFW.boxes", "detected"),
+        "crop.detected is {}, but in data.subsets the subsets whose boxes is detected are {'AFW': 'learn'}: make them",
+    ),
+    (("crop.detected", {"AFW": "learn"}), "crop.detected is {'AFW': 'learn'}, but in data.subsets the subsets whose "),
     (("loss.final.position", 0), "loss.final: loss.*.position is 0.0; expected a factor above 0."),
     (("train.variant", "finall"), "There is no variant 'finall' in variants; it has final, prn, "),
     (("thesis.variants.prm", {"init": "random", "policy": "mild", "level": "on"}), "There is no variant 'prm' in "),
@@ -124,8 +130,14 @@ MISTAKES = [
         ("data.root", "data/raw"),
         "data.root is data/raw, which is no folder: link or move the data there, or set it to ",
     ),
-    (("data.subsets.A@B", {"folder": "a", "use": "learn"}), "data.subsets has 'A@B'; expected a name of letters, "),
-    (("data.subsets.A B", {"folder": "a", "use": "learn"}), "data.subsets has 'A B'; expected a name of letters, "),
+    (
+        ("data.subsets.A@B", {"folder": "a", "use": "learn", "boxes": "meshes"}),
+        "data.subsets has 'A@B'; expected a name of letters, ",
+    ),
+    (
+        ("data.subsets.A B", {"folder": "a", "use": "learn", "boxes": "meshes"}),
+        "data.subsets has 'A B'; expected a name of letters, ",
+    ),
     (("variants.a/b", {}), "variants has 'a/b'; expected a name of letters, "),
     (("variants.random", {}), "No variant may be called 'random'"),
     (("variants.main", {}), "No variant may be called 'main'"),
@@ -172,7 +184,7 @@ def test_folders_of_real_data_that_are_missing_are_named(folder: Path):
         (folder / "data/raw" / name).mkdir(parents=True)
     change(folder, ("data.root", "data/raw"))
     found = run(folder)
-    assert found[0] == "data/raw/bfm is missing: put the face model there, see README, section Real data."
+    assert found[0] == "data/raw/bfm is missing: put the face model there, see docs/data.md."
     assert found[1] == "data/raw/300W_LP/AFW_Flip is missing: put the photos there, or leave data.subsets.AFW_Flip out."
     assert len(found) == 8
 
@@ -197,7 +209,7 @@ def test_an_experiment_on_real_data_changes_its_lines_alone_and_is_in_order(fold
     after = (folder / "params.yaml").read_text().splitlines()
     assert [line for line in after if line not in before] == [
         "  root: data/raw",
-        "    AFLW2000: {folder: AFLW2000, use: learn}",
+        "    AFLW2000: {folder: AFLW2000, use: learn, boxes: meshes}",
         "  tested:",
         "  - AFLW2000",
     ]

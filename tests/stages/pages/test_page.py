@@ -6,7 +6,6 @@ from pathlib import Path
 import jinja2
 import numpy as np
 import pytest
-from ruamel.yaml import YAML
 
 from stages.pages.faces_page import FaceViews, faces_page
 from stages.pages.page import data_uri, interval_text, render, three_digits
@@ -52,8 +51,3 @@ def test_a_photo_s_page_numbers_its_faces_from_1():
     assert page.startswith("<!DOCTYPE html>\n")
     assert page.index("<h2>Face 1</h2>") < page.index("Yaw 3.") < page.index("<h2>Face 2</h2>") < page.index("Yaw 4.")
     assert page.count('srcdoc="&lt;p&gt;viewer&lt;/p&gt;"') == 2
-
-
-@pytest.mark.parametrize(("dag", "stage"), [("dvc.yaml", "report"), ("ablation/dvc.yaml", "thesis")])
-def test_an_edited_template_makes_its_stage_run_again(dag, stage):
-    assert "stages/pages/templates" in YAML(typ="safe").load(ROOT / dag)["stages"][stage]["deps"]

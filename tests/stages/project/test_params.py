@@ -143,7 +143,7 @@ def test_a_missing_file_or_section_is_named(tmp_path):
         ({"samples_per_shard": 0}, "expected 1 or more"),
         ({"subsets": {}}, "at least one folder"),
         (
-            {"subsets": {"A": {"folder": "a", "use": "lern"}}},
+            {"subsets": {"A": {"folder": "a", "use": "lern", "boxes": "meshes"}}},
             r"data\.subsets\.A: use is 'lern'; expected learn or test",
         ),
     ],
@@ -154,7 +154,7 @@ def test_a_data_parameter_out_of_range_is_refused(change, sentence):
 
 
 def subsets_tested(uses, tested):
-    data = DataParams("raw", {name: Subset(name, use) for name, use in uses.items()}, 64, ["on"], 1, 0.0)
+    data = DataParams("raw", {name: Subset(name, use, "meshes") for name, use in uses.items()}, 64, ["on"], 1, 0.0)
     return data.learned, SplitParams(0.1, 0.2, tested).test_subsets(data)
 
 
