@@ -103,7 +103,7 @@ real real-thesis: $(READY)
 # outside) is in none of them, and tracked files stay. What took long to get (environment, DVC's cache) goes by clean-all alone,
 # and .dvc/config.local, which a user wrote, by neither.
 MADE := dvc_plots runs reports metrics work .pytest_cache .ruff_cache .mypy_cache .hypothesis \
-  data/demo data/face_model data/uv_embedding data/code data/settings data/validation data/index data/split data/split.csv \
+  data/demo data/face_model data/uv_embedding data/code data/settings data/validation data/index data/split \
   data/detected data/meshes data/aligned data/position_maps data/augmented data/asm
 clean:
 	git clean -ffdXq -- $(MADE)

@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from pipeline.store.resume import Made, digest_code, make_once, sole_writer
+from pipeline.store.resume import ShardContent, digest_code, make_once, sole_writer
 from pipeline.store.shards import read_shard
 from stages import train
 from stages.project import shard_stage
@@ -16,7 +16,9 @@ from tests.helpers.stage_runs import PHOTOS, STAGES, digests, stage_run, write_p
 def counted(calls):
     def make(rows, level):
         calls.append((rows, level))
-        return Made({"sample_id": np.array([str(row) for row in range(rows)], object), "values": np.arange(rows)}, rows)
+        return ShardContent(
+            {"sample_id": np.array([str(row) for row in range(rows)], object), "values": np.arange(rows)}, rows
+        )
 
     return make
 

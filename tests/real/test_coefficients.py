@@ -5,7 +5,7 @@ import pytest
 
 from model.coefficients import to_maps, to_parameters
 from pipeline.crops.alignment import align, resample
-from pipeline.crops.augmentation import AugmentationPolicy, sample_rng
+from pipeline.crops.augmentation import AugmentationPolicy, augment_sample, sample_rng
 from pipeline.face.camera import project, transform_pose
 from pipeline.face.face_model import deform, select_coefficients
 from pipeline.face.similarity import apply_similarity
@@ -14,7 +14,6 @@ from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import decode_positions, encode_positions
 from pipeline.uv.operator import make_operator
 from pipeline.uv.position_map import UVLayout, nearest_texels, render_map, texel_model
-from stages.augmented import augment_sample
 
 SIZE = 256
 STEP_PX = 1 / 64
