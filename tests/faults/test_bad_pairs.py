@@ -176,7 +176,7 @@ def test_no_reason_names_a_folder_of_this_machine_or_has_two_lines(projects):
 
 
 def test_the_table_of_accepted_pairs_has_each_name_as_it_is(projects):
-    with (projects[0] / "data/index/AFW/accepted.csv").open(newline="", encoding="utf-8") as file:
+    with (projects[0] / "data/index/learn/AFW/accepted.csv").open(newline="", encoding="utf-8") as file:
         names = {row["sample_id"] for row in csv.DictReader(file)}
     assert {f"AFW/{name}" for name in ODD} <= names
 

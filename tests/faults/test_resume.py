@@ -7,8 +7,7 @@ import pytest
 
 from pipeline.store.resume import ShardContent, digest_code, make_once, sole_writer
 from pipeline.store.shards import read_shard
-from stages import train
-from stages.project import shard_stage
+from stages.project import shard_stage, training
 from tests.helpers.places import ROOT
 from tests.helpers.stage_runs import PHOTOS, STAGES, digests, stage_run, write_params
 
@@ -84,7 +83,7 @@ def test_other_code_input_or_arguments_make_another_shard(tmp_path):
     assert len(calls) == 6
 
 
-@pytest.mark.parametrize("stage", [shard_stage, train], ids=["shards", "training"])
+@pytest.mark.parametrize("stage", [shard_stage, training], ids=["shards", "training"])
 def test_an_edit_of_any_module_makes_other_shards(stage, tmp_path):
     for folder in stage.CODE:
         shutil.copytree(ROOT / folder, tmp_path / folder, ignore=shutil.ignore_patterns("__pycache__"))

@@ -215,7 +215,7 @@ def test_an_experiment_on_real_data_changes_its_lines_alone_and_is_in_order(fold
     ]
     assert {line for line in before if line not in after} == {
         "  root: data/demo",
-        "    AFLW2000: {folder: AFLW2000, use: test}",
+        "    AFLW2000: {folder: AFLW2000, use: test, boxes: meshes}",
         "  tested: []",
         *(line for line in before if line.startswith(tuple(f"    {name}: " for name in others))),
     }

@@ -357,7 +357,7 @@ def test_the_profile_in_the_photo_lies_where_the_annotation_puts_it_to_a_tenth_o
 
 def run_stage(folder: Path, monkeypatch: pytest.MonkeyPatch, root: str, photos: int = 1):
     monkeypatch.chdir(folder)
-    data = f"data: {{root: {root}, subsets: {{AFW: {{folder: 300W_LP/AFW, use: learn}}}}, size: 64, "
+    data = f"data: {{root: {root}, subsets: {{AFW: {{folder: 300W_LP/AFW, use: learn, boxes: meshes}}}}, size: 64, "
     data += "levels: ['on'], samples_per_shard: 8, "
     demo = f"demo_data: {{seed: 1, photos_per_subset: {photos}, test_photos: 3, photo_size: 96}}"
     Path("params.yaml").write_text(f"{data}max_reject_fraction: 0.02}}\n{demo}\n")

@@ -7,11 +7,11 @@ import json
 import numpy as np
 import pytest
 
+import tests.helpers.small_project as small_project
 from pipeline.crops.face_finding import Face
 from stages import evaluate, report, thesis
 from stages.data_report import data_report
 from stages.photo.files import write_faces
-from tests.helpers import small_project
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.small_project import LAYERS, PARAMS, SETTINGS, make_project, write_csv
 
