@@ -8,8 +8,8 @@ import click
 
 from pipeline.demo.dataset import write_dataset
 from stages.project.params import DataParams, DemoDataParams, read, sentences
+from stages.project.paths import DEMO
 
-OUTPUT = Path("data/demo")
 NOTE = "NOT_MADE.txt"
 
 
@@ -19,13 +19,13 @@ def main() -> None:
     with sentences():
         data = read("data", DataParams)
         params = read("demo_data", DemoDataParams)
-        if Path(data.root) != OUTPUT:
-            OUTPUT.mkdir(parents=True, exist_ok=True)
-            (OUTPUT / NOTE).write_text(f"No demo was made: data.root in params.yaml is not {OUTPUT.as_posix()}.\n")
+        if Path(data.root) != DEMO:
+            DEMO.mkdir(parents=True, exist_ok=True)
+            (DEMO / NOTE).write_text(f"No demo was made: data.root in params.yaml is not {DEMO.as_posix()}.\n")
             click.echo(f"demo_data: nothing made, data.root is {data.root}")
             return
         start = time.perf_counter()
-        counts = write_dataset(OUTPUT, **dataclasses.asdict(params))
+        counts = write_dataset(DEMO, **dataclasses.asdict(params))
         total, seconds = sum(counts.values()), time.perf_counter() - start
         click.echo(f"demo_data: {total} photos in {len(counts)} folders, 0 rejected, {total / seconds:.1f} photos/s")
 

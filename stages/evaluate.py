@@ -22,7 +22,7 @@ from stages.project.paths import EVALUATION, LAYOUT, MAIN_RUN, MODEL, prediction
 from stages.project.predictions import Predictions
 from stages.project.published import read_benchmark
 from stages.project.result_params import EvaluateParams
-from stages.project.results import FAILED_COLUMNS, HEADLINES, METRICS, write_csv
+from stages.project.results import FAILED_COLUMNS, HEADLINES, write_scores
 from stages.project.scoring import Judge, score_samples
 from stages.project.strict import check
 from stages.project.variants import settings_of
@@ -52,7 +52,6 @@ def evaluate(root: Path, run: str, train: TrainConfig, params: EvaluateParams) -
     ValueError
         If nothing can be scored, or a prediction is missing or not finite.
     """
-    folder = root / scores_of(run)
     surface = load_surface(root / MODEL, root / LAYOUT)
     test_ids = samples.read_part(root, "test")
     check(bool(test_ids), "The test part of data/split is empty: there is nothing to evaluate.")
@@ -73,13 +72,9 @@ def evaluate(root: Path, run: str, train: TrainConfig, params: EvaluateParams) -
     table = table.round(4)
     described = describe(table, params.share_under, params.bootstrap, params.seed)
     metrics = summarise(table, described, len(failures))
-    folder.mkdir(parents=True, exist_ok=True)
-    write_csv(table, folder / "per_image.csv", "%.4f")
-    write_csv(described, folder / "protocols.csv", "%.4f")
-    write_csv(pd.DataFrame(failures, columns=FAILED_COLUMNS), folder / "failed.csv")
-    write_csv(error_curves(table), folder / "ced.csv", "%.4g")
-    write_csv(smoothness_curves(histograms), folder / "smoothness.csv", "%.6g")
-    write_json(folder / METRICS, metrics)
+    tables = {"per_image": table, "protocols": described, "failed": pd.DataFrame(failures, columns=FAILED_COLUMNS)}
+    tables |= {"ced": error_curves(table), "smoothness": smoothness_curves(histograms)}
+    write_scores(root / scores_of(run), metrics, tables)
     if run == MAIN_RUN:
         write_json(root / EVALUATION, {name: metrics[name] for name in HEADLINES if name in metrics})
     return metrics

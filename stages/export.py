@@ -14,13 +14,11 @@ from pipeline.uv.surface import load_surface
 from stages.project.json_file import write_json
 from stages.project.params import read, sentences
 from stages.project.parity import compare
-from stages.project.paths import LAYOUT, MAIN_RUN, MODEL, weights_of
+from stages.project.paths import EXPORT_METRICS, LAYOUT, MAIN_RUN, MODEL, weights_of
 from stages.project.result_params import ExportParams
 from stages.project.runs import choose_regression, find_samples
 from stages.project.samples import locate, read_part, read_truths, spread
 from stages.project.variants import settings_of
-
-METRICS = Path("metrics/export.json")
 
 
 @click.command()
@@ -48,7 +46,7 @@ def main() -> None:
             load_surface(MODEL, LAYOUT),
         )
         metrics = {name: row | {"mb": round(files[name].stat().st_size / 1e6, 3)} for name, row in compared.items()}
-        write_json(METRICS, metrics)
+        write_json(EXPORT_METRICS, metrics)
     int8 = [name for name in metrics if name.endswith("int8")]
     click.echo(
         f"export: {settings.variant}, {len(files)} files out, compared on {len(tested)} test photos; float32 at most "

@@ -15,13 +15,12 @@ from stages.pages.thesis_reference import read_reference
 from stages.pages.thesis_samples import draw_pictures, read_examples, write_meshes
 from stages.project.json_file import write_json
 from stages.project.params import CropParams, DataParams, read, sentences
-from stages.project.paths import MAIN_RUN
+from stages.project.paths import FOREIGN, MAIN_RUN, THESIS_METRICS, THESIS_PAGE
 from stages.project.result_params import EvaluateParams
 from stages.project.results import read_results
 from stages.project.samples import count_parts
 from stages.project.variants import ThesisParams, VariantSettings, settings_of
 
-FOREIGN = Path("metrics/foreign")
 # What section 4.2 of the thesis names, by our names.
 TRAINING = ("batch_size", "lr", "halve_every", "patience")
 
@@ -48,7 +47,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
     results = {name: read_results(root, name, main=name == settings.variant) for name in names}
     reference = read_reference()
     comparison = compare_variants(results, reference.claims, params)
-    write_json(root / "metrics/thesis.json", comparison.as_metrics())
+    write_json(root / THESIS_METRICS, comparison.as_metrics())
     examples = read_examples(root, settings, data, results)
     write_meshes(root / "reports/meshes", examples)
     epochs = len(results[settings.variant].history)
@@ -62,7 +61,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
         foreign=read_foreign(root / FOREIGN),
         training={name: getattr(settings.train, name) for name in TRAINING},
     )
-    (root / "reports/index.html").write_text(thesis_page(findings), encoding="utf-8")
+    (root / THESIS_PAGE).write_text(thesis_page(findings), encoding="utf-8")
     return comparison
 
 

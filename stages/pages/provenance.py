@@ -1,9 +1,10 @@
 """Which data and which scale the numbers of a page come from."""
 
 import dataclasses
-from pathlib import PurePosixPath
+from pathlib import Path
 
-DEMO_ROOT = PurePosixPath("data/demo")
+from stages.project.paths import DEMO
+
 THESIS_SCALE = (256, 16)
 
 
@@ -31,7 +32,7 @@ class Provenance:
     @property
     def is_demo(self) -> bool:
         """Whether the faces are drawn by this project."""
-        return PurePosixPath(self.root) == DEMO_ROOT
+        return Path(self.root) == DEMO
 
     @property
     def has_the_thesis_s_scale(self) -> bool:

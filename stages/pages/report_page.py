@@ -15,7 +15,7 @@ from stages.pages.plots import curves_figure, error_figure, smoothness_figure
 from stages.pages.provenance import Provenance
 from stages.project.counts import subset_folders
 from stages.project.params import DataParams
-from stages.project.paths import DATA_COUNTS, DATA_METRICS, SUBSET_STAGES
+from stages.project.paths import DATA_COUNTS, DATA_METRICS, SUBSET_STAGES, UV_PICTURE
 from stages.project.results import Results
 from stages.project.shard_stage import REJECTED
 
@@ -79,7 +79,7 @@ def report_page(
         subsets=[(name, row["in"], row["out"], row["rejected"]) for name, row in counts["subsets"].items()],
         outside=[(name, *shares.values()) for name, shares in metrics["outside"].items()],
         reasons=count_reasons(reject_lists(root, data)).most_common(REASONS_SHOWN),
-        uv_embedding=(root / "reports/uv_embedding.png").read_bytes(),
+        uv_embedding=(root / UV_PICTURE).read_bytes(),
     )
 
 

@@ -18,7 +18,7 @@ from stages.project.params import (
     EmbeddingParams,
     SplitParams,
 )
-from stages.project.paths import MAIN_RUN, weights_of
+from stages.project.paths import DEMO, MAIN_RUN, weights_of
 from stages.project.result_params import EvaluateParams, ExportParams, ReportParams
 from stages.project.strict import build
 from stages.project.variants import (
@@ -30,8 +30,6 @@ from stages.project.variants import (
     resolve_variant,
 )
 
-# The stage `demo_data` makes what lies below it.
-DEMO = Path("data/demo")
 # A name is a folder's, a part of a stage's name in DVC, and a key of params.
 NAME = re.compile(r"\w[\w-]*")
 T = typing.TypeVar("T")
@@ -191,7 +189,7 @@ def _size_problems(data: DataParams, settings: dict[str, VariantSettings]) -> It
 def _missing_folders(data: DataParams) -> Iterator[str]:
     """Folders of real data that are not there."""
     root = Path(data.root)
-    if root == DEMO:
+    if root == DEMO:  # which the stage `demo_data` makes
         return
     if not root.is_dir():
         yield f"data.root is {root}, which is no folder: link or move the data there, or set it to {DEMO.as_posix()}."

@@ -6,6 +6,7 @@ from pathlib import Path
 CODE = Path("data/code")
 SETTINGS = Path("data/settings")
 
+DEMO = Path("data/demo")
 MODEL = Path("data/face_model/model.h5")
 LAYOUT = Path("data/uv_embedding/uv.h5")
 SHAPES = Path("data/asm/model.h5")
@@ -13,9 +14,17 @@ SPLIT = Path("data/split")
 AUGMENTED = Path("data/augmented")
 VALIDATION = Path("data/validation")
 RUNS = Path("runs")
+
 EVALUATION = Path("metrics/evaluation.json")
+EXPORT_METRICS = Path("metrics/export.json")
 DATA_METRICS = Path("metrics/data.json")
 DATA_COUNTS = Path("reports/data.json")
+UV_METRICS = Path("metrics/uv_embedding.json")
+UV_PICTURE = Path("reports/uv_embedding.png")
+THESIS_METRICS = Path("metrics/thesis.json")
+# Metrics of other methods, as `python -m stages.score` writes them.
+FOREIGN = Path("metrics/foreign")
+MAIN_PAGE, THESIS_PAGE = Path("reports/main.html"), Path("reports/index.html")
 
 # The stages that every subset passes, in their order; the last two make a folder for each level.
 SUBSET_STAGES = ("index", "meshes", "aligned", "position_maps")

@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 
 from model.scores.summary import ALL
+from stages.project.json_file import write_json
 from stages.project.paths import MAIN_RUN, RUNS, scores_of
 
 SCORES = ("protocols", "per_image", "failed", "ced", "smoothness")
 HISTORIES = ("history", "seeds")
+FORMATS = {"per_image": "%.4f", "protocols": "%.4f", "ced": "%.4g", "smoothness": "%.6g"}
 # All metrics of a run, in the folder of its scores; the few that `dvc metrics diff` and `dvc exp show` compare.
 METRICS = "metrics.json"
 HEADLINES = (
@@ -57,6 +59,14 @@ class Results:
 def write_csv(table: pd.DataFrame, path: Path, float_format: str | None = None) -> None:
     """Write a table as it is compared: no index, and the same bytes on every system."""
     table.to_csv(path, index=False, float_format=float_format, lineterminator="\n")
+
+
+def write_scores(folder: Path, metrics: dict, tables: dict[str, pd.DataFrame]) -> None:
+    """Write all metrics of a run and the tables of `SCORES`, with as many digits as each needs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / METRICS, metrics)
+    for name, table in tables.items():
+        write_csv(table, folder / f"{name}.csv", FORMATS.get(name))
 
 
 def read_results(root: Path, variant: str, main: bool) -> Results:
