@@ -5,8 +5,7 @@ import click
 from pipeline.raw.splitting import assign_parts
 from pipeline.store.tables import read_table, write_table
 from stages.project.params import DataParams, SplitParams, read, sentences
-from stages.project.paths import SPLIT
-from stages.project.samples import PARTS
+from stages.project.paths import PARTS, SPLIT
 from stages.project.strict import check
 
 

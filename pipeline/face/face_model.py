@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..store.shards import reading, while_unchanged, writing
+from ..store.files import while_unchanged
+from ..store.shards import reading, writing
 
 UNITS = "micrometre"
 

@@ -5,7 +5,6 @@ import dataclasses
 import filecmp
 import hashlib
 import os
-import re
 from pathlib import Path
 
 import numpy as np
@@ -184,22 +183,3 @@ def _second_copies(folder: Path, pairs: list[tuple[str, str]]) -> dict[str, str]
                     break
             same.append((photo, annotation))
     return copies
-
-
-def identity(sample_id: str) -> str:
-    """Name the photo that a sample was made from, so that its copies never fall on two sides of a split.
-
-    Parameters
-    ----------
-    sample_id : str
-        ``<subset>/<stem>``.
-
-    Returns
-    -------
-    str
-        For 300W-LP, whose stems read ``<set>_<photo>[_<face>]_<pose>``: without the subset's ``_Flip``, the number of
-        the re-posed copy and the number of the face in the photo. For other stems, the sample's id itself.
-    """
-    subset, stem = sample_id.split("/", 1)
-    match = re.fullmatch(r"((?:AFW|HELEN|IBUG|LFPW)_.*?\d{3,})(?:_\d{1,2})?_\d{1,2}", stem)
-    return f"{subset.removesuffix('_Flip')}/{match[1] if match else stem}"

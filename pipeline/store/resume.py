@@ -16,7 +16,8 @@ from pathlib import Path
 
 from numpy.typing import NDArray
 
-from .shards import StoredImages, digest_file, naming, replacing, shard_path, while_unchanged, write_shard
+from .files import digest_file, naming, replacing, while_unchanged
+from .shards import StoredImages, shard_path, write_shard
 
 LIBRARIES = ("numpy", "scipy", "h5py", "hdf5plugin", "opencv-python-headless", "pillow", "albumentations")
 ENDED = "ended"

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from ..face.face_model import FaceModel, at_vertices
 from ..store.arrays import Array
-from ..store.shards import reading, while_unchanged, writing
+from ..store.files import while_unchanged
+from ..store.shards import reading, writing
 
 
 @dataclasses.dataclass(frozen=True, eq=False)

@@ -31,6 +31,7 @@ SUBSET_STAGES = ("index", "meshes", "aligned", "position_maps")
 LEVELLED_STAGES = ("aligned", "position_maps")
 # What a subset is for. The folders are apart so that a subset to test on makes nothing stale that is learnt from.
 LEARN, TEST = "learn", "test"
+PARTS = ("train", "validation", "test")
 
 # Folder in runs/ of what the root's dvc.yaml trains, whichever variant that is: so `dvc metrics diff` and `dvc plots
 # diff` compare two experiments by the same files, and no other variant shares an output with it.

@@ -16,10 +16,9 @@ from pipeline.store import samples as stored
 from pipeline.store.samples import Sample
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
-from stages.project.paths import LEVELLED_STAGES, SPLIT, SUBSET_STAGES, subset_folder
+from stages.project.paths import LEVELLED_STAGES, PARTS, SPLIT, SUBSET_STAGES, subset_folder
 from stages.project.strict import check
 
-PARTS = ("train", "validation", "test")
 # Enough maps for their mean to stand still; the whole training part would be read for nothing.
 MEAN_MAP_SAMPLES = 2000
 T = TypeVar("T")

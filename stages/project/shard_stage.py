@@ -10,9 +10,9 @@ from typing import NamedTuple
 import click
 
 import pipeline
+from pipeline.store.files import replacing
 from pipeline.store.parallel import map_shards
 from pipeline.store.resume import Receipt, ShardContent, digest_code, end, make_once, publish, sole_writer
-from pipeline.store.shards import replacing
 from pipeline.store.tables import write_table
 from stages.project.params import ComputeParams
 from stages.project.strict import check
