@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -14,33 +13,32 @@ import skimage.data
 import trimesh
 from ruamel.yaml import YAML
 
+from model.scaling import Scaling
 from stages.photo.batches import PHOTOS_A_PROCESS
+from stages.project.variants import read_variant
+from tests.helpers.places import ROOT
 from tests.helpers.small_project import write_model
 
 pytestmark = pytest.mark.slow
 
-ROOT = Path(__file__).parents[2]
-MAKE_WEIGHTS = """
-from model.backend import prepare_keras
-prepare_keras()
-import keras
-import numpy as np
-from model.networks import build_network
-from model.scaling import Scaling
-from stages.project.variants import read_variant
-keras.utils.set_random_seed(0)
-network = build_network(32, read_variant().network, Scaling("tanh", 32))
-# With its first statistics an untrained network computes next to nothing after a few layers.
-for layer in network.layers:
-    if isinstance(layer, keras.layers.BatchNormalization):
-        layer.momentum = 0.0
-network(np.random.default_rng(0).random((4, 32, 32, 3), np.float32), training=True)
-network.save_weights("random.weights.h5")
-"""
+
+def write_weights(path, settings):
+    import keras
+
+    from model.networks import build_network
+
+    keras.utils.set_random_seed(0)
+    network = build_network(32, settings, Scaling("tanh", 32))
+    # With its first statistics an untrained network computes next to nothing after a few layers.
+    for layer in network.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.momentum = 0.0
+    network(np.random.default_rng(0).random((4, 32, 32, 3), np.float32), training=True)
+    network.save_weights(path)
 
 
 @pytest.fixture(scope="module")
-def project(tmp_path_factory):
+def project(keras, tmp_path_factory):
     root = tmp_path_factory.mktemp("photos")
     write_model(root)
     yaml = YAML()
@@ -48,7 +46,7 @@ def project(tmp_path_factory):
     params["data"]["size"] = 32
     params["network"].update({"width": 2, "levels": 3})
     yaml.dump(params, root / "params.yaml")
-    run(root, "-c", MAKE_WEIGHTS)
+    write_weights(root / "random.weights.h5", read_variant(path=root / "params.yaml").network)
     photo = skimage.data.astronaut()
     cv2.imwrite(str(root / "photo.png"), photo[..., ::-1])
     cv2.imwrite(str(root / "head_down.png"), photo[::-1, ::-1, ::-1])
