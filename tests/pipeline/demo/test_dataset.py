@@ -18,6 +18,7 @@ from pipeline.face.camera import euler_angles, project, rotation_matrix
 from pipeline.face.rendering import depth
 from pipeline.raw import annotations, photos
 from pipeline.raw.bfm import load_bfm
+from pipeline.raw.splitting import identity
 from stages import demo_data
 
 SIZE = 128
@@ -162,7 +163,7 @@ def test_the_tree_is_the_real_data_s(root):
         pairs, alone = annotations.list_pairs(root / subset)
         assert len(pairs) == 3
         assert not alone
-        identities = {annotations.identity(f"{subset.split('/')[1]}/{Path(photo).stem}") for photo, _ in pairs}
+        identities = {identity(f"{subset.split('/')[1]}/{Path(photo).stem}") for photo, _ in pairs}
         assert len(identities) == 1
     assert [path.name for path in sorted(root.glob("AFLW2000/*.jpg"))][:2] == ["image00002.jpg", "image00004.jpg"]
 
