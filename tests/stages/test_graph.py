@@ -200,7 +200,7 @@ def test_a_queued_experiment_runs_in_a_copy(project):
     ("edit", "sentence"),
     [
         (lambda params: params["train"].update(lr=-1), "train.lr is -1"),
-        (lambda params: params["variants"]["prn"].update(network={"residul": False}), "did you mean residual?"),
+        (lambda params: params["variants"]["prn"].update(network={"residul": False}), "Did you mean residual?"),
         (lambda params: params["thesis"]["variants"]["prn"].update(policy="strong"), "strong"),
         (lambda params: params["data"].update(root="data/raw"), "data/raw"),
     ],
