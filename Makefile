@@ -1,63 +1,97 @@
-# Everything happens in .venv inside the project. Targets: repro, test, test-all, thesis, real, real-thesis, bench-data,
-# bench-model, bench-photos, check, clean.
+# Everything happens in .venv inside the project. Targets: repro, thesis, baseline, table, dag, real, real-thesis, test, test-all,
+# check, bench-data, bench-model, bench-photos, requirements, clean, clean-all.
+SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
 VENV := $(CURDIR)/.venv
 READY := $(VENV)/.ready
+READY_DEV := $(VENV)/.ready-dev
 FACE_DATA ?= ../shared/data
 export PATH := $(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
 export FACE_DATA
 
-.PHONY: repro test test-all thesis real real-thesis bench-data bench-model bench-photos check clean
+.PHONY: repro thesis baseline table dag test test-all real real-thesis bench-data bench-model bench-photos check requirements \
+  clean clean-all
 
+# What DVC says of the stages that had nothing to do is left out.
+BRIEFLY := | { grep --line-buffered -v -e "didn't change, skipping" -e '^Updating lock file' -e '^To track the changes' \
+  -e '^To enable auto staging' -e '^Use `dvc push`' -e '^	git add' -e '^	dvc config core.autostage' -e '^$$' || true; }
+# What a first run made is new to git.
+NEW := git status --porcelain -- dvc.lock ablation/dvc.lock metrics
 repro: $(READY)
-	dvc repro
+	dvc repro $(BRIEFLY)
 	@python -m stages.print_metrics
+	@$(SAY_NEW)
 
 thesis: $(READY)
-	dvc repro -P
+	dvc repro -P $(BRIEFLY)
 	@python -m stages.print_metrics
+	@$(SAY_NEW)
 
-test: $(READY)
+SAY_NEW = test -z "$$($(NEW))" || echo "git sees new results in dvc.lock and metrics/: training differs by processor, so \
+	none are published. 'make baseline' commits these, and 'dvc metrics diff' then compares with them."
+baseline:
+	@test -n "$$($(NEW))" || { echo "The results here are committed already, or none were made: make repro."; exit 1; }
+	git add dvc.lock $(wildcard ablation/dvc.lock) metrics
+	git commit --quiet -m "Results of this machine, the baseline of its experiments" -- dvc.lock $(wildcard ablation/dvc.lock) metrics
+
+table: $(READY)
+	@dvc exp show --no-pager --only-changed --drop '^(data|model|pipeline|stages|params.yaml|runs|reports|metrics/(data|export|thesis)).*'
+
+dag: $(READY)
+	@python -m stages.dag
+
+test: $(READY_DEV)
 	pytest
 
-test-all: $(READY)
+test-all: $(READY_DEV)
 	pytest -m "slow or not slow"
 
-bench-data: $(READY)
+bench-data: $(READY_DEV)
 	python -m benchmarks.data
 
-bench-model: $(READY)
+bench-model: $(READY_DEV)
 	python -m benchmarks.model
 
-bench-photos: $(READY)
+bench-photos: $(READY_DEV)
 	python -m benchmarks.photo_time
 
-check: $(READY)
+check: $(READY_DEV)
 	ruff check .
 	ruff format --check .
 	mypy
 
-$(READY): requirements-core.txt requirements.txt requirements-dev.txt constraints.txt
+$(READY): requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
+	  { echo "$(PYTHON) is not Python 3.11 to 3.13; say which one to use: make PYTHON=python3.13 ..."; exit 1; }
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV) || \
 	  { echo "Python could not make a virtual environment; on Debian, install the package python3-venv."; exit 1; }
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt
+	@$(VENV)/bin/python -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true # on all cores, where pip takes one
+	@touch $@
+
+$(READY_DEV): requirements-dev.txt $(READY)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
+
+requirements:
+	requirements/compile.sh
 
 # The same pipeline on real faces, in a clone of HEAD that shares the cache and leaves the demo's results alone: `real` is the
 # main model, larger; `real-thesis` every variant at the demo's size, in about an hour. With AFLW2000-3D and a handful of
 # 300W-LP pairs only, AFLW2000-3D is cut in blocks by name: 72 % to learn from, 8 % to validate, 20 % to test.
 REAL := work/real
 REAL_DATA := data.root=data/raw '~data.subsets.IBUG_Flip' '~data.subsets.LFPW' '~data.subsets.LFPW_Flip' \
-  split.train=[AFW,AFW_Flip,HELEN,HELEN_Flip,IBUG,AFLW2000] \
+  data.subsets.AFLW2000.use=learn split.tested=[AFLW2000] \
   $(if $(wildcard $(FACE_DATA)/benchmark),evaluate.benchmark=data/raw/benchmark)
 real: REAL_PARAMS := network.width=16 network.residual_blocks=4 train.epochs=4 train.lr=0.002
 real-thesis: REAL_PARAMS := train.batch_size=8
 real-thesis: REAL_FLAGS := --all-pipelines
 real real-thesis: $(READY)
 	@test -d "$(FACE_DATA)/bfm" && test -d "$(FACE_DATA)/AFLW2000" || \
-	  { echo "FACE_DATA=$(FACE_DATA) has no bfm/ and AFLW2000/; see README, section 'Real data'."; exit 1; }
+	  { echo "FACE_DATA=$(FACE_DATA) has no bfm/ and AFLW2000/; see docs/data.md."; exit 1; }
 	@test -d $(REAL)/.git || git clone --quiet . $(REAL)
 	git -C $(REAL) fetch --quiet origin HEAD
 	git -C $(REAL) reset --quiet --hard FETCH_HEAD
@@ -66,10 +100,18 @@ real real-thesis: $(READY)
 	  dvc exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) && python -m stages.print_metrics
 
 # Made things only: ignored files in the places that the pipeline writes to. Raw data a user brought (data/raw, or a folder
-# outside) is in none of them, and tracked files stay.
-MADE := .venv .dvc dvc_plots runs reports metrics work .pytest_cache .ruff_cache .mypy_cache .hypothesis \
-  data/demo data/face_model data/uv_embedding data/index data/split.csv data/detected data/meshes data/aligned \
-  data/position_maps data/augmented data/asm
+# outside) is in none of them, and tracked files stay. What took long to get (environment, DVC's cache) goes by clean-all alone,
+# and .dvc/config.local, which a user wrote, by neither.
+MADE := dvc_plots runs reports metrics work .pytest_cache .ruff_cache .mypy_cache .hypothesis \
+  data/demo data/face_model data/uv_embedding data/code data/settings data/validation data/index data/split \
+  data/detected data/meshes data/aligned data/position_maps data/augmented data/asm
 clean:
 	git clean -ffdXq -- $(MADE)
 	find pipeline model stages tests benchmarks -name __pycache__ -type d -exec rm -rf {} +
+
+clean-all: MADE += .venv .dvc/cache .dvc/tmp
+clean-all:
+	@git ls-files -z --others --ignored --exclude-standard --directory -- $(MADE) | xargs -0 -r du -shc
+	@test "$(YES)" = 1 || { test -t 0 && printf 'Delete all of these? Type yes: ' && read answer && test "$$answer" = yes; } || \
+	  { echo "Nothing was deleted; make clean-all YES=1 deletes all of the above."; exit 1; }
+	@$(MAKE) --no-print-directory clean MADE="$(MADE)"

@@ -21,8 +21,8 @@ from ruamel.yaml import YAML
 from threadpoolctl import threadpool_limits
 
 from benchmarks.reference import Seconds, make_sample
-from pipeline.face.camera import similarity_scale
 from pipeline.face.face_model import load_model
+from pipeline.face.similarity import similarity_scale
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.position_map import load_uv
 
@@ -98,9 +98,9 @@ def write_params(project: Path, size: int, workers: int) -> None:
     """The project's own parameters, for this data."""
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
-    params["data"] |= {"root": "raw", "subsets": {SUBSET: SUBSET}, "size": size}
+    params["data"] |= {"root": "raw", "subsets": {SUBSET: {"folder": SUBSET, "use": "learn"}}, "size": size}
     # Few to learn from: what is augmented is measured a sample, and would take longer than all other stages together.
-    params["split"] |= {"train": [SUBSET], "test": [SUBSET], "validation_fraction": 0.95}
+    params["split"] |= {"tested": [SUBSET], "validation_fraction": 0.95}
     params["compute"]["workers"] = workers
     yaml.dump(params, project / "params.yaml")
 

@@ -27,19 +27,20 @@ from numpy.typing import NDArray
 from model import regression
 from model.backend import prepare_keras
 from model.export import FORMATS, Run, export, open_network
-from model.feed import Feed, locate
+from model.feed import Feed
 from model.regression import Regression
 from model.scaling import Scaling
 from model.settings import NetworkConfig
 from pipeline.store.encoding import encode_positions
+from pipeline.store.samples import locate
 from pipeline.store.shards import write_shard
 from pipeline.uv.position_map import UVLayout
 from stages.project.variants import VariantSettings, read_variant
 
 # Twice as many samples as the feed reads ahead, so that it reads while the steps are timed.
 SIZE, BATCH, SAMPLES = 256, 4, 64
-# Name of each network here, and the variant that it is.
-NETWORKS = {"prn": "prn", "prn_resnet": "final", "prn_refine_fast": "prn_refine_fast"}
+# Variants whose networks are timed.
+NETWORKS = ("prn", "final", "prn_refine_fast")
 TENSORFLOW = "tensorflow"
 # ONNX Runtime has no float16 layers for processors: it turns each to float32 and back, and only the file is smaller.
 RUNTIMES = (TENSORFLOW, *(name for name in FORMATS if name != "onnx_float16"))
@@ -249,7 +250,7 @@ def main(rounds: int, steps: int, folder: Path | None) -> None:
     click.echo(
         f"{'network':<16} {'runtime':<16} {'MB':>6} {'1 thread':>9} {'2 threads':>9}  ms a photo; TensorFlow / it"
     )
-    for network, variant in NETWORKS.items():
+    for variant in NETWORKS:
         with tempfile.TemporaryDirectory(dir=folder) as name:
             sizes = answer(write_files, Path(name), variant)
             times = time_runtimes(Path(name), variant, rounds)
@@ -263,13 +264,13 @@ def main(rounds: int, steps: int, folder: Path | None) -> None:
             one, two = (times[runtime, threads] for threads in THREADS)
             ratios = [times[TENSORFLOW, threads] / times[runtime, threads] for threads in THREADS]
             size = f"{sizes[runtime]:6.1f}" if runtime in sizes else " " * 6
-            click.echo(f"{network:<16} {runtime:<16} {size} {one:9.1f} {two:9.1f}  {ratios[0]:.2f} {ratios[1]:.2f}")
+            click.echo(f"{variant:<16} {runtime:<16} {size} {one:9.1f} {two:9.1f}  {ratios[0]:.2f} {ratios[1]:.2f}")
         click.echo(
-            f"{network:<16} training step: {speed:.2f} images/s, {100 * waiting:.1f} % of it waiting for samples; "
+            f"{variant:<16} training step: {speed:.2f} images/s, {100 * waiting:.1f} % of it waiting for samples; "
             + ", ".join(f"{name} {other:.2f}" for name, other in others.items())
         )
-        result[network] = {runtime: round(times[runtime, 2], 1) for runtime in RUNTIMES}
-        result[network] |= {"train_images_per_s": round(speed, 3), "waiting_share": round(waiting, 4)}
+        result[variant] = {runtime: round(times[runtime, 2], 1) for runtime in RUNTIMES}
+        result[variant] |= {"train_images_per_s": round(speed, 3), "waiting_share": round(waiting, 4)}
     click.echo(json.dumps(result))
 
 

@@ -22,14 +22,16 @@ from numpy.typing import NDArray
 from benchmarks.model import SIZE, write_files
 from model.export import FORMATS, open_network
 from model.feed import to_photo
-from model.reconstruction import find_landmarks, reconstruct
-from model.scores.scoring import make_surface
 from pipeline.crops.face_finding import find_faces, first_crop
-from pipeline.face.face_model import FaceModel, load_bfm
+from pipeline.face.face_model import FaceModel
 from pipeline.photo.photo_files import list_photos, open_photo
+from pipeline.photo.reconstruction import find_landmarks, reconstruct
+from pipeline.raw.bfm import load_bfm
 from pipeline.uv.embedding import embed
 from pipeline.uv.masks import face_mask
-from pipeline.uv.position_map import make_operator, render_map
+from pipeline.uv.operator import make_operator
+from pipeline.uv.position_map import render_map
+from pipeline.uv.surface import make_surface
 
 PHOTOS, MARGIN = 30, 1.5
 RUNTIMES = ("onnx", "onnx_int8", "litert_int8")

@@ -27,14 +27,16 @@ from pipeline.crops.active_shape import fit, load_model, upright_frame, view_of
 from pipeline.crops.alignment import face_roll
 from pipeline.crops.detection import choose_box
 from pipeline.crops.face_finding import Face
-from pipeline.face.camera import apply_similarity, make_similarity, transform_pose, wrap_angle
+from pipeline.face.camera import transform_pose, wrap_angle
+from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.photo.photo_files import open_photo
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
-from stages.photo.reconstructor import SHAPES, FacePipeline, Finder, network_options, open_pipeline
+from stages.photo.options import NetworkOptions, network_options
+from stages.photo.reconstructor import Finder, Reconstructor, open_reconstructor
 from stages.project import samples as truth
 from stages.project.params import DataParams, read, sentences
-from stages.project.variants import MAIN_RUN
+from stages.project.paths import MAIN_RUN, SHAPES
 
 RESAMPLES, SEED = 1000, 1
 # Photos whose steps are timed.
@@ -88,9 +90,9 @@ def mean_shape(path: Path) -> Backend:
     return place
 
 
-def then_mesh(find: Backend, pipeline: FacePipeline) -> Backend:
+def then_mesh(find: Backend, reconstructor: Reconstructor) -> Backend:
     """The landmarks of the mesh that is reconstructed from the crop that a backend's landmarks place."""
-    return lambda pixels, face: pipeline.mesh(pixels, find(pixels, face)).landmarks
+    return lambda pixels, face: reconstructor.mesh(pixels, find(pixels, face)).landmarks
 
 
 def landmark_rows(photos: list[Photo], backends: dict[str, Backend]) -> list[dict]:
@@ -179,19 +181,19 @@ def turned_rows(photos: list[Photo], backends: dict[str, Backend], find_faces: F
     return rows
 
 
-def pose_row(photos: list[Photo], pipeline: FacePipeline) -> dict:
+def pose_row(photos: list[Photo], reconstructor: Reconstructor) -> dict:
     """Mean absolute error of the pose in degrees, wrapped; of faces that are turned by at most 99 degrees."""
     errors = []
     for photo in photos:
         if photo.face is not None and abs(np.rad2deg(wrap_angle(photo.pose[:3]))).max() <= 99:
-            pose = pipeline.reconstruct(photo.pixels, photo.face).pose
+            pose = reconstructor.reconstruct(photo.pixels, photo.face).pose
             errors.append(np.abs(np.rad2deg(wrap_angle(pose[:3] - photo.pose[:3]))))
     pitch, yaw, roll = np.mean(errors, axis=0)
     row = {"photos": len(errors), "yaw": yaw, "pitch": pitch, "roll": roll, "mean": (pitch + yaw + roll) / 3}
     return {name: round(value, 2) if isinstance(value, float) else value for name, value in row.items()}
 
 
-def time_rows(photos: list[Photo], pipeline: FacePipeline) -> list[dict]:
+def time_rows(photos: list[Photo], reconstructor: Reconstructor) -> list[dict]:
     """Median milliseconds of each step from a photo's file to its mesh."""
     steps: dict[str, list[float]] = {}
 
@@ -203,9 +205,9 @@ def time_rows(photos: list[Photo], pipeline: FacePipeline) -> list[dict]:
 
     for photo in [photo for photo in photos if photo.face is not None][:TIMED]:
         pixels, _ = timed("decode", open_photo, photo.path)
-        timed("detect", pipeline.find_faces, pixels)
-        landmarks = timed("landmarks", pipeline.landmarks, pixels, photo.face)
-        timed("landmarks to mesh", pipeline.mesh, pixels, landmarks)
+        timed("detect", reconstructor.find_faces, pixels)
+        landmarks = timed("landmarks", reconstructor.landmarks, pixels, photo.face)
+        timed("landmarks to mesh", reconstructor.mesh, pixels, landmarks)
     return [{"step": name, "ms": round(statistics.median(values), 1)} for name, values in steps.items()]
 
 
@@ -241,17 +243,17 @@ def print_table(title: str, rows: list[dict]) -> None:
 
 @click.command()
 @network_options
-def main(model: Path | None, weights: Path | None, landmarks: str, detector: str, dlib_model: Path | None) -> None:
+def main(network: NetworkOptions) -> None:
     """Measure on the test part of the project in this folder; it is held in memory, half a MB a photo."""
     with sentences():
-        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model, os.cpu_count() or 1)
+        reconstructor = open_reconstructor(network, os.cpu_count() or 1)
         data = read("data", DataParams)
-        photos = list(read_photos(Path(), data, pipeline.find_faces))
-        backends: dict[str, Backend] = {landmarks: pipeline.landmarks}
+        photos = list(read_photos(Path(), data, reconstructor.find_faces))
+        backends: dict[str, Backend] = {network.landmarks: reconstructor.landmarks}
         if SHAPES.is_file():
             shapes = load_model(SHAPES)
             backends |= {"mean shape": mean_shape(SHAPES), "asm": lambda pixels, face: fit(shapes, pixels, face.points)}
-        meshes = {f"mesh, cropped by {name}": then_mesh(find, pipeline) for name, find in backends.items()}
+        meshes = {f"mesh, cropped by {name}": then_mesh(find, reconstructor) for name, find in backends.items()}
         tables = {
             "Faces that the detector misses": [
                 {"photos": len(photos), "without their face": sum(photo.face is None for photo in photos)}
@@ -260,9 +262,9 @@ def main(model: Path | None, weights: Path | None, landmarks: str, detector: str
                 photos, backends | meshes
             ),
             "Roll that true landmarks leave": true_roll_rows(Path(), data),
-            "Roll that found landmarks leave": turned_rows(photos, backends, pipeline.find_faces),
-            "Pose, mean absolute error in degrees": [pose_row(photos, pipeline)],
-            "Milliseconds, median": time_rows(photos, pipeline),
+            "Roll that found landmarks leave": turned_rows(photos, backends, reconstructor.find_faces),
+            "Pose, mean absolute error in degrees": [pose_row(photos, reconstructor)],
+            "Milliseconds, median": time_rows(photos, reconstructor),
             "Error of the 68 landmarks of runs/main by roll (%)": levelling_rows(Path()),
         }
     for title, rows in tables.items():

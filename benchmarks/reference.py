@@ -16,8 +16,9 @@ import skimage.transform
 from numpy.typing import NDArray
 
 from pipeline.crops.alignment import align
-from pipeline.face.camera import apply_similarity, project
+from pipeline.face.camera import project
 from pipeline.face.face_model import FaceModel
+from pipeline.face.similarity import apply_similarity
 
 
 @dataclasses.dataclass

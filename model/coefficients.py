@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.face.camera import camera_matrix
-from pipeline.face.face_model import FaceModel, deform
-
-Array = NDArray[np.float64]
+from pipeline.face.face_model import FaceModel, at_vertices, deform
+from pipeline.store.arrays import Array
 
 CAMERA = 12
 Z_TRANSLATION = 11
@@ -81,7 +80,13 @@ def mean_distance(true: NDArray, predicted: NDArray, vertices: FaceModel) -> Arr
 
 
 def measure_whitening(batches: Iterable[Array]) -> Whitening:
-    """Measure mean and standard deviation of parameters that come in batches (n, P), holding one at a time."""
+    """Measure mean and standard deviation of parameters that come in batches (n, P), holding one at a time.
+
+    Raises
+    ------
+    ValueError
+        If there is no batch.
+    """
     count, mean, spread = 0, np.zeros(1), np.zeros(1)
     for batch in batches:
         # Chan, Golub and LeVeque, 1979: sums of squares are joined without the cancellation of sum(x^2) - n mean^2.
@@ -122,12 +127,5 @@ def measure_moves(vertices: FaceModel) -> Moves:
 
 
 def at_texels_of(texels: FaceModel, mask: NDArray[np.bool_]) -> FaceModel:
-    """Keep the texels of a mask (S, S) as the model's only vertices."""
-    kept = mask.ravel()
-    return FaceModel(
-        mean=texels.mean[kept],
-        shape_basis=texels.shape_basis[kept],
-        expression_basis=texels.expression_basis[kept],
-        triangles=texels.triangles,
-        landmarks=texels.landmarks,
-    )
+    """Keep the texels of a mask (S, S) as the model's only vertices, see `face_model.at_vertices`."""
+    return at_vertices(texels, lambda values: values[mask.ravel()])

@@ -13,20 +13,12 @@ from numpy.typing import NDArray
 
 from model.scaling import Scaling
 from model.settings import LossConfig, LossTerms
+from pipeline.face.landmarks import NOSE_TIP, SYMMETRIC_PAIRS
 from pipeline.uv.position_map import UVLayout
 
 Tensor = Any
 Loss = Callable[[Tensor, Tensor], Tensor]
 
-NOSE_TIP = 30
-# The 29 pairs of iBUG's 68 points that are each other's mirror image: jaw, brows, nostrils, eyes, mouth.
-SYMMETRIC_PAIRS = np.array(
-    [(i, 16 - i) for i in range(8)]
-    + [(i, 43 - i) for i in range(17, 22)]
-    + [(31, 35), (32, 34)]
-    + [(36, 45), (37, 44), (38, 43), (39, 42), (40, 47), (41, 46)]
-    + [(48, 54), (49, 53), (50, 52), (59, 55), (58, 56), (60, 64), (61, 63), (67, 65)]
-)
 # Keeps the gradient of a Euclidean length finite at 0, far below the 1/64 px that a label resolves.
 TINY_PX2 = 1e-8
 

@@ -36,6 +36,11 @@ def variables_of(layer: str) -> list[str]:
     -------
     list of str
         In the order of the Keras layer's weights.
+
+    Raises
+    ------
+    ValueError
+        If PRNet has no such layer.
     """
     name, norm = (layer.removesuffix("_norm"), True) if layer.endswith("_norm") else (layer, False)
     place = f"{SCOPE}/{_place(name)}"

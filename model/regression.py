@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from model.coefficients import at_texels_of, mean_distance, measure_moves, measure_whitening, to_maps, to_parameters
+from model.coefficients import (
+    CAMERA,
+    Whitening,
+    at_texels_of,
+    mean_distance,
+    measure_moves,
+    measure_whitening,
+    to_maps,
+    to_parameters,
+)
 from model.scaling import Scaling, to_network, to_pixels
 from model.settings import LossConfig, NetworkConfig
 from pipeline.face.face_model import FaceModel
@@ -67,7 +76,7 @@ def position_maps(network: NetworkConfig, loss: LossConfig, scaling: Scaling, la
 
 
 def coefficients(
-    network: NetworkConfig, layout: UVLayout, model: FaceModel, read_labels: Callable[[], Iterable[Arrays]]
+    network: NetworkConfig, layout: UVLayout, model: FaceModel, read_labels: Callable[[], Iterable[Arrays]] | None
 ) -> Regression:
     """Regress the camera and the coefficients of the face model, as 3DDFA does.
 
@@ -76,13 +85,17 @@ def coefficients(
     network : NetworkConfig
     layout : UVLayout
     model : FaceModel
-    read_labels : callable
-        Gives `pose` and `coefficients` of the training part, batch by batch, for their mean and deviation.
+    read_labels : callable or None
+        Gives `pose` and `coefficients` of the training part, batch by batch, for their mean and deviation. None for a
+        network that takes weights which have learnt: these hold both.
     """
     texels = texel_model(model, layout)
-    whitening = measure_whitening(
-        to_parameters(labels["pose"], labels["coefficients"], layout.size) for labels in read_labels()
-    )
+    if read_labels is None:
+        count = CAMERA + model.shape_basis.shape[2] + model.expression_basis.shape[2]
+        whitening = Whitening(np.zeros(count), np.ones(count))
+    else:
+        parameters = (to_parameters(one["pose"], one["coefficients"], layout.size) for one in read_labels())
+        whitening = measure_whitening(parameters)
 
     def build() -> Any:
         from model.coefficient_network import build_coefficient_network

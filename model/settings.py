@@ -1,5 +1,9 @@
-"""What a training run can be told: checked, frozen, and free of Keras, so that every stage can read them."""
+"""What a training run can be told: checked, frozen, and free of Keras, so that every stage can read them.
 
+A field whose absence has a natural meaning has that as its default: a new one changes no older settings.
+"""
+
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 SCALINGS = ("tanh", "sigmoid", "prnet")
@@ -9,7 +13,26 @@ REGRESSED = ("position_map", "coefficients")
 # Name in place of a variant's, where a network starts with weights drawn at random.
 RANDOM = "random"
 NORMS = ("l1", "l2")
+Rule = tuple[bool, str]
 RESIDUAL_JOINS = ("logits", "thesis")
+# Counts of the refinement.
+RESIDUAL = ("residual_blocks", "residual_width", "residual_head_width", "residual_stages", "residual_shrink")
+
+
+def _at_least_one(section: str, config: object, names: Iterable[str]) -> list[Rule]:
+    values = {name: getattr(config, name) for name in names}
+    return [(value >= 1, f"{section}.{name} is {value}; expected 1 or more.") for name, value in values.items()]
+
+
+def _one_of(where: str, value: str, accepted: tuple[str, ...]) -> Rule:
+    return value in accepted, f"{where} is {value!r}; expected one of {', '.join(accepted)}."
+
+
+def _check_all(*rules: Rule) -> None:
+    """Raise ValueError with the sentences of all rules that do not hold, a line each."""
+    broken = [sentence for holds, sentence in rules if not holds]
+    if broken:
+        raise ValueError("\n".join(broken))
 
 
 @dataclass(frozen=True)
@@ -25,13 +48,13 @@ class NetworkConfig:
         Channels of the first convolution; 16 in Tables 3.1 and 3.3. Every other width is a multiple of it.
     levels : int
         Halvings between the image and the deepest level, two residual blocks each; 5 in the tables, which leaves 8 x 8
-        of 256 x 256 px.
+        of 256 x 256 px. 0 where no position map is regressed.
     batch_norm_momentum : float
         Share of the old statistics kept at each step. It has to suit the number of steps of a run.
     residual : bool
         Whether the refinement of section 3.4.3 follows the encoder-decoder.
     residual_blocks, residual_width, residual_head_width : int
-        Its blocks, their channels, and the channels of the 3x3 convolution after them: 8, 64 and 256.
+        Its blocks, their channels, and the channels of the 3x3 convolution after them: 8, 64 and 256. 0 without it.
     residual_join : {'logits', 'thesis'}
         Where the difference is added: before the brief output's activation, or after it; see `networks`.
     residual_stages : int
@@ -43,24 +66,32 @@ class NetworkConfig:
 
     regresses: str
     width: int
-    levels: int
-    batch_norm_momentum: float
-    residual: bool
-    residual_blocks: int
-    residual_width: int
-    residual_head_width: int
-    residual_join: str
-    residual_stages: int
-    residual_shrink: int
+    levels: int = 0
+    batch_norm_momentum: float = 0.99
+    residual: bool = False
+    residual_blocks: int = 0
+    residual_width: int = 0
+    residual_head_width: int = 0
+    residual_join: str = "logits"
+    residual_stages: int = 1
+    residual_shrink: int = 1
 
     def __post_init__(self) -> None:
-        _one_of("network.regresses", self.regresses, REGRESSED)
         # A bottleneck has half of its block's channels, and the first block has twice this width.
-        _at_least_one("network", self, ("width", "levels", "residual_blocks", "residual_width", "residual_head_width"))
-        _at_least_one("network", self, ("residual_stages", "residual_shrink"))
+        of_maps = ["levels"] if self.regresses == "position_map" else []
+        counts = ["width", *of_maps, *(RESIDUAL if self.refined else [])]
         momentum = self.batch_norm_momentum
-        _check(0 <= momentum < 1, f"network.batch_norm_momentum is {momentum}; expected at least 0 and below 1.")
-        _one_of("network.residual_join", self.residual_join, RESIDUAL_JOINS)
+        _check_all(
+            _one_of("network.regresses", self.regresses, REGRESSED),
+            *_at_least_one("network", self, counts),
+            (0 <= momentum < 1, f"network.batch_norm_momentum is {momentum}; expected at least 0 and below 1."),
+            _one_of("network.residual_join", self.residual_join, RESIDUAL_JOINS),
+        )
+
+    @property
+    def refined(self) -> bool:
+        """Whether there is a refinement: it follows position maps only."""
+        return self.residual and self.regresses == "position_map"
 
 
 @dataclass(frozen=True)
@@ -75,16 +106,19 @@ class LossTerms:
         Factors of equations 3.1, 3.2 and 3.3: lambda 1, 2 and 3.
     """
 
-    regions: bool
-    position: float
-    symmetry: float
-    smoothness: float
+    regions: bool = False
+    position: float = 1.0
+    symmetry: float = 0.0
+    smoothness: float = 0.0
 
     def __post_init__(self) -> None:
-        _check(self.position > 0, f"loss.*.position is {self.position}; expected a factor above 0.")
-        for name in ("symmetry", "smoothness"):
-            value = getattr(self, name)
-            _check(value >= 0, f"loss.*.{name} is {value}; expected a factor of 0 or more.")
+        _check_all(
+            (self.position > 0, f"loss.*.position is {self.position}; expected a factor above 0."),
+            *(
+                (value >= 0, f"loss.*.{name} is {value}; expected a factor of 0 or more.")
+                for name, value in (("symmetry", self.symmetry), ("smoothness", self.smoothness))
+            ),
+        )
 
 
 @dataclass(frozen=True)
@@ -101,12 +135,12 @@ class LossConfig:
         Of the last output.
     """
 
-    norm: str
-    brief: LossTerms
-    final: LossTerms
+    norm: str = "l1"
+    brief: LossTerms = LossTerms()
+    final: LossTerms = LossTerms()
 
     def __post_init__(self) -> None:
-        _one_of("loss.norm", self.norm, NORMS)
+        _check_all(_one_of("loss.norm", self.norm, NORMS))
 
 
 @dataclass(frozen=True)
@@ -145,49 +179,37 @@ class TrainConfig:
     policy: str
     level: str
     scaling: str
-    strategy: str
-    init: str
     lr: float
     halve_every: int
     epochs: int
     patience: int
     batch_size: int
     seeds: list[int]
-    xla: bool
-    precision: str
-    devices: int
+    strategy: str = "joint"
+    init: str = RANDOM
+    xla: bool = False
+    precision: str = "float32"
+    devices: int = 1
 
     def __post_init__(self) -> None:
-        _one_of("train.scaling", self.scaling, SCALINGS)
-        _one_of("train.strategy", self.strategy, STRATEGIES)
-        _one_of("train.level", self.level, ("on", "off"))
-        _check(self.lr > 0, f"train.lr is {self.lr}; expected a rate above 0.")
-        _check(
-            bool(self.seeds) and min(self.seeds) >= 0 and len(set(self.seeds)) == len(self.seeds),
-            f"train.seeds is {self.seeds}; expected one or more different numbers, none below 0.",
+        _check_all(
+            _one_of("train.scaling", self.scaling, SCALINGS),
+            _one_of("train.strategy", self.strategy, STRATEGIES),
+            _one_of("train.level", self.level, ("on", "off")),
+            (self.lr > 0, f"train.lr is {self.lr}; expected a rate above 0."),
+            (
+                bool(self.seeds) and min(self.seeds) >= 0 and len(set(self.seeds)) == len(self.seeds),
+                f"train.seeds is {self.seeds}; expected one or more different numbers, none below 0.",
+            ),
+            _one_of("train.precision", self.precision, PRECISIONS),
+            (
+                self.epochs >= (self.init == RANDOM),
+                f"train.epochs is {self.epochs}; expected 1 or more, or 0 to apply the weights of train.init as they "
+                "are.",
+            ),
+            *_at_least_one("train", self, ["batch_size", "halve_every", "patience", "devices"]),
+            (
+                self.devices < 1 or self.batch_size % self.devices == 0,
+                f"train.batch_size is {self.batch_size}; expected a multiple of the {self.devices} train.devices.",
+            ),
         )
-        _one_of("train.precision", self.precision, PRECISIONS)
-        _check(
-            self.epochs >= (self.init == RANDOM),
-            f"train.epochs is {self.epochs}; expected 1 or more, or 0 to apply the weights of train.init as they are.",
-        )
-        _at_least_one("train", self, ("batch_size", "halve_every", "patience", "devices"))
-        _check(
-            self.batch_size % self.devices == 0,
-            f"train.batch_size is {self.batch_size}; expected a multiple of the {self.devices} train.devices.",
-        )
-
-
-def _at_least_one(section: str, config: object, names: tuple[str, ...]) -> None:
-    for name in names:
-        value = getattr(config, name)
-        _check(value >= 1, f"{section}.{name} is {value}; expected 1 or more.")
-
-
-def _one_of(where: str, value: str, accepted: tuple[str, ...]) -> None:
-    _check(value in accepted, f"{where} is {value!r}; expected one of {', '.join(accepted)}.")
-
-
-def _check(condition: bool, sentence: str) -> None:
-    if not condition:
-        raise ValueError(sentence)

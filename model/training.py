@@ -14,10 +14,11 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.checkpoint import Row, State, read_state, restore, write_checkpoint
-from model.feed import Feed, Sample
+from model.feed import Feed
 from model.losses import Loss
 from model.networks import brief_part
 from model.settings import TrainConfig
+from pipeline.store.samples import Sample
 
 Report = Callable[[Row], None]
 Losses = Mapping[str, Loss]

@@ -1,6 +1,5 @@
 """Stage `asm`: the Active Shape Model that finds 68 landmarks, learnt from the training part (thesis, 3.3.2)."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import click
@@ -8,33 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.crops.active_shape import five_points, frame_of, save_model, train, upright_frame, view_of
-from pipeline.face.camera import apply_similarity
+from pipeline.face.similarity import apply_similarity
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
-from stages.project.params import DataParams, check, read, sentences
+from stages.project.params import AsmParams, DataParams, read, sentences
+from stages.project.paths import LEARN, SHAPES, subset_folder
 from stages.project.samples import read_part, spread, subset_of
-
-OUTPUT = Path("data/asm/model.h5")
-
-
-@dataclass(frozen=True)
-class AsmParams:
-    """Section `asm`.
-
-    Attributes
-    ----------
-    faces : int
-        Training faces, evenly spaced, that are learnt from; all if there are fewer.
-    components : int
-        Directions in which a shape may differ from the mean of its view.
-    """
-
-    faces: int
-    components: int
-
-    def __post_init__(self) -> None:
-        for name in ("faces", "components"):
-            check(getattr(self, name) >= 1, f"asm.{name} is {getattr(self, name)}; expected 1 or more.")
+from stages.project.strict import check
 
 
 @click.command()
@@ -44,8 +23,8 @@ def main() -> None:
         data, params = read("data", DataParams), read("asm", AsmParams)
         names = list(spread(read_part(Path(), "train"), params.faces))
         frames, shapes, views = read_frames(Path(), data, names)
-        OUTPUT.parent.mkdir(parents=True, exist_ok=True)
-        save_model(OUTPUT, train(frames, shapes, views, params.components))
+        SHAPES.parent.mkdir(parents=True, exist_ok=True)
+        save_model(SHAPES, train(frames, shapes, views, params.components))
     click.echo(f"asm: {len(names)} faces in, by view {', '.join(map(str, np.bincount(views, minlength=5)))}")
 
 
@@ -55,7 +34,7 @@ def read_frames(
     """Read faces as `active_shape.train` wants them: frames (N, S, S), shapes (N, 68, 2) and views (N,)."""
     wanted, found = set(sample_ids), []
     for subset in sorted({subset_of(name) for name in sample_ids}):
-        for path in list_shards(root / "data/meshes" / subset):
+        for path in list_shards(root / subset_folder("meshes", LEARN, subset)):
             shard = read_shard(path, ["sample_id", "photo", "landmarks"])
             for name, photo, landmarks in zip(*shard.values(), strict=True):
                 if name in wanted:

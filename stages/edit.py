@@ -8,14 +8,13 @@ from pathlib import Path
 
 import click
 
-from pipeline.photo.editing import REGIONS, edit_region, warp_photo
+from pipeline.face.landmarks import REGIONS
+from pipeline.photo.editing import edit_region, warp_photo
 from pipeline.photo.mesh_files import to_trimesh, write_mesh
-from pipeline.photo.photo_files import open_photo
-from stages.pages import html as parts
-from stages.photo.reconstructor import network_options, only_face, open_pipeline
-from stages.project.params import check, sentences
-
-FILE = click.Path(path_type=Path, dir_okay=False)
+from pipeline.photo.photo_files import encode_image
+from stages.photo.options import FILE, NetworkOptions, network_options, picture_option
+from stages.photo.reconstructor import open_largest, open_reconstructor
+from stages.project.params import sentences
 
 
 @click.command()
@@ -30,7 +29,7 @@ FILE = click.Path(path_type=Path, dir_okay=False)
     show_default=True,
     help="To the subject's left, up, and out of the face, in distances of the outer eye corners.",
 )
-@click.option("--out", type=FILE, required=True, help="The picture, .jpg or .png; the mesh goes beside it as .obj.")
+@picture_option("The picture, .jpg or .png; the mesh goes beside it as .obj.")
 @network_options
 def main(
     photo: Path,
@@ -38,21 +37,16 @@ def main(
     scale: float,
     shift: tuple[float, float, float],
     out: Path,
-    model: Path | None,
-    weights: Path | None,
-    landmarks: str,
-    detector: str,
-    dlib_model: Path | None,
+    network: NetworkOptions,
 ) -> None:
     """Scale or shift a feature of the largest face in PHOTO."""
     with sentences():
-        check(out.suffix in (".jpg", ".png"), f"--out is {out}; expected a name that ends in .jpg or .png.")
-        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model, os.cpu_count() or 1)
-        (picture, _), triangles = open_photo(photo), pipeline.surface.triangles
-        found = pipeline.reconstruct(picture, only_face(picture, photo, pipeline))
+        reconstructor = open_reconstructor(network, os.cpu_count() or 1)
+        picture, found = open_largest(photo, reconstructor)
+        triangles = reconstructor.surface.triangles
         edited = edit_region(found.vertices, found.landmarks, region, scale, shift)
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(parts.encode_image(warp_photo(picture, found.vertices, edited, triangles), out.suffix))
+        out.write_bytes(encode_image(warp_photo(picture, found.vertices, edited, triangles), out.suffix))
         write_mesh(out.with_suffix(".obj"), to_trimesh(edited, triangles))
     click.echo(f"edit: {out} and {out.with_suffix('.obj')}")
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
-from pipeline.face.face_model import load_bfm, save_model
+from pipeline.face.face_model import save_model
+from pipeline.raw.bfm import load_bfm
 from stages.project.params import DataParams, read, sentences
-
-OUTPUT = Path("data/face_model/model.h5")
+from stages.project.paths import MODEL
 
 
 @click.command()
@@ -16,7 +16,7 @@ def main() -> None:
     with sentences():
         data = read("data", DataParams)
         model = load_bfm(Path(data.root) / "bfm")
-        save_model(OUTPUT, model)
+        save_model(MODEL, model)
     click.echo(
         f"face_model: {len(model.mean)} vertices, {len(model.triangles)} triangles, "
         f"{model.shape_basis.shape[2]} identity and {model.expression_basis.shape[2]} expression vectors"

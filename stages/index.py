@@ -9,13 +9,12 @@ from numpy.typing import NDArray
 
 from pipeline.raw.annotations import hash_pair, list_pairs, read_annotation
 from pipeline.raw.photos import check_photo, read_content
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.store.tables import write_table
 from stages.project.params import ComputeParams, DataParams, read, sentences
-from stages.project.shard_stage import Task, run_stage
+from stages.project.shard_stage import WHOLE, Task, run_stage
 
-OUTPUT = Path("data/index")
 FILE_COLUMNS = ("sample_id", "photo", "annotation", "source_sha256", "width", "height")
 POSE_COLUMNS = ("pitch", "yaw", "roll", "tx", "ty", "tz", "scale")
 
@@ -26,11 +25,11 @@ def main(subset: str) -> None:
     """Read and check each pair of one subset."""
     with sentences():
         data, compute = read("data", DataParams), read("compute", ComputeParams)
-        output, folder = OUTPUT / subset, data.folder(subset)
-        pairs, alone = list_pairs(folder)
+        output, folder = data.shards("index", subset), data.folder(subset)
+        pairs, unpaired = list_pairs(folder)
         step = data.samples_per_shard
-        tasks = [_task(subset, folder, pairs[i : i + step]) for i in range(0, len(pairs), step)]
-        run_stage(f"index@{subset}", read_pairs, tasks, output, data.max_reject_fraction, compute, alone)
+        tasks = {WHOLE: [_task(subset, folder, pairs[i : i + step]) for i in range(0, len(pairs), step)]}
+        run_stage(f"index@{subset}", read_pairs, tasks, output, data.max_reject_fraction, compute, unpaired)
         write_table(output / "accepted.csv", (*FILE_COLUMNS, *POSE_COLUMNS), _rows(output))
 
 
@@ -40,7 +39,7 @@ def _task(subset: str, folder: Path, pairs: list[tuple[str, str]]) -> Task:
     return Task((), (subset, folder, pairs, tuple((s.st_size, s.st_mtime_ns) for s in status)))
 
 
-def read_pairs(subset: str, folder: Path, pairs: list[tuple[str, str]], _status: tuple) -> Made:
+def read_pairs(subset: str, folder: Path, pairs: list[tuple[str, str]], _status: tuple) -> ShardContent:
     """Read some pairs.
 
     Parameters
@@ -51,7 +50,7 @@ def read_pairs(subset: str, folder: Path, pairs: list[tuple[str, str]], _status:
 
     Returns
     -------
-    Made
+    ShardContent
         Datasets `FILE_COLUMNS`, shape (N, 199), expression (N, 29) and pose (N, 7) float64, true_landmarks (N, 68, 3)
         float32, see `Annotation`.
     """
@@ -76,7 +75,7 @@ def read_pairs(subset: str, folder: Path, pairs: list[tuple[str, str]], _status:
         "pose": np.array([a.pose for a in annotations]).reshape(-1, 7),
         "true_landmarks": np.array([a.true_landmarks for a in annotations], np.float32).reshape(-1, 68, 3),
     }
-    return Made(datasets, len(pairs), rejected)
+    return ShardContent(datasets, len(pairs), rejected)
 
 
 def _rows(output: Path) -> Iterator[tuple]:

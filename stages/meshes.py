@@ -9,14 +9,12 @@ from pipeline.crops.alignment import landmark_box
 from pipeline.face.camera import project
 from pipeline.face.face_model import at_landmarks, deform, load_model, select_coefficients
 from pipeline.face.meshes import read_vertices
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import count_samples, list_shards, read_shard
 from stages.project.params import ComputeParams, DataParams, read, sentences
-from stages.project.shard_stage import Task, run_stage
+from stages.project.paths import MODEL
+from stages.project.shard_stage import WHOLE, Task, run_stage
 
-INDEX = Path("data/index")
-MODEL = Path("data/face_model/model.h5")
-OUTPUT = Path("data/meshes")
 CARRIED = ("sample_id", "photo", "source_sha256", "height", "pose")
 # A face that is larger than its photo by more than this has coefficients or a camera of something else.
 MAX_FACE_PHOTOS = 2
@@ -30,13 +28,13 @@ def main(subset: str) -> None:
     """Deform the face model for each accepted sample of one subset, and place it in its photo."""
     with sentences():
         data, compute = read("data", DataParams), read("compute", ComputeParams)
-        tasks = [Task((MODEL, path), (path,)) for path in list_shards(INDEX / subset)]
-        output = OUTPUT / subset
+        tasks = {WHOLE: [Task((MODEL, path), (path,)) for path in list_shards(data.shards("index", subset))]}
+        output = data.shards("meshes", subset)
         run_stage(f"meshes@{subset}", make_meshes, tasks, output, data.max_reject_fraction, compute)
         _save_first(output)
 
 
-def make_meshes(index: Path) -> Made:
+def make_meshes(index: Path) -> ShardContent:
     """Make one shard: what `read_vertices` needs, and the landmarks (N, 68, 3) float64 in photo pixels.
 
     Samples whose landmarks are not in their photo are set aside: the annotation is of another photo or another model.
@@ -60,7 +58,7 @@ def make_meshes(index: Path) -> Made:
         "landmarks": landmarks[good],
     }
     rejected = [(name, reason) for name, reason in zip(annotations["sample_id"], reasons, strict=True) if reason]
-    return Made(datasets, len(reasons), rejected)
+    return ShardContent(datasets, len(reasons), rejected)
 
 
 def _fault(landmarks: np.ndarray, width: int, height: int) -> str | None:

@@ -1,4 +1,4 @@
-"""Stage `position_maps@subset-level`: mesh, similarity and operator to finished training samples."""
+"""Stage `position_maps@subset`: mesh, similarity and operator to finished training samples."""
 
 from pathlib import Path
 
@@ -7,20 +7,17 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.face.camera import apply_similarity, camera_matrix, transform_pose
+from pipeline.face.camera import camera_matrix, transform_pose
 from pipeline.face.face_model import deform, load_model
+from pipeline.face.similarity import apply_similarity
 from pipeline.store.encoding import encode_positions, position_range
-from pipeline.store.resume import Made
+from pipeline.store.resume import ShardContent
 from pipeline.store.shards import StoredImages, list_shards, read_shard, read_stored
 from pipeline.uv.position_map import load_uv, texel_model
 from stages.project.params import ComputeParams, DataParams, read, sentences
+from stages.project.paths import LAYOUT, MODEL
 from stages.project.shard_stage import Task, run_stage
 
-MODEL = Path("data/face_model/model.h5")
-LAYOUT = Path("data/uv_embedding/uv.h5")
-MESHES = Path("data/meshes")
-ALIGNED = Path("data/aligned")
-OUTPUT = Path("data/position_maps")
 CARRIED = ("sample_id", "photo", "source_sha256")
 # Maps that are made in one matrix product: more is no faster, and a float map of 256 px has 0.8 MB.
 BATCH = 16
@@ -28,21 +25,20 @@ BATCH = 16
 
 @click.command()
 @click.argument("subset")
-@click.argument("level", type=click.Choice(["on", "off"]))
-def main(subset: str, level: str) -> None:
-    """Make the training samples of one subset."""
+def main(subset: str) -> None:
+    """Make the samples of one subset, at each level."""
     with sentences():
         data, compute = read("data", DataParams), read("compute", ComputeParams)
-        name = f"{subset}-{level}"
-        tasks = []
-        for aligned in list_shards(ALIGNED / name):
-            meshes = MESHES / subset / aligned.name
-            tasks.append(Task((MODEL, LAYOUT, meshes, aligned), (meshes, aligned, data.size)))
-        run_stage(f"position_maps@{name}", make_samples, tasks, OUTPUT / name, data.max_reject_fraction, compute)
+        folder, output = data.shards("meshes", subset), data.shards("position_maps", subset)
+        tasks: dict[str, list[Task]] = {}
+        for level in data.levels:
+            pairs = [(folder / aligned.name, aligned) for aligned in list_shards(data.shards("aligned", subset, level))]
+            tasks[level] = [Task((MODEL, LAYOUT, *pair), (*pair, data.size)) for pair in pairs]
+        run_stage(f"position_maps@{subset}", make_samples, tasks, output, data.max_reject_fraction, compute)
 
 
-def make_samples(meshes: Path, aligned: Path, size: int) -> Made:
-    """Make one shard of training samples, see README.md, section 'Data contracts'."""
+def make_samples(meshes: Path, aligned: Path, size: int) -> ShardContent:
+    """Make one shard of training samples, see docs/data.md, section 'Contracts'."""
     texels = texel_model(load_model(MODEL), load_uv(LAYOUT))
     photos, shard = read_shard(aligned, [*CARRIED, "similarity"]), read_shard(meshes)
     rows = {sample_id: row for row, sample_id in enumerate(shard["sample_id"])}
@@ -75,7 +71,7 @@ def make_samples(meshes: Path, aligned: Path, size: int) -> Made:
     if rejected:
         kept = np.flatnonzero(fits).tolist()
         datasets = {name: values[kept] for name, values in datasets.items()}
-    return Made(datasets, count, rejected)
+    return ShardContent(datasets, count, rejected)
 
 
 if __name__ == "__main__":

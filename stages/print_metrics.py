@@ -1,15 +1,15 @@
-"""Print what a run came to: the metrics of the main model, and where the report is. Not a stage."""
+"""Print what a run came to: the metrics of the main model, and where the report is. A command, not a stage."""
 
 import json
 from collections.abc import Iterator
-from pathlib import Path
 
 import click
 
 from stages.project.params import sentences
+from stages.project.paths import EVALUATION, MAIN_PAGE, THESIS_METRICS, THESIS_PAGE
 
-METRICS = (Path("metrics/evaluation.json"), Path("metrics/thesis.json"))
-REPORTS = (Path("reports/main.html"), Path("reports/index.html"))
+METRICS = (EVALUATION, THESIS_METRICS)
+REPORTS = (MAIN_PAGE, THESIS_PAGE)
 
 
 @click.command()

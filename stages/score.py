@@ -4,170 +4,20 @@
 what lies in metrics/foreign/ as rows beside ours.
 """
 
-import dataclasses
-import json
 from collections.abc import Iterator
 from pathlib import Path
 
 import click
-import numpy as np
 import pandas as pd
-import scipy.sparse
-from numpy.typing import NDArray
-from tqdm import tqdm
 
-from model.scores import smoothness
-from model.scores.protocols import error_3ddfa
-from model.scores.scoring import Surface, make_surface, mesh_points, score, score_landmarks
 from model.scores.summary import describe, summarise
-from pipeline.face.camera import project
-from pipeline.face.face_model import FaceModel, deform, load_model, select_coefficients
-from pipeline.raw.annotations import LANDMARKS, PHOTO_SUFFIXES, Annotation, read_annotation
-from pipeline.raw.matlab import read_arrays
-from pipeline.raw.photos import check_photo, read_content
-from pipeline.uv.position_map import load_uv
-from stages.project.params import check, read, sentences
-from stages.project.published import Benchmark, read_benchmark
-from stages.project.results import FAILED_COLUMNS, EvaluateParams, write_csv
-
-MODEL, LAYOUT = Path("data/face_model/model.h5"), Path("data/uv_embedding/uv.h5")
-SUFFIXES = (".npy", ".mat", ".obj")
-# Names that the array in a .mat may have.
-MAT_NAMES = ("points", "vertices", "pt3d_68")
-
-
-@dataclasses.dataclass(frozen=True)
-class Mesh:
-    """What turns coefficients into true points, and a mesh into the points that are compared."""
-
-    model: FaceModel
-    surface: Surface
-    operator: scipy.sparse.csr_array
-
-
-def score_folder(
-    predictions: Path, truths: Path, mesh: Mesh | None, benchmark: Benchmark
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Score every annotation of a folder that has a prediction.
-
-    Parameters
-    ----------
-    predictions : Path
-        With ``<sample>.npy``, ``.mat`` or ``.obj`` for an annotation ``<sample>.mat`` below `truths`: 68 landmarks
-        (68, 3) or all vertices of the face model (V, 3), in pixels of the raw photo: 0-based, x right, y down, z
-        towards the viewer.
-    truths : Path
-        Annotations as 300W-LP and AFLW2000-3D have them, each beside its photo.
-    mesh : Mesh or None
-        Without it only landmarks can be scored, against ``pt3d_68``.
-    benchmark : Benchmark
-
-    Returns
-    -------
-    scores : DataFrame
-        As per_image.csv of a run, with the errors that the predictions allow.
-    failed : DataFrame
-        Annotations that could not be used or have no usable prediction, with the reason.
-    """
-    annotations = sorted(truths.rglob("*.mat"))
-    check(bool(annotations), f"{truths} holds no annotations (.mat).")
-    rows, failed = [], []
-    for path in tqdm(annotations, unit="image", desc="score", disable=None):
-        sample_id = path.relative_to(truths).with_suffix("").as_posix()
-        try:
-            rows.append(score_sample(sample_id, path, find_prediction(predictions, sample_id), mesh, benchmark))
-        except (ValueError, OSError) as error:
-            failed.append((sample_id, "score", str(error)))
-    first = f" First: {failed[0][2]}" if failed else ""
-    check(bool(rows), f"Nothing in {predictions} could be scored against {truths}.{first}")
-    return pd.DataFrame(rows).round(4), pd.DataFrame(failed, columns=FAILED_COLUMNS)
-
-
-def score_sample(
-    sample_id: str, annotation_path: Path, prediction_path: Path, mesh: Mesh | None, benchmark: Benchmark
-) -> dict:
-    """Score one prediction: a row of per_image.csv."""
-    annotation = read_annotation(annotation_path)
-    predicted = read_prediction(prediction_path)
-    landmarks = true_landmarks(annotation, annotation_path, mesh)
-    yaw = benchmark.replace_yaw([sample_id], np.rad2deg(annotation.pose[1:2]).round(4))[0]
-    row = {
-        "sample_id": sample_id,
-        "yaw_deg": (yaw + 180.0) % 360.0 - 180.0,
-        "truth": "pt3d_68" if np.isfinite(annotation.true_landmarks).all() else "model",
-    }
-    if len(predicted) == LANDMARKS:
-        row |= score_landmarks(predicted, landmarks)
-    elif mesh is not None and len(predicted) == len(mesh.model.mean):
-        row |= score_mesh(predicted, true_vertices(annotation, annotation_path, mesh), landmarks, mesh)
-        predicted = predicted[mesh.model.landmarks]
-    else:
-        vertices = f" or {len(mesh.model.mean)} vertices" if mesh else ""
-        raise ValueError(f"{prediction_path} has {len(predicted)} points; expected {LANDMARKS} landmarks{vertices}.")
-    second = benchmark.landmarks_of(sample_id)
-    return row if second is None else row | {"nme68_2d_reannotated": float(error_3ddfa(predicted, second))}
-
-
-def score_mesh(predicted: NDArray, true: NDArray, landmarks: NDArray, mesh: Mesh) -> dict[str, float]:
-    """Score all vertices by every protocol, and how smooth both meshes are."""
-    prediction, truth = (mesh_points(vertices, mesh.surface, mesh.operator) for vertices in (predicted, true))
-    scores = dict(score(prediction, truth, landmarks))
-    for name, points in (("truth", truth), ("prediction", prediction)):
-        cosines = smoothness.adjacent_cosines(points.vertices, mesh.surface.triangles, mesh.surface.pairs)
-        scores[f"smooth_{name}"] = smoothness.smooth_share(cosines)
-    return scores
-
-
-def true_landmarks(annotation: Annotation, path: Path, mesh: Mesh | None) -> NDArray[np.float64]:
-    """Annotated landmarks (68, 3) in pixels of the raw photo; of the annotated mesh where ``pt3d_68`` is missing."""
-    if np.isfinite(annotation.true_landmarks).all():
-        return annotation.true_landmarks.astype(np.float64)
-    if mesh is None:
-        raise ValueError(f"{path} has no pt3d_68, and without data/face_model and data/uv_embedding no other truth.")
-    return true_vertices(annotation, path, mesh)[mesh.model.landmarks]
-
-
-def true_vertices(annotation: Annotation, path: Path, mesh: Mesh) -> NDArray[np.float64]:
-    """Annotated mesh (V, 3) in pixels of the raw photo, whose height is read from the photo beside the annotation."""
-    photos = [photo for photo in sorted(path.parent.glob(f"{path.stem}.*")) if photo.suffix.lower() in PHOTO_SUFFIXES]
-    check(bool(photos), f"The photo of {path} is missing beside it: its height places the annotated mesh.")
-    height, _ = check_photo(read_content(photos[0]), photos[0])
-    coefficients = select_coefficients(mesh.model, annotation.shape[None], annotation.expression[None])
-    return project(deform(mesh.model, coefficients)[0].astype(np.float64), annotation.pose, height)
-
-
-def find_prediction(folder: Path, sample_id: str) -> Path:
-    """Find the one file of a sample."""
-    found = [path for path in (folder / f"{sample_id}{suffix}" for suffix in SUFFIXES) if path.is_file()]
-    check(bool(found), f"{folder} has no prediction for {sample_id} ({', '.join(SUFFIXES)}).")
-    check(len(found) == 1, f"{folder} has more than one prediction for {sample_id}: keep one.")
-    return found[0]
-
-
-def read_prediction(path: Path) -> NDArray[np.float64]:
-    """Read points (K, 3) from an ``.obj``, a ``.npy`` or a ``.mat`` (an array of `MAT_NAMES`, also as (3, K))."""
-    if path.suffix == ".npy":
-        points = np.load(path, allow_pickle=False)
-    elif path.suffix == ".mat":
-        arrays = list(read_arrays(path, (), MAT_NAMES).values())
-        check(len(arrays) == 1, f"{path} has {len(arrays)} of the arrays {', '.join(MAT_NAMES)}; expected one.")
-        points = arrays[0].T if arrays[0].shape[0] == 3 != arrays[0].shape[1] else arrays[0]
-    else:
-        import trimesh
-
-        points = trimesh.load_mesh(path, process=False, maintain_order=True).vertices
-    check(points.ndim == 2 and points.shape[1] == 3, f"{path} has an array of shape {points.shape}; expected (K, 3).")
-    check(bool(np.isfinite(points).all()), f"{path} has points that are not finite.")
-    return np.asarray(points, np.float64)
-
-
-def read_mesh() -> Mesh | None:
-    """Read the project's face model and UV layout; None where the project has not made them yet."""
-    if not (MODEL.is_file() and LAYOUT.is_file()):
-        return None
-    model, layout = load_model(MODEL), load_uv(LAYOUT)
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
-    return Mesh(model, surface, layout.operator)
+from stages.project.foreign import read_mesh, score_folder
+from stages.project.json_file import write_json
+from stages.project.params import read, sentences
+from stages.project.published import read_benchmark
+from stages.project.result_params import EvaluateParams
+from stages.project.results import write_csv
+from stages.project.strict import check
 
 
 @click.command()
@@ -185,8 +35,7 @@ def main(predictions: Path, truth: Path, out: Path) -> None:
         scores, failed = score_folder(predictions, truth, mesh, read_benchmark(Path(params.benchmark)))
         described = describe(scores, params.share_under, params.bootstrap, params.seed)
         metrics = summarise(scores, described, len(failed))
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+        write_json(out, metrics)
         for name, table in (("per_image", scores), ("protocols", described), ("failed", failed)):
             write_csv(table, out.with_name(f"{out.stem}_{name}.csv"), "%.4f")
     for row in _reasons(failed):

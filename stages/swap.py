@@ -9,39 +9,25 @@ from pathlib import Path
 import click
 
 from pipeline.photo.editing import swap_face
-from pipeline.photo.photo_files import open_photo
-from stages.pages import html as parts
-from stages.photo.reconstructor import network_options, only_face, open_pipeline
-from stages.project.params import check, sentences
-
-FILE = click.Path(path_type=Path, dir_okay=False)
+from pipeline.photo.photo_files import encode_image
+from stages.photo.options import FILE, NetworkOptions, network_options, picture_option
+from stages.photo.reconstructor import open_largest, open_reconstructor
+from stages.project.params import sentences
 
 
 @click.command()
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
-@click.option("--out", type=FILE, required=True, help="The picture, .jpg or .png.")
+@picture_option("The picture, .jpg or .png.")
 @network_options
-def main(
-    source: Path,
-    target: Path,
-    out: Path,
-    model: Path | None,
-    weights: Path | None,
-    landmarks: str,
-    detector: str,
-    dlib_model: Path | None,
-) -> None:
+def main(source: Path, target: Path, out: Path, network: NetworkOptions) -> None:
     """Put the largest face in the photo SOURCE onto the largest in TARGET."""
     with sentences():
-        check(out.suffix in (".jpg", ".png"), f"--out is {out}; expected a name that ends in .jpg or .png.")
-        pipeline = open_pipeline(model, weights, landmarks, detector, dlib_model, os.cpu_count() or 1)
-        photos = [open_photo(path)[0] for path in (source, target)]
-        faces = [only_face(photo, path, pipeline) for photo, path in zip(photos, (source, target), strict=True)]
-        ours, theirs = (pipeline.reconstruct(photo, face) for photo, face in zip(photos, faces, strict=True))
-        swapped = swap_face(photos[0], ours.vertices, photos[1], theirs.vertices, pipeline.surface.triangles)
+        reconstructor = open_reconstructor(network, os.cpu_count() or 1)
+        (photo, ours), (other, theirs) = (open_largest(path, reconstructor) for path in (source, target))
+        swapped = swap_face(photo, ours.vertices, other, theirs.vertices, reconstructor.surface.triangles)
         out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(parts.encode_image(swapped, out.suffix))
+        out.write_bytes(encode_image(swapped, out.suffix))
     click.echo(f"swap: {out}")
 
 

@@ -1,39 +1,28 @@
 """Stage `thesis`: every table and figure of the thesis beside ours, as metrics/thesis.json and reports/index.html."""
 
 import dataclasses
-import json
 from pathlib import Path
 
 import click
-import numpy as np
-import pandas as pd
-import scipy.stats
-from ruamel.yaml import YAML
 
 from model.layer_table import Row, layer_tables
 from model.scaling import Scaling
-from model.scores import statistics
-from pipeline.photo.mesh_files import to_trimesh, viewer_page
-from stages.pages import html as parts
-from stages.pages import thesis_sections as thesis_page
-from stages.pages.thesis_samples import draw_pictures, example_meshes, read_examples
-from stages.project.crop import CropParams
-from stages.project.params import DataParams, check, read, sentences
-from stages.project.results import EvaluateParams, Results, count_parts, read_results
-from stages.project.variants import VariantSettings, read_variant
+from stages.pages.comparison import Comparison, compare_variants
+from stages.pages.methods import read_foreign
+from stages.pages.provenance import Provenance
+from stages.pages.thesis_page import Findings, thesis_page
+from stages.pages.thesis_reference import read_reference
+from stages.pages.thesis_samples import draw_pictures, read_examples, write_meshes
+from stages.project.json_file import write_json
+from stages.project.params import CropParams, DataParams, read, sentences
+from stages.project.paths import FOREIGN, MAIN_RUN, THESIS_METRICS, THESIS_PAGE
+from stages.project.result_params import EvaluateParams
+from stages.project.results import read_results
+from stages.project.samples import count_parts
+from stages.project.variants import ThesisParams, VariantSettings, settings_of
 
-REFERENCE = Path(__file__).parent / "pages/thesis_reference.yaml"
-FOREIGN = Path("metrics/foreign")
-ROUNDED = 3
-# A rise of the validation loss above its best so far that counts as one of section 4.7's abrupt changes, in percent.
-JUMP_PERCENT = 10.0
-
-
-@dataclasses.dataclass(frozen=True)
-class ThesisParams:
-    """Section `thesis`: the variants that stand beside the main one, and the run whose weights each starts from."""
-
-    variants: dict[str, str]
+# What section 4.2 of the thesis names, by our names.
+TRAINING = ("batch_size", "lr", "halve_every", "patience")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -47,148 +36,45 @@ class Setup:
     margin: float
 
 
-def thesis(root: Path, setup: Setup, params: EvaluateParams) -> dict:
+def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
     """Compare the main variant with the others and all of them with the thesis, for the project at `root`.
 
-    Parameters
-    ----------
-    root : Path
-        The project's root.
-    setup : Setup
-    params : EvaluateParams
-
-    Returns
-    -------
-    dict
-        What metrics/thesis.json holds, in percent. The page is reports/index.html, and reports/meshes/ has one mesh of
-        each variant that it shows to be turned.
+    Writes metrics/thesis.json in percent, the page reports/index.html, and to reports/meshes/ one mesh of each variant
+    that the page shows to be turned.
     """
-    main, reference = setup.settings.variant, read_reference()
-    names = [main, *(name for name in setup.others if name != main)]
-    results = {name: read_results(root, name, main=name == main) for name in names}
-    metrics: dict = {name: summarise(result) for name, result in results.items()}
-    metrics["rank_correlation"] = rank_correlation(results[main].per_image, params)
-    metrics["claims"] = {
-        claim["name"]: compare(results[claim["variant"]], results[claim["against"]], claim["metric"], params)
-        for claim in reference["claims"]
-        if {claim["variant"], claim["against"]} <= set(results)
-    }
-    write_json(root / "metrics/thesis.json", metrics)
-    folder = root / "reports/meshes"
-    folder.mkdir(parents=True, exist_ok=True)
-    examples = read_examples(root, setup.settings, setup.data, results)
-    for name, vertices in example_meshes(examples).items():
-        mesh = to_trimesh(vertices, examples.surface.triangles)
-        (folder / f"{name}.html").write_text(viewer_page(mesh), encoding="utf-8")
-    pictures = draw_pictures(examples, setup.settings, setup.data.size, setup.margin)
-    epochs = len(results[main].history)
-    notice = parts.provenance(setup.data.root, setup.data.size, setup.settings.network.width, count_parts(root), epochs)
-    label = parts.scale_label(setup.data.root, setup.data.size, setup.settings.network.width)
-    foreign = read_foreign(root / FOREIGN)
-    content = thesis_page.Content(label, results, metrics, reference, setup.layers, pictures, foreign, training(setup))
-    page = parts.page("The thesis and ours", [notice, *thesis_page.sections(content)])
-    (root / "reports/index.html").write_text(page, encoding="utf-8")
-    return metrics
-
-
-def read_reference(path: Path = REFERENCE) -> dict:
-    """Read the thesis's numbers, claims, contradictions and tables."""
-    return YAML(typ="safe").load(path)
-
-
-def training(setup: Setup) -> dict[str, float]:
-    """Our hyperparameters of section 4.2, by the names that the reference has."""
-    train = setup.settings.train
-    return {name: getattr(train, name) for name in ("batch_size", "lr", "halve_every", "patience")}
-
-
-def summarise(result: Results) -> dict[str, float]:
-    """The errors that the thesis has of a variant, and how abruptly its loss rose.
-
-    `jumps` counts epochs of all seeds whose validation loss is more than `JUMP_PERCENT` above the best before it in the
-    same run, and `worst_rise` is the largest such rise in percent, 0 where the loss only fell.
-    """
-    rises = np.concatenate([loss_rises(run) for _, run in result.seeds.groupby("seed")] or [np.zeros(0)])
-    row = {"thesis_68": result.mean("thesis_68"), "thesis_mesh": result.mean("thesis_mesh")}
-    row |= {"smooth_15deg": result.mean("smooth_prediction"), "worst_rise": float(rises.max(initial=0.0))}
-    return {"jumps": int((rises > JUMP_PERCENT).sum())} | {name: round(value, ROUNDED) for name, value in row.items()}
-
-
-def loss_rises(run: pd.DataFrame) -> np.ndarray:
-    """Rise of the validation loss above its best so far, in percent, at each epoch of a seed's phases but the first.
-
-    Other phases have other losses, so each starts anew.
-    """
-    rises = [
-        100 * (losses[1:] / np.minimum.accumulate(losses)[:-1] - 1)
-        for losses in (phase["val_loss"].to_numpy(np.float64) for _, phase in run.groupby("phase"))
-    ]
-    return np.concatenate(rises)
-
-
-def rank_correlation(table: pd.DataFrame, params: EvaluateParams) -> dict[str, float]:
-    """Spearman's rank correlation of the errors of the 68 landmarks and of the mesh, with its bootstrap interval.
-
-    Empty for fewer than 3 images or equal errors, which have no ranks to compare.
-    """
-    errors = (table["thesis_68"].to_numpy(), table["thesis_mesh"].to_numpy())
-    if len(table) < 3 or min(np.ptp(values) for values in errors) == 0:
-        return {}
-    rng = np.random.default_rng(params.seed)
-    draws = rng.integers(len(table), size=(params.bootstrap, len(table)))
-    ranks = [scipy.stats.rankdata(values[draws], axis=1) for values in errors]
-    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
-    size = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
-    drawn = ((centred[0] * centred[1]).sum(axis=1)[size > 0]) / size[size > 0]
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    mean = float(scipy.stats.spearmanr(*errors).statistic)
-    return {name: round(float(value), ROUNDED) for name, value in (("rho", mean), ("low", low), ("high", high))}
-
-
-def compare(ours: Results, other: Results, metric: str, params: EvaluateParams) -> dict[str, float]:
-    """Difference ``ours - other`` of a mean error with its 95 % interval, and by how many percent ours is lower.
-
-    The error of `smooth_15deg` is the share of adjacent triangles that are *not* at an angle under 15 degrees, so that
-    less is better in every metric.
-    """
-    column = thesis_page.COLUMNS[metric][0]
-    pairs = ours.per_image.merge(other.per_image, on="sample_id", suffixes=("", "_other"))
-    check(
-        len(pairs) == len(ours.per_image) == len(other.per_image),
-        f"{ours.variant} and {other.variant} were not evaluated on the same images: evaluate both again.",
+    settings, data = setup.settings, setup.data
+    names = dict.fromkeys((settings.variant, *setup.others))
+    results = {name: read_results(root, name, main=name == settings.variant) for name in names}
+    reference = read_reference()
+    comparison = compare_variants(results, reference.claims, params)
+    write_json(root / THESIS_METRICS, comparison.as_metrics())
+    examples = read_examples(root, settings, data, results)
+    write_meshes(root / "reports/meshes", examples)
+    epochs = len(results[settings.variant].history)
+    findings = Findings(
+        provenance=Provenance(data.root, data.size, settings.network.width, count_parts(root), epochs),
+        results=results,
+        comparison=comparison,
+        reference=reference,
+        layers=setup.layers,
+        pictures=draw_pictures(examples, settings, data.size, setup.margin),
+        foreign=read_foreign(root / FOREIGN),
+        training={name: getattr(settings.train, name) for name in TRAINING},
     )
-    first, second = (pairs[name].to_numpy(np.float64) for name in (column, f"{column}_other"))
-    if metric == "smooth_15deg":
-        first, second = 100 - first, 100 - second
-    interval = statistics.paired_interval(first, second, params.bootstrap, params.seed)
-    # Of no error at all there is nothing to be lower by.
-    lower_by = -100.0 * interval.mean / float(second.mean()) if second.any() else 0.0
-    values = {"difference": interval.mean, "low": interval.low, "high": interval.high, "lower_by": lower_by}
-    return {name: round(value, ROUNDED) for name, value in values.items()}
-
-
-def read_foreign(folder: Path) -> dict[str, dict]:
-    """Metrics of other methods, as `python -m stages.score` writes them, by the names of the files."""
-    return {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))}
-
-
-def write_json(path: Path, metrics: dict) -> None:
-    """Write a metrics file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(metrics, indent=2) + "\n", encoding="utf-8")
+    (root / THESIS_PAGE).write_text(thesis_page(findings), encoding="utf-8")
+    return comparison
 
 
 @click.command()
 def main() -> None:
     """Compare the variants with each other and with the thesis."""
     with sentences():
-        settings, data = read_variant(None), read("data", DataParams)
+        settings, data = settings_of(MAIN_RUN), read("data", DataParams)
         layers = network_layers(settings, data.size)
         others = list(read("thesis", ThesisParams).variants)
         setup = Setup(settings, layers, others, data, read("crop", CropParams).margin)
-        metrics = thesis(Path(), setup, read("evaluate", EvaluateParams))
-    compared = [name for name in (settings.variant, *others) if name in metrics]
-    means = ", ".join(f"{name} {metrics[name]['thesis_mesh']} %" for name in dict.fromkeys(compared))
+        comparison = thesis(Path(), setup, read("evaluate", EvaluateParams))
+    means = ", ".join(f"{name} {summary.thesis_mesh} %" for name, summary in comparison.variants.items())
     click.echo(f"thesis: mesh error {means}; reports/index.html")
 
 

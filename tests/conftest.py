@@ -1,24 +1,28 @@
 import os
-from pathlib import Path
+import sys
+from unittest import mock
 
 import numpy as np
 import pytest
 
+from model.backend import prepare_keras
 from pipeline.face.face_model import FaceModel
+from tests.helpers.meshes import grid_mesh
+from tests.helpers.places import FACE_DATA
 from tests.helpers.small_project import make_everything
 
+HEAVY = {"tensorflow", "keras", "jax", "mtcnn"}
+IMPORTED = pytest.StashKey[set[str]]()
 
-def grid_mesh(rows, columns, hole=None):
-    """A patch of unit quads centred on x = 0, two triangles each, counter-clockwise; one quad may be left out."""
-    x, y = np.meshgrid(np.arange(columns) - (columns - 1) / 2, (rows - 1) / 2 - np.arange(rows))
-    vertices = np.stack([x, y, -0.05 * (x**2 + y**2)], axis=-1).reshape(-1, 3)
-    triangles = []
-    for row in range(rows - 1):
-        for column in range(columns - 1):
-            if (row, column) != hole:
-                a = row * columns + column
-                triangles += [[a, a + columns, a + columns + 1], [a, a + columns + 1, a + 1]]
-    return vertices, np.array(triangles, np.int32)
+
+def pytest_collection_finish(session):
+    """Note which slow modules the tests import before any of them runs: the fast ones must need none."""
+    session.config.stash[IMPORTED] = HEAVY & set(sys.modules)
+
+
+@pytest.fixture
+def imported_by_collection(request):
+    return request.config.stash[IMPORTED]
 
 
 @pytest.fixture
@@ -44,5 +48,17 @@ def project(tmp_path_factory):
 @pytest.fixture(scope="session")
 def face_data_or_none():
     """Folder of the real sample, where it is."""
-    folder = Path(os.environ.get("FACE_DATA", Path(__file__).parents[2] / "shared" / "data")).resolve()
-    return folder if folder.is_dir() else None
+    return FACE_DATA if FACE_DATA.is_dir() else None
+
+
+@pytest.fixture(scope="session")
+def keras():
+    """Keras on TensorFlow as the stages start it, once for all slow tests that ask for it."""
+    with mock.patch.dict(os.environ, KERAS_BACKEND="tensorflow"):
+        prepare_keras()
+        import keras
+        from tensorflow.python.framework.config import is_op_determinism_enabled
+
+        # TensorFlow reads the variable when it is first asked. Processes that later tests start must not inherit it.
+        assert is_op_determinism_enabled()
+    return keras

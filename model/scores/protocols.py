@@ -4,14 +4,12 @@ Every function takes points of any number of images, (..., K, 3), and gives one 
 names the points, the dimensions, the normaliser d and the rule for z; `PROTOCOLS` has the same for the reports.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-Array = NDArray[np.float64]
-
-OUTER_EYE_CORNERS = (36, 45)
+from pipeline.face.landmarks import OUTER_EYE_CORNERS
+from pipeline.face.similarity import fit_similarity
+from pipeline.store.arrays import Array
 
 # Error: what a reader of the number must know, as (protocol, points, dimensions, d, z rule).
 PROTOCOLS = {
@@ -48,14 +46,6 @@ PROTOCOLS = {
         "each mean removed",
     ),
 }
-
-
-class SimilarityFit(NamedTuple):
-    """Target = scale * rotation @ source + translation."""
-
-    scale: Array
-    rotation: Array
-    translation: Array
 
 
 def box_size(points: NDArray) -> Array:
@@ -117,6 +107,11 @@ def error_3ddfa(landmarks: NDArray, truth: NDArray) -> Array:
     -------
     (...) float64
         Percent.
+
+    Raises
+    ------
+    ValueError
+        If the true points have no extent.
     """
     return error_prnet(landmarks, truth, dimensions=2)
 
@@ -137,6 +132,11 @@ def error_prnet(points: NDArray, truth: NDArray, dimensions: int) -> Array:
     -------
     (...) float64
         Percent.
+
+    Raises
+    ------
+    ValueError
+        If the true points have no extent.
     """
     if dimensions == 3:
         points, truth = centre_depth(points), centre_depth(truth)
@@ -160,6 +160,11 @@ def error_reconstruction(points: NDArray, truth: NDArray, true_landmarks: NDArra
     -------
     (...) float64
         Percent.
+
+    Raises
+    ------
+    ValueError
+        If the true points have no extent, or the predicted ones all lie in one place.
     """
     fit = fit_similarity(points, truth)
     turned = np.asarray(points, np.float64) @ np.swapaxes(fit.rotation, -1, -2)
@@ -185,42 +190,13 @@ def error_thesis(points: NDArray, truth: NDArray, true_landmarks: NDArray) -> Ar
     -------
     (...) float64
         Percent.
+
+    Raises
+    ------
+    ValueError
+        If the true points have no extent.
     """
     return _percent(centre_depth(points), centre_depth(truth), eye_distance(true_landmarks))
-
-
-def fit_similarity(source: NDArray, target: NDArray) -> SimilarityFit:
-    """Fit scale, rotation and translation by least squares; never a reflection.
-
-    Parameters
-    ----------
-    source, target : (..., K, 3) float
-
-    Returns
-    -------
-    SimilarityFit
-        `scale` (...), `rotation` (..., 3, 3) with determinant 1, `translation` (..., 3), float64.
-
-    References
-    ----------
-    Umeyama, S., 1991. Least-squares estimation of transformation parameters between two point patterns.
-    Equations 38 to 42.
-    """
-    source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
-    source_mean, target_mean = source.mean(axis=-2), target.mean(axis=-2)
-    source_offsets = source - source_mean[..., None, :]
-    target_offsets = target - target_mean[..., None, :]
-    variance = (source_offsets**2).sum(axis=-1).mean(axis=-1)
-    if np.any(variance == 0):
-        raise ValueError("A similarity cannot be fitted to points that all lie in one place: check the prediction.")
-    covariance = np.swapaxes(target_offsets, -1, -2) @ source_offsets / source.shape[-2]
-    left, singular, right = np.linalg.svd(covariance)
-    signs = np.ones_like(singular)
-    signs[..., 2] = np.where(np.linalg.det(left) * np.linalg.det(right) < 0, -1.0, 1.0)
-    rotation = (left * signs[..., None, :]) @ right
-    scale = (singular * signs).sum(axis=-1) / variance
-    translation = target_mean - scale[..., None] * (rotation @ source_mean[..., None])[..., 0]
-    return SimilarityFit(scale, rotation, translation)
 
 
 def _percent(points: NDArray, truth: NDArray, size: Array) -> Array:

@@ -9,28 +9,6 @@ SMOOTH_ANGLE_DEG = 15.0
 CURVE_ANGLES_DEG = np.arange(181.0)
 
 
-def adjacent_triangles(triangles: NDArray) -> NDArray[np.int64]:
-    """Pairs of triangles that share an edge.
-
-    Parameters
-    ----------
-    triangles : (F, 3) int
-        Vertices of each triangle.
-
-    Returns
-    -------
-    (P, 2) int64
-        Rows of `triangles`. An edge of only one triangle, at the rim, makes no pair.
-    """
-    triangles = np.asarray(triangles, np.int64)
-    edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
-    owners = np.repeat(np.arange(len(triangles)), 3)
-    order = np.lexsort((owners, edges[:, 1], edges[:, 0]))
-    edges, owners = edges[order], owners[order]
-    shared = (edges[1:] == edges[:-1]).all(axis=1)
-    return np.stack([owners[:-1][shared], owners[1:][shared]], axis=1)
-
-
 def adjacent_cosines(vertices: NDArray, triangles: NDArray, pairs: NDArray) -> NDArray[np.float64]:
     """Cosine of the angle between the normals of adjacent triangles.
 
@@ -41,7 +19,7 @@ def adjacent_cosines(vertices: NDArray, triangles: NDArray, pairs: NDArray) -> N
     triangles : (F, 3) int
         All turning the same way.
     pairs : (P, 2) int
-        From `adjacent_triangles`.
+        From `pipeline.uv.surface.adjacent_triangles`.
 
     Returns
     -------

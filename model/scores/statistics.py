@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
+from pipeline.face.camera import wrap_degrees
+from pipeline.store.arrays import Array
 
 YAW_BINS = ("yaw_00_30", "yaw_30_60", "yaw_60_90")
 INTERVAL_PERCENT = 95.0
@@ -35,8 +36,7 @@ def yaw_bin(yaw_deg: ArrayLike) -> NDArray[np.int64]:
     int64 of the same shape
         0 where ``|yaw| <= 30`` degrees, 1 in (30, 60], 2 above.
     """
-    wrapped = (np.asarray(yaw_deg, np.float64) + 180.0) % 360.0 - 180.0
-    return np.digitize(np.abs(wrapped), [30.0, 60.0], right=True).astype(np.int64)
+    return np.digitize(np.abs(wrap_degrees(yaw_deg)), [30.0, 60.0], right=True).astype(np.int64)
 
 
 def yaw_bin_means(errors: ArrayLike, yaw_deg: ArrayLike) -> dict[str, float]:
@@ -80,6 +80,11 @@ def cumulative_curve(errors: ArrayLike, thresholds: ArrayLike) -> Array:
     -------
     (T,) float64
         Percent of the errors that are at most each threshold.
+
+    Raises
+    ------
+    ValueError
+        If there are no errors.
     """
     ordered = np.sort(np.asarray(errors, np.float64))
     if not ordered.size:
@@ -103,9 +108,16 @@ def bootstrap_interval(values: ArrayLike, resamples: int, seed: int) -> Interval
     -------
     Interval
         The mean of `values` and its 95 % interval.
+
+    Raises
+    ------
+    ValueError
+        If there are no values.
     """
-    means = _bootstrap_means(np.asarray(values, np.float64), resamples, seed)
-    return _interval(float(np.mean(np.asarray(values, np.float64))), means)
+    values = np.asarray(values, np.float64)
+    if not values.size:
+        raise ValueError("No values to take a mean of: the test part is empty.")
+    return _interval(float(np.mean(values)), _bootstrap_means(values, resamples, seed))
 
 
 def bins_interval(errors: ArrayLike, yaw_deg: ArrayLike, resamples: int, seed: int) -> Interval | None:
@@ -125,8 +137,6 @@ def bins_interval(errors: ArrayLike, yaw_deg: ArrayLike, resamples: int, seed: i
 
 
 def _bootstrap_means(values: Array, resamples: int, seed: int) -> Array:
-    if not values.size:
-        raise ValueError("No values to take a mean of: the test part is empty.")
     rng = np.random.default_rng([seed, values.size])
     rows = max(1, _DRAWS // values.size)
     means = [
@@ -146,6 +156,11 @@ def paired_interval(first: ArrayLike, second: ArrayLike, resamples: int, seed: i
     """Bootstrap the mean difference ``first - second`` of two methods on the same images in the same order.
 
     The pairs are drawn together: images that are hard for both methods widen neither side of the interval.
+
+    Raises
+    ------
+    ValueError
+        If the two are not of the same number of images, or of none.
     """
     first, second = np.asarray(first, np.float64), np.asarray(second, np.float64)
     if first.shape != second.shape:

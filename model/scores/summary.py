@@ -32,9 +32,9 @@ def describe(table: pd.DataFrame, share_under: float, resamples: int, seed: int)
     Returns
     -------
     DataFrame
-        A row for each error and group (`all`, the yaw bins that hold an image, and, where none is empty, the mean of
-        the three): images, mean with its 95 % interval, median, 90th percentile, and of an error the percent of the
-        images where it is at most `share_under`.
+        A row for each error and group (`all`, the yaw bins that hold an image, where none is empty the mean of the
+        three, and `all` and that mean of each subset of the samples ``<subset>/<stem>``): images, mean with its 95 %
+        interval, median, 90th percentile, and of an error the percent of the images where it is at most `share_under`.
     """
     rows = [
         {"error": name, "group": group, **numbers}
@@ -49,9 +49,11 @@ def _groups(
     table: pd.DataFrame, name: str, share_under: float, resamples: int, seed: int
 ) -> Iterator[tuple[str, dict[str, float]]]:
     bins = statistics.yaw_bin(table["yaw_deg"])
+    subsets = table["sample_id"].str.rpartition("/")[0]
     groups = [
         (ALL, table[name]),
         *((text, table[name][bins == index]) for index, text in enumerate(statistics.YAW_BINS)),
+        *((str(subset), values) for subset, values in table[name].groupby(subsets) if subset),
     ]
     for group, values in groups:
         if len(values):
@@ -70,9 +72,11 @@ def _groups(
                     else {}
                 ),
             )
-    of_bins = statistics.bins_interval(table[name], table["yaw_deg"], resamples, seed)
-    if of_bins is not None:
-        yield BINS, {"images": len(table), **of_bins._asdict()}
+    by_subset = ((f"{subset}, {BINS}", rows) for subset, rows in table.groupby(subsets) if subset)
+    for group, rows in ((BINS, table), *by_subset):
+        of_bins = statistics.bins_interval(rows[name], rows["yaw_deg"], resamples, seed)
+        if of_bins is not None:
+            yield group, {"images": len(rows), **of_bins._asdict()}
 
 
 def summarise(table: pd.DataFrame, described: pd.DataFrame, failed: int) -> dict[str, int | float]:

@@ -16,16 +16,16 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import apply_similarity, similarity_scale
+from ..face.landmarks import LANDMARKS, LEFT_EYE, LINES, MOUTH_CORNERS, NOSE_TIP, RIGHT_EYE
+from ..face.similarity import apply_similarity, similarity_scale
+from ..store.arrays import Array
 from ..store.shards import read_shard, write_shard
-
-Array = NDArray[np.float64]
 
 # Side of the upright frame in px, and where in it the five points lie: right and left eye, nose, corners of the mouth.
 FRAME = 192
 FIVE_POINTS = np.array([[69, 78], [123, 78], [96, 109], [74, 137], [118, 137]], np.float64)
-# Sizes of the frame, each half the one before; samples on each side of a landmark; steps that are looked at each way.
-LEVELS = 3
+# Octaves: sizes of the frame, each half the one before; samples on each side of a landmark; steps looked at each way.
+OCTAVES = 3
 REACH = 5
 STEPS = 3
 ITERATIONS = 8
@@ -39,18 +39,6 @@ TURNS = (-0.35, -0.12, 0.12, 0.35)
 FEW = 40
 # Share of the mean variance that is added to each profile's: with few faces a covariance has directions without any.
 RIDGE = 0.5
-# Points along each line of the face, and whether it is closed: they give the normals.
-LINES = (
-    (range(17), False),
-    (range(17, 22), False),
-    (range(22, 27), False),
-    (range(27, 31), False),
-    (range(31, 36), False),
-    (range(36, 42), True),
-    (range(42, 48), True),
-    (range(48, 60), True),
-    (range(60, 68), True),
-)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -65,9 +53,9 @@ class ActiveShapeModel:
         Orthonormal components of the shapes about it.
     deviation : (W, K) float64
         Standard deviation along each, in px.
-    profiles : (W, LEVELS, 68, 2 * REACH + 1) float64
+    profiles : (W, OCTAVES, 68, 2 * REACH + 1) float64
         Mean normalised gradients along each normal.
-    precision : (W, LEVELS, 68, 2 * REACH + 1, 2 * REACH + 1) float64
+    precision : (W, OCTAVES, 68, 2 * REACH + 1, 2 * REACH + 1) float64
         Inverses of their covariances.
     """
 
@@ -81,7 +69,8 @@ class ActiveShapeModel:
 def five_points(landmarks: NDArray) -> Array:
     """The five points (5, 2) of 68 landmarks (68, >=2): the subject's right and left eye, nose tip, mouth corners."""
     points = np.asarray(landmarks, np.float64)[:, :2]
-    return np.stack([points[36:42].mean(axis=0), points[42:48].mean(axis=0), points[30], points[48], points[54]])
+    eyes = [points[eye].mean(axis=0) for eye in (RIGHT_EYE, LEFT_EYE)]
+    return np.stack([*eyes, points[NOSE_TIP], *points[list(MOUTH_CORNERS)]])
 
 
 def upright_frame(points: NDArray) -> Array:
@@ -161,13 +150,13 @@ def train(frames: NDArray[np.uint8], shapes: NDArray, views: NDArray[np.integer]
             rows = np.arange(len(shapes))
         mean = shapes[rows].mean(axis=0)
         _, singular, directions = np.linalg.svd((shapes[rows] - mean).reshape(len(rows), -1), full_matrices=False)
-        basis, deviation = np.zeros((68, 2, components)), np.zeros(components)
+        basis, deviation = np.zeros((LANDMARKS, 2, components)), np.zeros(components)
         count = min(components, len(rows) - 1)
         # The sign of a component is arbitrary: its largest entry is positive, on every machine.
         signs = np.sign(directions[np.arange(count), np.abs(directions[:count]).argmax(axis=1)])
-        basis[..., :count] = directions[:count].T.reshape(68, 2, count) * signs
+        basis[..., :count] = directions[:count].T.reshape(LANDMARKS, 2, count) * signs
         deviation[:count] = singular[:count] / np.sqrt(len(rows))
-        gradients = [_level_profiles(frames[row], shapes[row], REACH) for row in rows]
+        gradients = [_octave_profiles(frames[row], shapes[row], REACH) for row in rows]
         stacked = np.stack(gradients, axis=2)
         profiles = stacked.mean(axis=2)
         offsets = stacked - profiles[:, :, None]
@@ -204,16 +193,16 @@ def fit_frame(model: ActiveShapeModel, frame: NDArray[np.uint8], view: int) -> A
     """Find the landmarks (68, 2) in an upright frame (FRAME, FRAME), from the view's mean shape on."""
     shape = model.mean[view]
     pyramid = _pyramid(frame)
-    for level in reversed(range(LEVELS)):
+    for octave in reversed(range(OCTAVES)):
         for _ in range(ITERATIONS):
-            place = _to_level(shape, level)
+            place = _to_octave(shape, octave)
             normals = line_normals(place)
-            gradients = _profiles(pyramid[level], place, normals, REACH + STEPS, normalised=False)
+            gradients = _profiles(pyramid[octave], place, normals, REACH + STEPS, normalised=False)
             windows = np.lib.stride_tricks.sliding_window_view(gradients, 2 * REACH + 1, axis=1)
-            offsets = _normalised(windows) - model.profiles[view, level][:, None]
-            cost = np.einsum("pwi,pij,pwj->pw", offsets, model.precision[view, level], offsets)
+            offsets = _normalised(windows) - model.profiles[view, octave][:, None]
+            cost = np.einsum("pwi,pij,pwj->pw", offsets, model.precision[view, octave], offsets)
             moves = cost.argmin(axis=1) - STEPS
-            wanted = _from_level(place + moves[:, None] * normals, level)
+            wanted = _from_octave(place + moves[:, None] * normals, octave)
             shape = nearest_shape(model, wanted, view)
             if np.mean(np.abs(moves) <= 1) > 0.95:
                 break
@@ -230,7 +219,7 @@ def nearest_shape(model: ActiveShapeModel, points: NDArray, view: int) -> Array:
 
 def line_normals(shape: NDArray) -> Array:
     """Unit normals (68, 2) of a shape (68, 2) along the lines of the face."""
-    along = np.zeros((68, 2))
+    along = np.zeros((LANDMARKS, 2))
     for numbers, closed in LINES:
         points = shape[numbers]
         after, before = np.roll(points, -1, axis=0), np.roll(points, 1, axis=0)
@@ -254,26 +243,26 @@ def load_model(path: Path) -> ActiveShapeModel:
 
 def _pyramid(frame: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
     """Frame and its halvings, as float32."""
-    levels = [cv2.GaussianBlur(frame, (0, 0), 0.8).astype(np.float32)]
-    for _ in range(LEVELS - 1):
-        levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.float32))
-    return levels
+    octaves = [cv2.GaussianBlur(frame, (0, 0), 0.8).astype(np.float32)]
+    for _ in range(OCTAVES - 1):
+        octaves.append(cv2.resize(octaves[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA).astype(np.float32))
+    return octaves
 
 
-def _to_level(shape: NDArray, level: int) -> Array:
+def _to_octave(shape: NDArray, octave: int) -> Array:
     """Pixels of the frame to pixels of a halving; centres of pixels at integers."""
-    return (np.asarray(shape, np.float64) + 0.5) / 2**level - 0.5
+    return (np.asarray(shape, np.float64) + 0.5) / 2**octave - 0.5
 
 
-def _from_level(shape: NDArray, level: int) -> Array:
-    return (shape + 0.5) * 2**level - 0.5
+def _from_octave(shape: NDArray, octave: int) -> Array:
+    return (shape + 0.5) * 2**octave - 0.5
 
 
-def _level_profiles(frame: NDArray[np.uint8], shape: NDArray, reach: int) -> Array:
-    """Normalised gradients (LEVELS, 68, 2 * reach + 1) along the normals of a shape in each halving of a frame."""
+def _octave_profiles(frame: NDArray[np.uint8], shape: NDArray, reach: int) -> Array:
+    """Normalised gradients (OCTAVES, 68, 2 * reach + 1) along the normals of a shape in each halving of a frame."""
     found = []
-    for level, picture in enumerate(_pyramid(frame)):
-        place = _to_level(shape, level)
+    for octave, picture in enumerate(_pyramid(frame)):
+        place = _to_octave(shape, octave)
         found.append(_profiles(picture, place, line_normals(place), reach, normalised=True))
     return np.stack(found)
 

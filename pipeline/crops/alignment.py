@@ -4,12 +4,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import apply_similarity, make_similarity, similarity_scale
-
-Array = NDArray[np.float64]
-
-NOSE_BRIDGE, CHIN = 27, 8
-EYES = slice(36, 48)
+from ..face.landmarks import CHIN, EYES, NOSE_ROOT
+from ..face.similarity import apply_similarity, make_similarity, similarity_scale
+from ..store.arrays import Array
 
 
 def face_roll(landmarks: NDArray) -> float:
@@ -33,9 +30,9 @@ def face_roll(landmarks: NDArray) -> float:
     eyes above the chin. What the thesis calls flipped is thus a half turn, never a mirror.
     """
     points = np.asarray(landmarks, np.float64)[:, :2]
-    down = points[CHIN] - points[NOSE_BRIDGE]
+    down = points[CHIN] - points[NOSE_ROOT]
     across = np.array([down[1], -down[0]])
-    line = np.concatenate([points[EYES], [points[NOSE_BRIDGE], points[NOSE_BRIDGE] + across]])
+    line = np.concatenate([points[EYES], [points[NOSE_ROOT], points[NOSE_ROOT] + across]])
     direction = np.linalg.svd(line - line.mean(axis=0))[2][0]
     if direction @ across < 0:
         direction = -direction

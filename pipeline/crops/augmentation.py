@@ -4,14 +4,16 @@ The geometry is applied to the photo and to the coordinates in the map; colour a
 random numbers come from its id, the number of the copy and the seed, so that no order and no worker changes them.
 """
 
-import dataclasses
 import hashlib
 import os
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import make_similarity
+from ..face.camera import transform_pose
+from ..face.similarity import apply_similarity, make_similarity
+from .alignment import resample
+from .policy import AugmentationPolicy
 
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the package index for a newer version when imported
 import albumentations
@@ -27,44 +29,6 @@ NOISES = (
         p=1,
     ),
 )
-
-
-@dataclasses.dataclass(frozen=True)
-class AugmentationPolicy:
-    """How far a copy may be from its original.
-
-    Attributes
-    ----------
-    copies : int
-        Augmented copies of each sample, beside the original.
-    rotation_deg : float
-        Largest turn either way.
-    zoom : (float, float)
-        Smallest and largest scale.
-    shift : float
-        Largest shift either way, as a share of the image's side.
-    channel_gain : (float, float)
-        Smallest and largest factor on the one to three colour channels that are drawn.
-    noises : int
-        At most so many of Gaussian noise, random pixels and random patches on the face; at least one unless it is 0.
-    """
-
-    copies: int
-    rotation_deg: float
-    zoom: tuple[float, float]
-    shift: float
-    channel_gain: tuple[float, float]
-    noises: int
-
-    def __post_init__(self) -> None:
-        for name in ("zoom", "channel_gain"):
-            low, high = getattr(self, name)
-            if not 0 < low <= high:
-                raise ValueError(f"{name} of an augmentation policy is {low} to {high}; expected 0 < low <= high.")
-        if self.copies < 0 or self.rotation_deg < 0 or self.shift < 0:
-            raise ValueError("copies, rotation_deg and shift of an augmentation policy must not be negative.")
-        if not 0 <= self.noises <= len(NOISES):
-            raise ValueError(f"noises of an augmentation policy is {self.noises}; expected 0 to {len(NOISES)}.")
 
 
 def sample_rng(sample_id: str, copy: int, seed: int) -> np.random.Generator:
@@ -133,3 +97,41 @@ def _face_box(landmarks: NDArray, size: int) -> tuple[slice, slice]:
     low = np.clip(np.floor(landmarks[:, :2].min(axis=0)).astype(int), 0, size - 2)
     high = np.clip(np.ceil(landmarks[:, :2].max(axis=0)).astype(int) + 1, low + 2, size)
     return slice(low[1], high[1]), slice(low[0], high[0])
+
+
+def augment_sample(
+    sample: dict[str, NDArray],
+    photo: NDArray[np.uint8],
+    rng: np.random.Generator,
+    policy: AugmentationPolicy,
+    size: int,
+) -> dict[str, NDArray]:
+    """Make one augmented copy of a sample.
+
+    Parameters
+    ----------
+    sample : dict of str to array
+        One row of a shard of position maps.
+    photo : (H, W, 3) uint8
+        Its raw photo, from which the copy is resampled once.
+    rng : Generator
+    policy : AugmentationPolicy
+    size : int
+        Side of the aligned image in px.
+
+    Returns
+    -------
+    dict of str to array
+        The same names.
+    """
+    move = draw_similarity(rng, policy, size)
+    similarity = move @ sample["similarity"]
+    landmarks = apply_similarity(move, sample["landmarks"]).astype(np.float32)
+    return {
+        **sample,
+        "similarity": similarity,
+        "position_map": apply_similarity(move, sample["position_map"]).astype(np.float32),
+        "landmarks": landmarks,
+        "pose": transform_pose(sample["pose"], size, move, size).astype(np.float32),
+        "image": disturb(resample(photo, similarity, size), landmarks, rng, policy),
+    }

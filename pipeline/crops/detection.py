@@ -25,13 +25,14 @@ def detect_boxes(photos: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.flo
         x and y of the top left pixel, width, height in px, and confidence of each face; K may be 0.
     """
     for photo in photos:
-        faces = _detector().detect_faces(photo)
+        faces = open_mtcnn().detect_faces(photo)
         boxes = [[*face["box"], face["confidence"]] for face in faces]
         yield np.array(boxes, np.float64).reshape(-1, len(BOX_COLUMNS))
 
 
 @functools.cache
-def _detector() -> Any:
+def open_mtcnn() -> Any:
+    """Open MTCNN, once in a process; it takes 16 s to import and build."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # TensorFlow talks of it on every start otherwise
     from mtcnn import MTCNN  # TensorFlow takes 10 s to import: only where boxes are asked for

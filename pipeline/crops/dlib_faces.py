@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import apply_similarity
+from ..face.landmarks import LANDMARKS
+from ..face.similarity import apply_similarity
 from .active_shape import five_points
 from .alignment import resample
 from .face_finding import Face
@@ -54,6 +55,11 @@ def find_faces(predictor: Any, photo: NDArray[np.uint8]) -> list[Face]:
     -------
     list of Face
         The largest first; `confidence` is dlib's score, which has no upper end.
+
+    Raises
+    ------
+    ValueError
+        If the predictor has not 68 points.
     """
     import dlib
 
@@ -81,6 +87,11 @@ def find_landmarks(predictor: Any, photo: NDArray[np.uint8], crop: NDArray) -> N
     -------
     (68, 2) float64
         Photo pixels.
+
+    Raises
+    ------
+    ValueError
+        If the predictor has not 68 points.
     """
     import dlib
 
@@ -91,6 +102,6 @@ def find_landmarks(predictor: Any, photo: NDArray[np.uint8], crop: NDArray) -> N
 
 def _points(found: Any) -> NDArray[np.float64]:
     """Points (68, 2) of what dlib's predictor has found."""
-    if found.num_parts != 68:
-        raise ValueError(f"The shape predictor has {found.num_parts} points; expected one of 68.")
+    if found.num_parts != LANDMARKS:
+        raise ValueError(f"The shape predictor has {found.num_parts} points; expected one of {LANDMARKS}.")
     return np.array([[part.x, part.y] for part in found.parts()], np.float64)

@@ -6,11 +6,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.camera import apply_similarity, make_similarity
+from ..face.similarity import apply_similarity, make_similarity
+from ..store.arrays import Array
 from .alignment import crop_similarity
-from .detection import _detector
-
-Array = NDArray[np.float64]
+from .detection import open_mtcnn
 
 RIGHT_EYE, LEFT_EYE, NOSE, RIGHT_MOUTH, LEFT_MOUTH = range(5)
 CORNERS = [RIGHT_EYE, LEFT_EYE, RIGHT_MOUTH, LEFT_MOUTH]
@@ -96,7 +95,7 @@ def _detect(photo: NDArray[np.uint8], turns: int) -> list[Face]:
     small = photo
     if scale < 1:
         small = np.asarray(cv2.resize(photo, (small_width, small_height), interpolation=cv2.INTER_AREA), np.uint8)
-    rows = _detector().detect_faces(
+    rows = open_mtcnn().detect_faces(
         np.ascontiguousarray(np.rot90(small, turns)), output_type="numpy", box_format="xyxy", fit_to_image=False
     )
     ratio = np.array([width / small_width, height / small_height])

@@ -17,11 +17,10 @@ import scipy.io
 from numpy.typing import NDArray
 
 from ..face.camera import euler_angles, project, rotation_matrix
+from ..store.arrays import Floats
 from .face import MICROMETRES, ProceduralFace, make_face
 from .paint import Look, draw_look
 from .photos import Setting, draw_photo, draw_setting
-
-Floats = NDArray[np.floating]
 
 SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS = 199, 29
 COPIES = 3

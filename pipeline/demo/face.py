@@ -9,6 +9,8 @@ import dataclasses
 import numpy as np
 from numpy.typing import NDArray
 
+from ..face.landmarks import LANDMARKS, MIRRORED
+from ..store.arrays import Floats
 from .surface import (
     COLUMNS,
     EYE_X,
@@ -23,8 +25,6 @@ from .surface import (
     is_lower,
     smoothstep,
 )
-
-Floats = NDArray[np.floating]
 
 MICROMETRES = 1000.0
 
@@ -50,10 +50,6 @@ FRONT_MIDLINE = {
     57: (0, -49.8),
 }
 INNER_LIPS = {62: (0, "upper"), 63: (4, "upper"), 64: (MOUTH_COLUMN, "upper"), 65: (4, "lower"), 66: (0, "lower")}
-MIRRORED_LANDMARKS = np.array(
-    [*range(16, -1, -1), *range(26, 16, -1), *range(27, 31), *range(35, 30, -1), 45, 44, 43, 42, 47, 46, 39, 38, 37, 36,
-     41, 40, *range(54, 47, -1), *range(59, 54, -1), *range(64, 59, -1), 67, 66, 65]
-)  # fmt: skip
 
 
 @dataclasses.dataclass(frozen=True)
@@ -260,7 +256,7 @@ def _across(left: NDArray[np.integer], mirror: NDArray[np.int32]) -> NDArray[np.
 def _landmarks(half: Floats, mirror: NDArray[np.int32]) -> NDArray[np.int32]:
     """Find the vertices nearest to the 68 points' places; on the subject's right the mirror images of the left ones."""
     column = grid_columns()
-    found = np.full(68, -1, np.int64)
+    found = np.full(LANDMARKS, -1, np.int64)
     inner = {number: _lip_vertex(*place) for number, place in INNER_LIPS.items()}
     loop = set(range(MOUTH_ROW * COLUMNS, MOUTH_ROW * COLUMNS + MOUTH_COLUMN + 1)) | set(
         range(ROWS * COLUMNS, len(half))
@@ -279,7 +275,7 @@ def _landmarks(half: Floats, mirror: NDArray[np.int32]) -> NDArray[np.int32]:
     for number, vertex in inner.items():
         found[number] = vertex
     right = found < 0
-    found[right] = mirror[found[MIRRORED_LANDMARKS[right]]]
+    found[right] = mirror[found[MIRRORED[right]]]
     return found.astype(np.int32)
 
 

@@ -7,11 +7,10 @@ so features are as sharp as the photo, whatever the mesh's density. Colours are 
 import dataclasses
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
+from ..store.arrays import Floats
 from .surface import EYE_X, EYE_Y, ear_radius, eye_lids, gauss, lip_borders, smoothstep
-
-Floats = NDArray[np.floating]  # float32 where there is one value a pixel
 
 # From pale to dark, sRGB; people lie between neighbours.
 SKIN_TONES = np.array([[246, 214, 196], [232, 188, 160], [214, 162, 128], [184, 128, 94], [140, 92, 66], [92, 60, 45]])

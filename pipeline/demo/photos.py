@@ -10,12 +10,11 @@ from numpy.typing import NDArray
 
 from ..face import rendering
 from ..face.camera import project
+from ..store.arrays import Floats
 from .face import MICROMETRES, ProceduralFace
 from .paint import Look, noise, paint_face, to_linear
 from .scene import CLOTHES, FACE, HAIR, MOUTH, SKIN, TEETH, build_scene
 from .surface import smoothstep
-
-Floats = NDArray[np.floating]  # float32 where there is one value a pixel
 
 SUPERSAMPLING = 1.25
 DIRECTIONS = 24  # from which light falls on a vertex

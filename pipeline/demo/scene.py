@@ -11,11 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.spatial import cKDTree
 
+from ..store.arrays import Floats
 from .face import MICROMETRES, ProceduralFace
 from .paint import Look, noise
 from .surface import smoothstep
-
-Floats = NDArray[np.floating]
 
 FACE, SKIN, HAIR, CLOTHES, MOUTH, TEETH = range(6)
 

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy.interpolate import PchipInterpolator
 from scipy.ndimage import gaussian_filter1d
 
-Floats = NDArray[np.floating]
+from ..store.arrays import Floats
 
 # Rows: number, then the midline's y and z, the rim's x, y and z, and the exponent of the superellipse between them.
 ROW_KEYS = np.array(

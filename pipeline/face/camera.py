@@ -1,18 +1,17 @@
-"""Camera of the 3DDFA annotations, and the similarities that crop and level a photo.
+"""Camera of the 3DDFA annotations.
 
-Frames (README.md has the page on conventions):
+Frames (docs/conventions.md has all of them):
 
 * model: the face model's own units, x to the subject's left, y up, z towards the viewer;
 * annotation: 1-based pixels of the photo with y **up**, ``q = f R v + t``;
 * pixel: 0-based pixels with y **down**, pixel centres at integers, ``(q_x - 1, height - q_y, q_z)``.
-
-A similarity is a (3, 3) matrix on homogeneous pixel coordinates (x, y, 1). It turns and scales x and y, and scales z.
 """
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Array = NDArray[np.float64]
+from ..store.arrays import Array
+from .similarity import apply_similarity, similarity_angle, similarity_scale
 
 # What is added to x and to height - y.
 PIXEL_ORIGINS = {"annotation": (-1, 0), "face3d": (0, -1)}
@@ -66,6 +65,11 @@ def wrap_angle(angle: ArrayLike) -> Array:
     return (np.asarray(angle, np.float64) + np.pi) % (2 * np.pi) - np.pi
 
 
+def wrap_degrees(angle: ArrayLike) -> Array:
+    """Wrap angles in degrees into [-180, 180)."""
+    return (np.asarray(angle, np.float64) + 180.0) % 360.0 - 180.0
+
+
 def camera_matrix(pose: NDArray, height: int, convention: str = "annotation") -> Array:
     """Camera that places model vertices in a photo.
 
@@ -84,6 +88,11 @@ def camera_matrix(pose: NDArray, height: int, convention: str = "annotation") ->
     -------
     (3, 4) float64
         ``pixels = matrix @ [x, y, z, 1]``, z in pixels towards the viewer.
+
+    Raises
+    ------
+    ValueError
+        If there is no such convention.
     """
     if convention not in PIXEL_ORIGINS:
         raise ValueError(f"Unknown pixel convention {convention!r}: expected one of {tuple(PIXEL_ORIGINS)}.")
@@ -96,62 +105,15 @@ def camera_matrix(pose: NDArray, height: int, convention: str = "annotation") ->
 
 
 def project(vertices: NDArray, pose: NDArray, height: int, convention: str = "annotation") -> Array:
-    """Place model vertices (..., 3) in a photo by `camera_matrix`: (..., 3) float64 in its pixel frame."""
+    """Place model vertices (..., 3) in a photo by `camera_matrix`: (..., 3) float64 in its pixel frame.
+
+    Raises
+    ------
+    ValueError
+        If there is no such convention.
+    """
     matrix = camera_matrix(pose, height, convention)
     return np.asarray(vertices, np.float64) @ matrix[:, :3].T + matrix[:, 3]
-
-
-def make_similarity(scale: float, angle: float, source: ArrayLike, target: ArrayLike) -> Array:
-    """Build the similarity that moves `source` to `target`, turning by `angle` and scaling by `scale`.
-
-    Parameters
-    ----------
-    scale : float
-        Target pixels a source pixel.
-    angle : float
-        Turn in radians, positive from x towards y, which is clockwise on the screen.
-    source, target : (2,) float
-        A point and its image, in pixels.
-
-    Returns
-    -------
-    (3, 3) float64
-    """
-    c, s = scale * np.cos(angle), scale * np.sin(angle)
-    linear = np.array([[c, -s], [s, c]])
-    matrix = np.eye(3)
-    matrix[:2, :2] = linear
-    matrix[:2, 2] = np.asarray(target, np.float64) - linear @ np.asarray(source, np.float64)
-    return matrix
-
-
-def similarity_scale(similarity: Array) -> Array:
-    """Scale of similarities of shape (..., 3, 3)."""
-    return np.hypot(similarity[..., 0, 0], similarity[..., 1, 0])
-
-
-def similarity_angle(similarity: Array) -> Array:
-    """Turn in radians of similarities of shape (..., 3, 3), positive from x towards y."""
-    return np.arctan2(similarity[..., 1, 0], similarity[..., 0, 0])
-
-
-def apply_similarity(similarity: NDArray, points: NDArray) -> NDArray:
-    """Move points by a similarity.
-
-    Parameters
-    ----------
-    similarity : (3, 3) float
-    points : (..., 2) or (..., 3) float
-        Pixel frame. A third column is z: it is scaled, and neither turned nor shifted.
-
-    Returns
-    -------
-    Same shape as `points`
-    """
-    moved = points[..., :2] @ similarity[:2, :2].T + similarity[:2, 2]
-    if points.shape[-1] == 2:
-        return moved
-    return np.concatenate([moved, similarity_scale(similarity) * points[..., 2:]], axis=-1)
 
 
 def transform_pose(pose: NDArray, height: int, similarity: Array, new_height: int) -> Array:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-Floats = NDArray[np.floating]
+from ..store.arrays import Floats
 
 GREY = (190.0, 190.0, 195.0)
 HEADLIGHT = (-0.35, -0.55, 1.0)

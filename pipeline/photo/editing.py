@@ -4,21 +4,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from ..face.landmarks import CHIN, NOSE_ROOT, OUTER_EYE_CORNERS, REGIONS
 from ..face.rendering import interpolate, rasterize
+from ..store.arrays import Array, Image
 from .texture import visible_vertices
 
-Array = NDArray[np.float64]
-Image = NDArray[np.uint8]
-# Landmarks of each region; left and right are the subject's.
-REGIONS = {
-    "jaw": range(17),
-    "brows": range(17, 27),
-    "nose": range(27, 36),
-    "right_eye": range(36, 42),
-    "left_eye": range(42, 48),
-    "mouth": range(48, 68),
-}
-OUTER_EYES = (36, 45)
 # How far an edit reaches beyond its landmarks, in outer eye distances.
 REACH = 0.45
 # Share of the face's mean side that the border of a swapped face is away from the mesh's.
@@ -89,7 +79,7 @@ def edit_region(
     landmarks : (68, 3) float
         Of the same mesh.
     region : str
-        One of `REGIONS`.
+        One of `landmarks.REGIONS`.
     scale : float
         About the middle of its landmarks.
     shift : (3,) float
@@ -112,7 +102,7 @@ def edit_region(
         raise ValueError(f"The scale is {scale:g}; expected a positive number.")
     vertices, landmarks = np.asarray(vertices, np.float64), np.asarray(landmarks, np.float64)
     points = landmarks[REGIONS[region]]
-    eyes = landmarks[OUTER_EYES[1]] - landmarks[OUTER_EYES[0]]
+    eyes = landmarks[OUTER_EYE_CORNERS[1]] - landmarks[OUTER_EYE_CORNERS[0]]
     reach = REACH * np.linalg.norm(eyes)
     distance = np.min([np.linalg.norm(vertices - point, axis=1) for point in points], axis=0) / reach
     weight = np.where(distance < 1, (1 - distance**2) ** 2, 0.0)[:, None]
@@ -122,9 +112,9 @@ def edit_region(
 
 def face_axes(landmarks: NDArray) -> Array:
     """Axes of a face by its landmarks (68, 3): unit vectors (3, 3) to the subject's left, up, and out of the face."""
-    left = landmarks[OUTER_EYES[1]] - landmarks[OUTER_EYES[0]]
+    left = landmarks[OUTER_EYE_CORNERS[1]] - landmarks[OUTER_EYE_CORNERS[0]]
     left = left / np.linalg.norm(left)
-    up = landmarks[27] - landmarks[8]
+    up = landmarks[NOSE_ROOT] - landmarks[CHIN]
     up = up - (up @ left) * left
     up = up / np.linalg.norm(up)
     # y is down in the pixel frame, which is left-handed: the vector product points into the face.

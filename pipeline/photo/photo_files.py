@@ -23,6 +23,8 @@ MAX_PIXELS = 16_000_000
 # All formats but JPEG are decoded whole. The process's peak for 100 million px: JPEG 130 MB (progressive 360), PNG 210
 # to 840 by its kind, WebP 1,600. Pillow refuses 179 million by itself.
 MAX_STORED_PIXELS = 175_000_000
+# Of pictures that are written.
+JPEG_QUALITY = 88
 EXIF_ORIENTATION = 0x0112
 TURNS = {
     2: PIL.Image.Transpose.FLIP_LEFT_RIGHT,
@@ -230,3 +232,14 @@ def read_frames(source: str) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     if number == 0:
         kind = f"The video {source}" if is_file else f"The webcam {source}"
         raise ValueError(f"{kind} gives no frame: it is missing or in use, damaged, or of a kind OpenCV cannot read.")
+
+
+def encode_image(image: NDArray[np.uint8], extension: str) -> bytes:
+    """Encode an RGB image (H, W, 3) as '.png' or '.jpg'; the same pixels have the same bytes."""
+    options = [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY] if extension == ".jpg" else []
+    return cv2.imencode(extension, np.ascontiguousarray(image[..., ::-1]), options)[1].tobytes()
+
+
+def encode_grey(picture: NDArray[np.uint16]) -> bytes:
+    """Encode a grey picture (H, W) of 16 bits as PNG."""
+    return cv2.imencode(".png", picture)[1].tobytes()

@@ -6,7 +6,6 @@ from numpy.typing import NDArray
 
 from ..face.rendering import depth, vertex_normals
 
-Array = NDArray[np.float64]
 # A surface seen more from the side than this cosine has too few pixels for its texels.
 LEAST_FACING = 0.15
 # A point this far behind the nearest surface, in sides of the face's box, is hidden: the mesh is not finer than that.
@@ -69,6 +68,12 @@ def enlarge(values: NDArray, size: int) -> NDArray[np.float32]:
     place = np.linspace(0, len(values) - 1, size).astype(np.float32)
     column, row = np.meshgrid(place, place)
     return np.asarray(cv2.remap(values.astype(np.float32), column, row, cv2.INTER_LINEAR), np.float32)
+
+
+def vertex_colours(photo: NDArray[np.uint8], vertices: NDArray) -> NDArray[np.uint8]:
+    """Colour (V, 3) of the pixel that is nearest to each vertex; beyond the photo, that of its border."""
+    column, row = np.rint(vertices[:, :2]).astype(int).T
+    return photo[row.clip(0, len(photo) - 1), column.clip(0, photo.shape[1] - 1)]
 
 
 def fill_by_symmetry(

@@ -5,15 +5,15 @@ import dataclasses
 import filecmp
 import hashlib
 import os
-import re
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..face.landmarks import LANDMARKS
 from .matlab import read_arrays
 
-SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS, LANDMARKS = 199, 29, 68
+SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS = 199, 29
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 # An annotation has a few kB; compressed data may unfold to a thousand times their size.
 MAX_ANNOTATION_BYTES = 2**18
@@ -111,7 +111,7 @@ def list_pairs(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str
     Returns
     -------
     pairs : list of (photo's name, annotation's name)
-    alone : list of (name, reason)
+    rejected : list of (name, reason)
         Photos without annotation, annotations without photo, second copies of a pair, and what is no file.
 
     Raises
@@ -121,7 +121,7 @@ def list_pairs(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str
     """
     if not folder.is_dir():
         raise FileNotFoundError(
-            f"The folder of photos {folder} is missing; README.md, section 'Data', says where to get it, and "
+            f"The folder of photos {folder} is missing; docs/data.md says where to get it, and "
             "data.root and data.subsets in params.yaml say where it is."
         )
     with os.scandir(folder) as entries:
@@ -131,27 +131,27 @@ def list_pairs(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str
         raise FileNotFoundError(f"The folder {folder} holds no photos ({', '.join(PHOTO_SUFFIXES)}).")
     annotations = {Path(name).stem: name for name in sorted(files) if _suffix(name) == ".mat"}
     pairs: list[tuple[str, str]] = []
-    alone, seen = [], set()
+    rejected, seen = [], set()
     for photo in photos:
         stem = Path(photo).stem
         if stem in seen:
-            alone.append((_as_text(photo), "Another photo has the same name with another ending."))
+            rejected.append((_as_text(photo), "Another photo has the same name with another ending."))
         elif not _is_text(photo):
-            alone.append((_as_text(photo), "The name is no valid UTF-8; rename the photo and its annotation."))
+            rejected.append((_as_text(photo), "The name is no valid UTF-8; rename the photo and its annotation."))
         elif stem not in annotations:
-            alone.append((photo, "The annotation (.mat) of this photo is missing."))
+            rejected.append((photo, "The annotation (.mat) of this photo is missing."))
         elif not (files[photo] and files[annotations[stem]]):
-            alone.append((photo, "The photo or its annotation is a folder, or a link to nothing."))
+            rejected.append((photo, "The photo or its annotation is a folder, or a link to nothing."))
         else:
             pairs.append((photo, annotations[stem]))
         seen.add(stem)
     for name in sorted(files):
         if _suffix(name) == ".mat" and Path(name).stem not in seen:
-            alone.append((_as_text(name), "The photo of this annotation is missing."))
+            rejected.append((_as_text(name), "The photo of this annotation is missing."))
         elif _suffix(name) == ".mat" and annotations[Path(name).stem] != name:
-            alone.append((_as_text(name), "Another annotation has the same name with another ending."))
+            rejected.append((_as_text(name), "Another annotation has the same name with another ending."))
     copies = _second_copies(folder, pairs)
-    return [pair for pair in pairs if pair[0] not in copies], alone + list(copies.items())
+    return [pair for pair in pairs if pair[0] not in copies], rejected + list(copies.items())
 
 
 def _suffix(name: str) -> str:
@@ -183,22 +183,3 @@ def _second_copies(folder: Path, pairs: list[tuple[str, str]]) -> dict[str, str]
                     break
             same.append((photo, annotation))
     return copies
-
-
-def identity(sample_id: str) -> str:
-    """Name the photo that a sample was made from, so that its copies never fall on two sides of a split.
-
-    Parameters
-    ----------
-    sample_id : str
-        ``<subset>/<stem>``.
-
-    Returns
-    -------
-    str
-        For 300W-LP, whose stems read ``<set>_<photo>[_<face>]_<pose>``: without the subset's ``_Flip``, the number of
-        the re-posed copy and the number of the face in the photo. For other stems, the sample's id itself.
-    """
-    subset, stem = sample_id.split("/", 1)
-    match = re.fullmatch(r"((?:AFW|HELEN|IBUG|LFPW)_.*?\d{3,})(?:_\d{1,2})?_\d{1,2}", stem)
-    return f"{subset.removesuffix('_Flip')}/{match[1] if match else stem}"

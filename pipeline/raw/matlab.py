@@ -13,7 +13,6 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 MATRIX, COMPRESSED = 14, 15
@@ -55,6 +54,8 @@ def read_arrays(
     content = path.read_bytes()
     with _naming(path):
         if 0 in content[:4]:  # where later versions have text
+            import scipy.io  # takes as long to import as all else that reads annotations, which are of version 5
+
             arrays = scipy.io.loadmat(io.BytesIO(content), variable_names=list(names))  # type: ignore[arg-type]
         else:
             arrays = _read_version_5(content, names, max_values)

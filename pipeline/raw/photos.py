@@ -114,12 +114,28 @@ def decode_photo(content: bytes, path: Path) -> NDArray[np.uint8]:
 
 
 def read_photo(path: Path) -> NDArray[np.uint8]:
-    """Read a photo as (H, W, 3) uint8 RGB, see `decode_photo`."""
+    """Read a photo as (H, W, 3) uint8 RGB, see `decode_photo`.
+
+    Raises
+    ------
+    ValueError
+        If it is no picture that OpenCV reads, or too large.
+    OSError
+        If it can't be read.
+    """
     return decode_photo(read_content(path), path)
 
 
 def read_content(path: Path) -> bytes:
-    """Read the bytes of a photo, unless they are too many for one."""
+    """Read the bytes of a photo, unless they are too many for one.
+
+    Raises
+    ------
+    ValueError
+        If it has more than `MAX_PHOTO_BYTES`.
+    OSError
+        If it can't be read.
+    """
     size = path.stat().st_size
     if size > MAX_PHOTO_BYTES:
         raise ValueError(f"{path} has {size:,} bytes; expected a photo of up to {MAX_PHOTO_BYTES:,}.")

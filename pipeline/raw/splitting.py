@@ -1,8 +1,7 @@
 """Train, validation and test parts by identity."""
 
+import re
 from collections.abc import Collection, Mapping, Sequence
-
-from .annotations import identity
 
 
 def assign_parts(
@@ -51,6 +50,25 @@ def assign_parts(
             part = "test" if name in tested else "validation" if name in held_out else "train"
             rows.append((sample, name, part))
     return rows
+
+
+def identity(sample_id: str) -> str:
+    """Name the photo that a sample was made from, so that its copies never fall on two sides of a split.
+
+    Parameters
+    ----------
+    sample_id : str
+        ``<subset>/<stem>``.
+
+    Returns
+    -------
+    str
+        For 300W-LP, whose stems read ``<set>_<photo>[_<face>]_<pose>``: without the subset's ``_Flip``, the number of
+        the re-posed copy and the number of the face in the photo. For other stems, the sample's id itself.
+    """
+    subset, stem = sample_id.split("/", 1)
+    match = re.fullmatch(r"((?:AFW|HELEN|IBUG|LFPW)_.*?\d{3,})(?:_\d{1,2})?_\d{1,2}", stem)
+    return f"{subset.removesuffix('_Flip')}/{match[1] if match else stem}"
 
 
 def _last(names: list[str], fraction: float) -> list[str]:

@@ -16,6 +16,8 @@ Result = TypeVar("Result")
 KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": (-1, 2**28), "MALLOC_MMAP_THRESHOLD_": (-3, 2**25)}
 LOCAL: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
 CONNECT_SECONDS = 10
+# So many shards or fewer this process makes itself, where nobody asks for a number: Dask takes seconds to start.
+FEW_SHARDS = 4
 
 
 def map_shards(
@@ -30,7 +32,7 @@ def map_shards(
     tasks : sequence of tuple
         Small arguments: paths and numbers, no arrays of samples.
     workers : int
-        Local processes; 0 for one a core.
+        Local processes; 0 for one a core, or this process alone for `FEW_SHARDS` and fewer.
     scheduler : str
         Address of a running Dask scheduler, as in ``tcp://host:port``; empty for local processes.
     title : str
@@ -41,11 +43,16 @@ def map_shards(
     The function's results. At most twice as many tasks as there are workers are under way, so that neither the
     scheduler nor this process holds the whole list.
 
+    Raises
+    ------
+    OSError
+        If no scheduler answers, or processes keep dying; whatever the function raises is passed on.
+
     Notes
     -----
     Each task computes with one thread, so that the bytes it writes do not depend on where it runs.
     """
-    count = min(workers or os.cpu_count() or 1, len(tasks))
+    count = min(workers or (1 if len(tasks) <= FEW_SHARDS else os.cpu_count() or 1), len(tasks))
     bar = tqdm(total=len(tasks), desc=title, unit="shard", disable=None, leave=False)
     with bar:
         if not scheduler and count <= 1:

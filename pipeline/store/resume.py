@@ -16,14 +16,15 @@ from pathlib import Path
 
 from numpy.typing import NDArray
 
-from .shards import StoredImages, digest_file, naming, replacing, shard_path, while_unchanged, write_shard
+from .files import digest_file, naming, replacing, while_unchanged
+from .shards import StoredImages, shard_path, write_shard
 
 LIBRARIES = ("numpy", "scipy", "h5py", "hdf5plugin", "opencv-python-headless", "pillow", "albumentations")
 ENDED = "ended"
 
 
 @dataclasses.dataclass(frozen=True)
-class Made:
+class ShardContent:
     """A shard's samples, how many were taken to make them, and which were set aside: (sample or file, reason)."""
 
     datasets: Mapping[str, NDArray | StoredImages]
@@ -46,7 +47,7 @@ class Receipt:
 
 
 def make_once(
-    work: Path, code: str, stage: str, make: Callable[..., Made], inputs: Sequence[Path], arguments: tuple
+    work: Path, code: str, stage: str, make: Callable[..., ShardContent], inputs: Sequence[Path], arguments: tuple
 ) -> Receipt:
     """Make a shard in the work folder, unless it is there already and whole.
 
@@ -68,6 +69,13 @@ def make_once(
     Returns
     -------
     Receipt
+
+    Raises
+    ------
+    ValueError
+        If samples were lost: not as many made and rejected as were taken.
+    OSError
+        If the shard can't be written.
     """
     made_from = hashlib.sha256("".join(digest_unchanged(path) for path in inputs).encode()).hexdigest()
     key = hashlib.sha256("\n".join((code, stage, made_from, repr(arguments))).encode()).hexdigest()
@@ -128,22 +136,23 @@ def sole_writer(work: Path, wait: Callable[[str], None]) -> Iterator[None]:
         yield
 
 
-def publish(work: Path, receipts: Sequence[Receipt], output: Path) -> None:
-    """Put finished shards in their place, numbered, and drop what else the work folder holds.
+def publish(work: Path, shards: Mapping[Path, Sequence[Receipt]]) -> None:
+    """Put finished shards in their folders, numbered, and drop what else the work folder holds.
 
     They are links to the same bytes where the file system has them: a kill before DVC records them costs nothing.
     """
-    shutil.rmtree(output, ignore_errors=True)
-    with naming(output):
-        output.mkdir(parents=True)
-    for number, receipt in enumerate(receipts):
-        target = shard_path(output, number)
-        try:
-            os.link(receipt.path, target)
-        except OSError:
-            with replacing(target) as part:
-                shutil.copyfile(receipt.path, part)
-    kept = {path for receipt in receipts for path in (receipt.path, _note_path(receipt.path))}
+    for output, receipts in shards.items():
+        shutil.rmtree(output, ignore_errors=True)
+        with naming(output):
+            output.mkdir(parents=True)
+        for number, receipt in enumerate(receipts):
+            target = shard_path(output, number)
+            try:
+                os.link(receipt.path, target)
+            except OSError:
+                with replacing(target) as part:
+                    shutil.copyfile(receipt.path, part)
+    kept = {path for receipts in shards.values() for each in receipts for path in (each.path, _note_path(each.path))}
     for path in set(work.iterdir()) - kept:
         path.unlink(missing_ok=True)
 

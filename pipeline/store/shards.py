@@ -2,25 +2,21 @@
 
 import contextlib
 import dataclasses
-import functools
 import hashlib
-import os
-import socket
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TypeVar
 
 import h5py
 
 try:
     import hdf5plugin
 except ImportError as error:
-    raise ImportError("Shards are compressed by bitshuffle: install hdf5plugin, see requirements-core.txt.") from error
+    raise ImportError("Shards are compressed by bitshuffle: install hdf5plugin, see requirements.txt.") from error
 import numpy as np
 from numpy.typing import NDArray
 
 from .encoding import accumulate, decode_positions, difference, step_and_offset
+from .files import beside, replacing
 
 SCHEMA_VERSION = 2
 # Of 48 crops and maps of 256 px, of 590 kB, this leaves 187 kB in 0.5 ms to write and 0.3 to read; Blosc, zstd 167 kB
@@ -28,7 +24,6 @@ SCHEMA_VERSION = 2
 COMPRESSION = dict(hdf5plugin.Bitshuffle(cname="lz4"))
 ENCODING = "bitshuffle, LZ4 (HDF5 filter 32008); difference along columns, then rows, modulo the type's range"
 DIFFERENCED = (np.uint8, np.uint16)
-Loaded = TypeVar("Loaded")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -93,45 +88,14 @@ def writing(path: Path) -> Iterator[h5py.File]:
         part.write_bytes(content)
 
 
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """Give a place beside a file to write to, which takes its name when the block ends well; raises as `writing`."""
-    part = _beside(path)
-    with naming(path):
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            yield part
-            part.replace(path)
-        except OSError:
-            with contextlib.suppress(OSError):
-                part.unlink(missing_ok=True)
-            raise
-
-
-@contextlib.contextmanager
-def naming(path: Path) -> Iterator[None]:
-    """Say which file or folder it was that could not be written: the system's own error of a full disk does not."""
-    try:
-        yield
-    except OSError as error:
-        raise OSError(
-            f"{path} can't be written: {error.strerror or error}. Free the disk or the folder, and run it again."
-        ) from error
-
-
 def _in_memory(path: Path) -> h5py.File:
     """Begin a file that is written in one go when it is complete: HDF5 itself does not recover from a full disk."""
-    return h5py.File(_beside(path).name, "w", driver="core", backing_store=False, block_size=2**22)
+    return h5py.File(beside(path).name, "w", driver="core", backing_store=False, block_size=2**22)
 
 
 def _content(file: h5py.File) -> bytes:
     file.flush()
     return file.id.get_file_image()
-
-
-def _beside(path: Path) -> Path:
-    """Name beside a file that no other thread, process or host uses."""
-    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}.part")
 
 
 def reading(path: Path) -> h5py.File:
@@ -191,32 +155,6 @@ def _create_images(file: h5py.File, name: str, shape: tuple[int, ...], dtype: np
     if name == "position_map":
         dataset.attrs["scale"], dataset.attrs["offset"] = step_and_offset(shape[-2])
     return dataset
-
-
-def while_unchanged(load: Callable[[Path], Loaded]) -> Callable[[Path], Loaded]:
-    """Decorate a function of a file so that it runs once in a process while the file's size and time stay.
-
-    It raises FileNotFoundError if the file is missing.
-    """
-
-    @functools.lru_cache(maxsize=16)
-    def load_version(path: Path, size: int, time: int) -> Loaded:  # noqa: ARG001
-        return load(path)
-
-    @functools.wraps(load)
-    def load_cached(path: Path) -> Loaded:
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; run the stage that makes it.")
-        status = path.stat()
-        return load_version(path.absolute(), status.st_size, status.st_mtime_ns)
-
-    return load_cached
-
-
-def digest_file(path: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def read_shard(path: Path, names: Sequence[str] | None = None, rows: slice | None = None) -> dict[str, NDArray]:

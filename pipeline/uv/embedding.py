@@ -15,7 +15,8 @@ import scipy.sparse
 import scipy.sparse.linalg
 from numpy.typing import NDArray
 
-Vectors = NDArray[np.float64]
+from ..store.arrays import Array
+
 Indices = NDArray[np.int32]
 
 
@@ -34,7 +35,7 @@ class Embedding:
         Rim of each hole, in order.
     """
 
-    uv: Vectors
+    uv: Array
     triangles: Indices
     holes: list[Indices]
 
@@ -76,7 +77,7 @@ def boundary_loops(triangles: Indices) -> list[Indices]:
     return sorted(loops, key=lambda loop: -len(loop))
 
 
-def square_boundary(vertices: NDArray, loop: Indices) -> Vectors:
+def square_boundary(vertices: NDArray, loop: Indices) -> Array:
     """Place the outer boundary on the square, by arc length on each of its sides.
 
     Parameters
@@ -92,6 +93,11 @@ def square_boundary(vertices: NDArray, loop: Indices) -> Vectors:
     -------
     (n, 2) float64
         In the order of `loop`.
+
+    Raises
+    ------
+    ValueError
+        If the boundary does not cross the midline.
     """
     points = vertices[loop].astype(np.float64)
     steps = np.linalg.norm(np.roll(points, -1, axis=0) - points, axis=1)
@@ -173,7 +179,13 @@ def from_table(table: NDArray, triangles: Indices) -> Embedding:
 
 
 def close_holes(vertices: int, triangles: Indices) -> tuple[Indices, Indices, list[Indices]]:
-    """Close the holes of a mesh with a virtual vertex each; returns outer boundary, closed triangles, and the rims."""
+    """Close the holes of a mesh with a virtual vertex each; returns outer boundary, closed triangles, and the rims.
+
+    Raises
+    ------
+    ValueError
+        If a vertex is in no triangle, or the boundary is none or touches itself.
+    """
     outer, *holes = boundary_loops(triangles)
     closed = _close(triangles, holes, vertices)
     if len(np.unique(closed)) != vertices + len(holes):
@@ -190,7 +202,7 @@ def count_flipped(embedding: Embedding) -> int:
     return int((areas <= 0).sum())
 
 
-def _midline_crossings(points: Vectors, arc: Vectors, steps: Vectors) -> tuple[float, float]:
+def _midline_crossings(points: Array, arc: Array, steps: Array) -> tuple[float, float]:
     """Arc lengths at which the boundary crosses x = 0 highest and lowest."""
     following = np.roll(points, -1, axis=0)
     crossing = np.flatnonzero((points[:, 0] <= 0) != (following[:, 0] <= 0))

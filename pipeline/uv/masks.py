@@ -2,14 +2,9 @@
 
 import cv2
 import numpy as np
-from matplotlib.path import Path as Polygon
 from numpy.typing import NDArray
 
-# Landmarks in the iBUG order, 0-based.
-JAW = slice(0, 17)
-NOSE = slice(27, 36)
-RIGHT_EYE, LEFT_EYE = slice(36, 42), slice(42, 48)
-MOUTH = slice(48, 68)
+from ..face.landmarks import JAW, LEFT_EYE, MOUTH, NOSE, RIGHT_EYE
 
 # Thesis, section 3.4.4: landmarks, features (eyes, nose and mouth), the rest of the face; 0 elsewhere.
 LANDMARK_WEIGHT, FEATURE_WEIGHT, FACE_WEIGHT = 1.0, 0.4, 0.3
@@ -31,6 +26,8 @@ def face_mask(mean_map: NDArray, landmark_uv: NDArray) -> NDArray[np.bool_]:
         Between the jaw landmarks and, above the line through the first and the last of them, the half ellipse through
         these two and the middle of the mesh's upper rim, seen from the front.
     """
+    from matplotlib.path import Path as Polygon  # a quarter of a second, and only one stage makes masks
+
     size = len(mean_map)
     jaw = landmark_uv[JAW]
     outline = np.concatenate([jaw, [[jaw[-1, 0], -1.0], [jaw[0, 0], -1.0]]])

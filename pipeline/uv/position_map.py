@@ -1,4 +1,4 @@
-"""Position maps: vertices to a map as one fixed sparse operator, and back by bilinear reading.
+"""Position maps: vertices to a map by one fixed sparse operator, and back by bilinear reading.
 
 The texel of a vertex is ``uv * (size - 1)``, column 0 first; texel centres are at integers.
 """
@@ -11,12 +11,10 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from ..face.face_model import FaceModel
-from ..store.shards import reading, while_unchanged, writing
-from .embedding import Embedding
-from .texels import barycentric, find_triangles
-
-Vectors = NDArray[np.float64]
+from ..face.face_model import FaceModel, at_vertices
+from ..store.arrays import Array
+from ..store.files import while_unchanged
+from ..store.shards import reading, writing
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -37,7 +35,7 @@ class UVLayout:
         Row and column of the texel nearest to each landmark.
     """
 
-    uv: Vectors
+    uv: Array
     operator: scipy.sparse.csr_array
     face_mask: NDArray[np.bool_]
     weight_mask: NDArray[np.float32]
@@ -47,36 +45,6 @@ class UVLayout:
     def size(self) -> int:
         """Side of the map in texels."""
         return len(self.face_mask)
-
-
-def make_operator(embedding: Embedding, size: int) -> scipy.sparse.csr_array:
-    """Build the sparse operator that turns vertices into a position map.
-
-    Parameters
-    ----------
-    embedding : Embedding
-        Where triangles overlap, as in a published table, a texel takes one of them, see `texels.find_triangles`.
-    size : int
-        Side of the map in texels.
-
-    Returns
-    -------
-    (size * size, V) sparse float32
-        Three barycentric weights a texel. Texels inside a closed hole use its rim, since the hole's virtual centre is
-        the mean of the rim. Each row sums to 1.
-    """
-    uv, triangles = embedding.uv, embedding.triangles
-    texels = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2) / (size - 1)
-    corners = triangles[find_triangles(uv, triangles, size)]
-    # Against rounding, and for texels outside of all triangles.
-    weights = np.clip(barycentric(texels, uv[corners]), 0, None)
-    weights /= weights.sum(axis=1, keepdims=True)
-    rows = np.repeat(np.arange(len(texels)), 3)
-    to_closed = scipy.sparse.csr_array((weights.ravel(), (rows, corners.ravel())), shape=(len(texels), len(uv)))
-    operator = (to_closed @ _hole_centres(embedding)).astype(np.float32).tocsr()
-    operator.eliminate_zeros()
-    operator.sort_indices()
-    return operator
 
 
 def render_map(operator: scipy.sparse.csr_array, vertices: NDArray) -> NDArray[np.float32]:
@@ -101,9 +69,8 @@ def render_map(operator: scipy.sparse.csr_array, vertices: NDArray) -> NDArray[n
 
 @functools.lru_cache(maxsize=1)
 def texel_model(model: FaceModel, layout: UVLayout) -> FaceModel:
-    """Face model whose vertices are the texels of the position map.
+    """Face model whose vertices are the texels of the position map, see `face_model.at_vertices`.
 
-    The operator is linear and so is the model: applied to mean and vectors once, it need not be applied to any mesh.
     ``project(deform(texel_model, c), pose)`` is ``render_map(operator, project(deform(model, c), pose))``, since each
     row of the operator sums to 1. The last result is kept.
 
@@ -117,13 +84,7 @@ def texel_model(model: FaceModel, layout: UVLayout) -> FaceModel:
         flat = layout.operator @ values.reshape(len(values), -1)
         return np.ascontiguousarray(flat.reshape(-1, *values.shape[1:]), np.float32)
 
-    return FaceModel(
-        mean=at_texels(model.mean),
-        shape_basis=at_texels(model.shape_basis),
-        expression_basis=at_texels(model.expression_basis),
-        triangles=np.zeros((0, 3), np.int32),
-        landmarks=np.zeros(0, np.int32),
-    )
+    return at_vertices(model, at_texels)
 
 
 def sample_map(position_map: NDArray, uv: NDArray) -> NDArray:
@@ -174,12 +135,3 @@ def load_uv(path: Path) -> UVLayout:
         parts = tuple(file[f"operator/{name}"][:] for name in ("data", "indices", "indptr"))
     size, vertices = len(fields["face_mask"]), len(fields["uv"])
     return UVLayout(operator=scipy.sparse.csr_array(parts, shape=(size * size, vertices)), **fields)
-
-
-def _hole_centres(embedding: Embedding) -> scipy.sparse.csr_array:
-    """Express the closed mesh's vertices in the real ones: (V + H, V), the centre of a hole as the mean of its rim."""
-    closed, count = len(embedding.uv), len(embedding.uv) - len(embedding.holes)
-    rows = np.concatenate([np.arange(count), *(np.full(len(h), count + i) for i, h in enumerate(embedding.holes))])
-    columns = np.concatenate([np.arange(count), *embedding.holes])
-    values = np.concatenate([np.ones(count), *(np.full(len(hole), 1 / len(hole)) for hole in embedding.holes)])
-    return scipy.sparse.csr_array((values, (rows, columns)), shape=(closed, count))

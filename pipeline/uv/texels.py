@@ -4,13 +4,13 @@ import numpy as np
 import scipy.spatial
 from numpy.typing import NDArray
 
-Vectors = NDArray[np.float64]
+from ..store.arrays import Array
 
 # A texel on an edge, or on the square's rim, belongs to a triangle in spite of rounding.
 ROUNDING = 1e-9
 
 
-def find_triangles(uv: Vectors, triangles: NDArray[np.int32], size: int) -> NDArray[np.int64]:
+def find_triangles(uv: Array, triangles: NDArray[np.int32], size: int) -> NDArray[np.int64]:
     """Find the triangle of each texel.
 
     Parameters
@@ -42,7 +42,7 @@ def find_triangles(uv: Vectors, triangles: NDArray[np.int32], size: int) -> NDAr
     return found
 
 
-def barycentric(points: Vectors, corners: Vectors) -> Vectors:
+def barycentric(points: Array, corners: Array) -> Array:
     """Barycentric weights (K, 3) of points (K, 2) in triangles (K, 3, 2); nan where a triangle has no area."""
     first, second = corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]
     offset = points - corners[:, 0]
@@ -52,7 +52,7 @@ def barycentric(points: Vectors, corners: Vectors) -> Vectors:
         return np.stack([1 - b - c, b, c], axis=1)
 
 
-def _overlaps(corners: Vectors, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Vectors, NDArray[np.bool_]]:
+def _overlaps(corners: Array, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64], Array, NDArray[np.bool_]]:
     """Pairs of a triangle and a texel in it: triangle, texel, depth (least weight), whether it is turned over."""
     low = np.maximum(np.ceil(corners.min(axis=1) - ROUNDING), 0).astype(np.int64)
     high = np.minimum(np.floor(corners.max(axis=1) + ROUNDING), size - 1).astype(np.int64)
@@ -70,5 +70,5 @@ def _overlaps(corners: Vectors, size: int) -> tuple[NDArray[np.int64], NDArray[n
     return triangle, texel, depth[inside], turned[triangle]
 
 
-def _cross(first: Vectors, second: Vectors) -> Vectors:
+def _cross(first: Array, second: Array) -> Array:
     return first[:, 0] * second[:, 1] - first[:, 1] * second[:, 0]

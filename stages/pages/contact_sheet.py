@@ -1,13 +1,12 @@
-"""The contact sheet: what a person must see of some test samples to judge a variant."""
+"""Drawings of a test sample that a person must see to judge a variant, and a sheet of them."""
 
 import cv2
 import numpy as np
-import pandas as pd
 from numpy.typing import NDArray
 
-from model.scores.scoring import Surface, read_points
-from pipeline.face.camera import apply_similarity
 from pipeline.face.rendering import overlay
+from pipeline.face.similarity import apply_similarity
+from pipeline.uv.surface import Surface, read_points
 from stages.project.samples import Truth
 
 Image = NDArray[np.uint8]
@@ -25,34 +24,6 @@ TILE_NAMES = (
 TRUE_COLOUR, PREDICTED_COLOUR, OUTLINE_COLOUR = (40, 220, 60), (255, 60, 40), (255, 220, 0)
 MESH_OPACITY = 0.8
 DIMMED = 0.35
-
-
-def choose_samples(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Choose the best, the median and the worst images by the 68 landmarks in 2D, and a spread of yaw.
-
-    Parameters
-    ----------
-    table : DataFrame
-        As in per_image.csv.
-    count : int
-        How many rows to choose at most: about half by their error and half by their yaw.
-
-    Returns
-    -------
-    DataFrame
-        The rows, with a column `why`; no image twice.
-    """
-    by_error = table.sort_values(["nme68_2d", "sample_id"])
-    each, middle = max(1, count // 6), len(table) // 2
-    groups = [
-        ("best", by_error.iloc[:each]),
-        ("median", by_error.iloc[max(0, middle - each // 2) :][:each]),
-        ("worst", by_error.iloc[::-1].iloc[:each]),
-    ]
-    chosen = pd.concat([rows.assign(why=why) for why, rows in groups]).drop_duplicates("sample_id").head(count)
-    rest = table[~table["sample_id"].isin(chosen["sample_id"])].sort_values(["yaw_deg", "sample_id"])
-    spread = np.unique(np.linspace(0, len(rest) - 1, min(len(rest), count - len(chosen))).round().astype(int))
-    return pd.concat([chosen, rest.iloc[spread].assign(why="yaw")], ignore_index=True)
 
 
 def draw_strip(

@@ -5,13 +5,14 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from model.scores.scoring import Surface, read_points
 from model.settings import NetworkConfig
-from pipeline.crops.alignment import EYES, NOSE_BRIDGE, align, face_roll, resample
-from pipeline.face.camera import apply_similarity
+from pipeline.crops.alignment import align, face_roll, resample
+from pipeline.face.landmarks import EYES, NOSE_ROOT
 from pipeline.face.rendering import shade
-from stages.pages import contact_sheet as samples
-from stages.pages import html as parts
+from pipeline.face.similarity import apply_similarity
+from pipeline.uv.surface import Surface, read_points
+from stages.pages import contact_sheet
+from stages.pages.plots import COLOURS, encode_figure
 from stages.project.samples import Truth
 
 Image = NDArray[np.uint8]
@@ -27,7 +28,7 @@ def position_mapping(sample: Truth, surface: Surface) -> Image:
     mesh = close_up(vertices, surface, len(sample.image))
     over = np.where((mesh == 255).all(axis=2, keepdims=True), crop, crop // 2 + mesh // 2).astype(np.uint8)
     return np.concatenate(
-        [crop, over, mesh, _enlarge(samples.map_tile(sample.position_map, surface.face_mask))], axis=1
+        [crop, over, mesh, _enlarge(contact_sheet.map_tile(sample.position_map, surface.face_mask))], axis=1
     )
 
 
@@ -39,13 +40,13 @@ def truth_pair(photo: Image, sample: Truth, surface: Surface) -> Image:
 
 def mesh_pair(photo: Image, vertices: NDArray, surface: Surface, sample: Truth) -> Image:
     """Show the photo round a sample's crop, a mesh over it, and the mesh alone, as Figure 4.9 does."""
-    outline = samples.crop_outline(sample)
+    outline = contact_sheet.crop_outline(sample)
     blank = np.full_like(photo, 255)
     return np.concatenate(
         [
-            samples.photo_window(photo, outline),
-            samples.mesh_tile(photo, outline, vertices, surface.triangles),
-            samples.mesh_tile(blank, outline, vertices, surface.triangles, opacity=1.0),
+            contact_sheet.photo_window(photo, outline),
+            contact_sheet.mesh_tile(photo, outline, vertices, surface.triangles),
+            contact_sheet.mesh_tile(blank, outline, vertices, surface.triangles, opacity=1.0),
         ],
         axis=1,
     )
@@ -57,7 +58,7 @@ def detection(photo: Image, sample: Truth) -> Image:
     tile = _fit(photo, scale)
     points = scale * (sample.landmarks[:, :2] + 0.5) - 0.5
     low, high = points.min(axis=0).round().astype(int).tolist(), points.max(axis=0).round().astype(int).tolist()
-    cv2.rectangle(tile, low, high, samples.OUTLINE_COLOUR, 2)
+    cv2.rectangle(tile, low, high, contact_sheet.OUTLINE_COLOUR, 2)
     _dots(tile, points)
     return np.concatenate([tile, _enlarge(sample.image)], axis=1)
 
@@ -69,12 +70,12 @@ def correction(photo: Image, sample: Truth, margin: float) -> Image:
     before, after = (np.ascontiguousarray(resample(photo, similarity, TILE)) for similarity in (turned, level))
     for tile, similarity in ((before, turned), (after, level)):
         points = apply_similarity(similarity, sample.landmarks[:, :2])
-        chosen = [*range(EYES.start, EYES.stop), NOSE_BRIDGE]
+        chosen = [*range(EYES.start, EYES.stop), NOSE_ROOT]
         _dots(tile, points[chosen])
         roll = face_roll(points)
         reach = 0.4 * TILE * np.array([np.cos(roll), np.sin(roll)])
         ends = np.rint([points[EYES].mean(axis=0) - reach, points[EYES].mean(axis=0) + reach]).astype(int).tolist()
-        cv2.line(tile, ends[0], ends[1], samples.PREDICTED_COLOUR, 2, cv2.LINE_AA)
+        cv2.line(tile, ends[0], ends[1], contact_sheet.PREDICTED_COLOUR, 2, cv2.LINE_AA)
     return np.concatenate([before, after], axis=1)
 
 
@@ -85,7 +86,7 @@ def landmark_numbers(sample: Truth) -> Image:
     tile = tile // 2 + 100
     for number, (x, y) in enumerate(apply_similarity(sample.similarity, sample.landmarks)[:, :2]):
         place = np.rint(scale * (np.array([x, y]) + 0.5) - 0.5).astype(int)
-        cv2.circle(tile, place.tolist(), 3, samples.PREDICTED_COLOUR, -1, cv2.LINE_AA)
+        cv2.circle(tile, place.tolist(), 3, contact_sheet.PREDICTED_COLOUR, -1, cv2.LINE_AA)
         cv2.putText(
             tile,
             str(number),
@@ -133,9 +134,7 @@ def network_diagram(config: NetworkConfig, size: int) -> bytes:
     axes = figure.subplots()
     for index, text in enumerate(boxes):
         x, y = index % 4, -(index // 4)
-        axes.text(
-            x, y, text, ha="center", va="center", bbox={"boxstyle": "round", "fc": "#eef4f9", "ec": parts.COLOURS[0]}
-        )
+        axes.text(x, y, text, ha="center", va="center", bbox={"boxstyle": "round", "fc": "#eef4f9", "ec": COLOURS[0]})
         if index:
             start = ((index - 1) % 4, -((index - 1) // 4))
             axes.annotate(
@@ -143,7 +142,7 @@ def network_diagram(config: NetworkConfig, size: int) -> bytes:
             )
     axes.set(xlim=(-0.5, 3.5), ylim=(-0.5 - config.residual, 0.5))
     axes.set_axis_off()
-    return parts.encode_figure(figure)
+    return encode_figure(figure)
 
 
 def side_by_side(images: list[Image], columns: int) -> Image:

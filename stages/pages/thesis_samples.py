@@ -7,16 +7,18 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from model.scores.scoring import Surface, make_surface, read_points
-from pipeline.face.face_model import load_model
+from pipeline.face.camera import wrap_angle
+from pipeline.photo.mesh_files import to_trimesh, viewer_page
+from pipeline.photo.photo_files import encode_image
 from pipeline.raw.photos import read_photo
-from pipeline.uv.position_map import load_uv
-from stages.pages import html as parts
+from pipeline.uv.surface import Surface, load_surface, read_points
 from stages.pages import thesis_figures as figures
 from stages.project import samples as truth
 from stages.project.params import DataParams
+from stages.project.paths import LAYOUT, MAIN_RUN, MODEL, predictions_of
+from stages.project.predictions import Predictions
 from stages.project.results import Results
-from stages.project.variants import MAIN_RUN, VariantSettings
+from stages.project.variants import VariantSettings
 
 Image = NDArray[np.uint8]
 SPREAD = 4
@@ -52,8 +54,7 @@ class Examples:
 
 def read_examples(root: Path, settings: VariantSettings, data: DataParams, results: dict[str, Results]) -> Examples:
     """Choose the samples by the main variant's errors, and read what the pictures need of them."""
-    model, layout = load_model(root / "data/face_model/model.h5"), load_uv(root / "data/uv_embedding/uv.h5")
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+    surface = load_surface(root / MODEL, root / LAYOUT)
     table = results[settings.variant].per_image
     rows = {row["sample_id"]: row for row in truth.read_accepted(root, table["sample_id"])}
     front, rolled, spread = choose(table, {name: float(row["roll"]) for name, row in rows.items()})
@@ -63,7 +64,7 @@ def read_examples(root: Path, settings: VariantSettings, data: DataParams, resul
     predicted = {}
     for variant in results:
         run = MAIN_RUN if variant == settings.variant else variant
-        with truth.Predictions(root / "runs" / run / "predictions.h5") as predictions:
+        with Predictions(root / predictions_of(run)) as predictions:
             predicted[variant] = {name: read_points(*predictions.read(name), surface).vertices for name in truths}
     return Examples(surface, truths[front], truths[rolled], [truths[name] for name in spread], photos, predicted)
 
@@ -88,7 +89,7 @@ def choose(table: pd.DataFrame, roll_rad: dict[str, float]) -> tuple[str, str, l
     frontal = table[table["yaw_deg"].abs() <= FRONTAL_DEG]
     by_error = (frontal if len(frontal) else table).sort_values(["nme68_2d", "sample_id"])
     rolls = pd.Series({name: roll_rad[name] for name in sorted(by_error["sample_id"])})
-    wrapped = ((rolls + np.pi) % (2 * np.pi) - np.pi).abs()
+    wrapped = rolls.map(wrap_angle).abs()
     by_yaw = table.assign(size=table["yaw_deg"].abs()).sort_values(["size", "sample_id"])["sample_id"].tolist()
     return by_error["sample_id"].iloc[len(by_error) // 2], str(wrapped.idxmax()), list(truth.spread(by_yaw, SPREAD))
 
@@ -99,6 +100,14 @@ def example_meshes(examples: Examples) -> dict[str, NDArray[np.float64]]:
     raw = {"truth": true_vertices(examples.front, examples.surface)}
     raw |= {variant: vertices[name] for variant, vertices in examples.predicted.items()}
     return {variant: figures.level_mesh(vertices, examples.front) for variant, vertices in raw.items()}
+
+
+def write_meshes(folder: Path, examples: Examples) -> None:
+    """Write a page for each of `example_meshes`, that shows it to be turned."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, vertices in example_meshes(examples).items():
+        mesh = to_trimesh(vertices, examples.surface.triangles)
+        (folder / f"{name}.html").write_text(viewer_page(mesh), encoding="utf-8")
 
 
 def true_vertices(sample: truth.Truth, surface: Surface) -> NDArray[np.float64]:
@@ -131,7 +140,7 @@ def draw_pictures(examples: Examples, settings: VariantSettings, size: int, marg
     for number, variant in (("4.4", "truth"), ("4.5", "prn"), ("4.6", "final")):
         if variant in meshes:
             images[number] = figures.close_up(meshes[variant], surface, len(front.image))
-    pictures = {number: parts.encode_image(image, ".jpg") for number, image in images.items()}
+    pictures = {number: encode_image(image, ".jpg") for number, image in images.items()}
     if settings.network.regresses == "position_map":
         pictures["3.5"] = figures.network_diagram(settings.network, size)
     return pictures

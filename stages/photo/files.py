@@ -1,30 +1,29 @@
 """The files of each face: meshes, pose, depth, texture, pictures, and a page to look at."""
 
 import io
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
 
-from model.head_pose import head_box
-from model.reconstruction import Reconstruction
 from pipeline.crops.face_finding import Face
-from pipeline.face.camera import apply_similarity, wrap_angle
-from pipeline.photo.mesh_files import coloured, textured, to_trimesh, viewer_page, write_mesh
-from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
-from stages.pages import html as parts
-from stages.photo.pictures import around, draw_face, draw_head_box, map_picture, mark_hidden
-from stages.photo.reconstructor import FacePipeline
+from pipeline.face.camera import wrap_angle
+from pipeline.photo.photo_files import encode_grey, encode_image
+from pipeline.photo.reconstruction import Reconstruction
+from pipeline.photo.texture import vertex_colours
+from stages.pages.faces_page import FaceViews, faces_page
+from stages.photo.face_in_photo import FaceInPhoto
+from stages.photo.pictures import around, map_picture
+from stages.photo.reconstructor import Reconstructor
 
 Image = NDArray[np.uint8]
-KINDS = ("obj", "ply", "glb", "overlay", "pose", "depth", "map", "texture", "page")
 DEFAULT_KINDS = ("obj", "glb", "overlay", "pose", "depth", "page")
-TEXTURE_SIZE = 512
 
 
 def write_faces(
-    folder: Path, photo: Image, faces: list[Face], pipeline: FacePipeline, kinds: tuple[str, ...], fill: bool
+    folder: Path, photo: Image, faces: list[Face], reconstructor: Reconstructor, kinds: tuple[str, ...], fill: bool
 ) -> list[dict]:
     """Reconstruct the faces of a photo and write what is asked for.
 
@@ -34,7 +33,7 @@ def write_faces(
         Of the photo; it is made. Its files begin with ``face1``, ``face2`` and so on.
     photo : (H, W, 3) uint8
     faces : list of Face
-    pipeline : FacePipeline
+    reconstructor : Reconstructor
     kinds : tuple of str
         Some of `KINDS`.
     fill : bool
@@ -46,81 +45,70 @@ def write_faces(
         The numbers of each face, as faces.json has them.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    numbers, sections = [], []
+    numbers, shown = [], []
     for number, face in enumerate(faces, start=1):
-        found = pipeline.reconstruct(photo, face)
-        files, shown = write_face(folder / f"face{number}", photo, found, pipeline, kinds, fill)
-        numbers.append(describe(face, found) | files)
-        sections += [parts.heading(f"Face {number}"), parts.paragraph(pose_text(numbers[-1]["pose"])), *shown]
+        placed = FaceInPhoto(photo, reconstructor.reconstruct(photo, face), reconstructor, fill)
+        numbers.append(describe(face, placed.found) | write_face(folder / f"face{number}", placed, kinds))
+        if "page" in kinds:
+            shown.append((pose_text(numbers[-1]["pose"]), page_views(placed)))
     if "page" in kinds:
-        page = parts.page(f"Faces in {folder.name}", sections)
-        (folder / "index.html").write_text(page, encoding="utf-8")
+        (folder / "index.html").write_text(faces_page(folder.name, shown), encoding="utf-8")
     return numbers
 
 
-def write_face(
-    stem: Path, photo: Image, found: Reconstruction, pipeline: FacePipeline, kinds: tuple[str, ...], fill: bool
-) -> tuple[dict, list[str]]:
+def write_face(stem: Path, face: FaceInPhoto, kinds: tuple[str, ...]) -> dict:
     """Write the files of one face, whose names begin with `stem`.
 
     Returns
     -------
-    files : dict
+    dict
         Names of the files, and what is needed to read them.
-    sections : list of str
-        Parts of the page.
     """
-    surface = pipeline.surface
-    visible = visible_vertices(found.vertices, surface.triangles)
-    texture = make_texture(photo, found, visible, pipeline, fill)
-    mesh = to_trimesh(found.vertices, surface.triangles)
-    skin = textured(mesh, surface.vertex_uv, texture)
-    pictures = draw_pictures(photo, found, pipeline) if {"overlay", "pose", "page"} & set(kinds) else {}
-    written: list[Path] = []
-    for kind in ("obj", "glb"):
-        if kind in kinds:
-            written += write_mesh(stem.with_suffix(f".{kind}"), skin)
-    if "ply" in kinds:
-        written += write_mesh(stem.with_suffix(".ply"), coloured(mesh, vertex_colours(photo, found.vertices)))
-    for kind, picture in pictures.items():
-        if kind in kinds:
-            written.append(_write(stem, f"{kind}.jpg", parts.encode_image(picture, ".jpg")))
-    if "texture" in kinds:
-        written.append(_write(stem, "texture.png", parts.encode_image(texture, ".png")))
-    if "map" in kinds:
-        picture = map_picture(found.position_map, surface.face_mask)
-        written.append(_write(stem, "map.png", parts.encode_image(picture, ".png")))
-        written.append(_write(stem, "map.npy", _npy(photo_map(found))))
-    numbers: dict = {"visible_share": round(float(visible.mean()), 3)}
-    if "depth" in kinds:
-        z = depth_image(found.vertices, surface.triangles, *photo.shape[:2])
-        depth, numbers["depth_px_per_step"] = encode_depth(z)
-        written.append(_write(stem, "depth.png", parts.encode_grey(depth)))
-        written += [_write(stem, f"{name}.npy", _npy(values)) for name, values in (("depth", z), ("visible", visible))]
-    sections = page_sections(photo, found, pictures, skin) if "page" in kinds else []
-    return numbers | {"files": [path.name for path in written]}, sections
+    files = [path.name for kind, write in WRITERS.items() if kind in kinds for path in write(stem, face)]
+    depth = {"depth_px_per_step": face.depth_picture[1]} if "depth" in kinds else {}
+    return {"visible_share": round(float(face.visible.mean()), 3), **depth, "files": files}
 
 
-def draw_pictures(photo: Image, found: Reconstruction, pipeline: FacePipeline) -> dict[str, Image]:
-    """Draw a face over its photo: `overlay` has mesh and landmarks, `pose` the box of its head."""
-    surface = pipeline.surface
-    box = head_box(pipeline.model.mean[surface.vertices], found.pose, len(photo))
-    overlay = draw_face(photo, found.vertices, surface.triangles, found.landmarks)
-    return {"overlay": overlay, "pose": draw_head_box(photo, box)}
+# `mesh_files` is imported where a mesh is written: trimesh takes a CPU second.
+def _write_textured(suffix: str, stem: Path, face: FaceInPhoto) -> list[Path]:
+    from pipeline.photo.mesh_files import write_mesh
+
+    return write_mesh(stem.with_suffix(suffix), face.mesh)
 
 
-def page_sections(photo: Image, found: Reconstruction, pictures: dict[str, Image], skin: trimesh.Trimesh) -> list[str]:
-    """Parts of the page that show one face: the pictures round it, and the textured mesh to be turned."""
-    texts = {"overlay": "mesh and landmarks over the photo", "pose": "pose: the side of the face is green"}
-    window = around(found.vertices, photo)
-    shown = [parts.picture(parts.encode_image(pictures[name][window], ".jpg"), text) for name, text in texts.items()]
-    return [*shown, parts.embedded_frame(viewer_page(skin), "the mesh, to be turned")]
+def _write_coloured(stem: Path, face: FaceInPhoto) -> list[Path]:
+    from pipeline.photo.mesh_files import coloured, to_trimesh, write_mesh
+
+    mesh = to_trimesh(face.found.vertices, face.reconstructor.surface.triangles)
+    return write_mesh(stem.with_suffix(".ply"), coloured(mesh, vertex_colours(face.photo, face.found.vertices)))
 
 
-def vertex_colours(photo: Image, vertices: NDArray) -> NDArray[np.uint8]:
-    """Colour (V, 3) of the pixel that is nearest to each vertex; beyond the photo, that of its border."""
-    column, row = np.rint(vertices[:, :2]).astype(int).T
-    return photo[row.clip(0, len(photo) - 1), column.clip(0, photo.shape[1] - 1)]
+def _write_overlay(stem: Path, face: FaceInPhoto) -> list[Path]:
+    return [_write(stem, "overlay.jpg", encode_image(face.overlay, ".jpg"))]
+
+
+def _write_pose(stem: Path, face: FaceInPhoto) -> list[Path]:
+    return [_write(stem, "pose.jpg", encode_image(face.pose, ".jpg"))]
+
+
+def _write_texture(stem: Path, face: FaceInPhoto) -> list[Path]:
+    return [_write(stem, "texture.png", encode_image(face.texture, ".png"))]
+
+
+def _write_map(stem: Path, face: FaceInPhoto) -> list[Path]:
+    picture = map_picture(face.found.position_map, face.reconstructor.surface.face_mask)
+    return [
+        _write(stem, "map.png", encode_image(picture, ".png")),
+        _write(stem, "map.npy", _npy(face.position_map)),
+    ]
+
+
+def _write_depth(stem: Path, face: FaceInPhoto) -> list[Path]:
+    return [
+        _write(stem, "depth.png", encode_grey(face.depth_picture[0])),
+        _write(stem, "depth.npy", _npy(face.depth)),
+        _write(stem, "visible.npy", _npy(face.visible)),
+    ]
 
 
 def _write(stem: Path, ending: str, content: bytes) -> Path:
@@ -135,23 +123,30 @@ def _npy(values: NDArray) -> bytes:
     return buffer.getvalue()
 
 
-def make_texture(
-    photo: Image, found: Reconstruction, visible: NDArray[np.bool_], pipeline: FacePipeline, fill: bool
-) -> Image:
-    """Texture (TEXTURE_SIZE, TEXTURE_SIZE, 3) of a face; what the photo hides is filled by symmetry or marked."""
-    surface, size = pipeline.surface, TEXTURE_SIZE
-    colours = texture_map(photo, photo_map(found), size)
-    shown = np.zeros(len(pipeline.model.mean), np.float32)
-    shown[surface.vertices] = visible
-    texels = (pipeline.operator @ shown).reshape(surface.face_mask.shape)
-    mask = enlarge(surface.face_mask, size) > 0.5
-    seen = (enlarge(texels, size) > 0.5) & mask
-    return fill_by_symmetry(colours, seen, mask) if fill else mark_hidden(colours, seen, mask)
+# What can be written of a face, in the order that faces.json lists it in: a function of where its names begin and the
+# face, which returns the files.
+WRITERS: dict[str, Callable[[Path, FaceInPhoto], list[Path]]] = {
+    "obj": partial(_write_textured, ".obj"),
+    "glb": partial(_write_textured, ".glb"),
+    "ply": _write_coloured,
+    "overlay": _write_overlay,
+    "pose": _write_pose,
+    "texture": _write_texture,
+    "map": _write_map,
+    "depth": _write_depth,
+}
+# The page is one for all faces of a photo.
+KINDS = (*WRITERS, "page")
 
 
-def photo_map(found: Reconstruction) -> NDArray[np.float32]:
-    """Position map (S, S, 3) of a face in pixels of its photo."""
-    return apply_similarity(np.linalg.inv(found.similarity), found.position_map.astype(np.float64)).astype(np.float32)
+def page_views(face: FaceInPhoto) -> FaceViews:
+    """Views of one face for the page: the pictures round it, and the textured mesh to be turned."""
+    from pipeline.photo.mesh_files import viewer_page
+
+    pictures = {"mesh and landmarks over the photo": face.overlay, "pose: the side of the face is green": face.pose}
+    window = around(face.found.vertices, face.photo)
+    shown = [(encode_image(picture[window], ".jpg"), text) for text, picture in pictures.items()]
+    return FaceViews(shown, viewer_page(face.mesh))
 
 
 def describe(face: Face, found: Reconstruction) -> dict:

@@ -7,15 +7,16 @@ from numpy.typing import NDArray
 
 from model.export import FORMATS, Run, open_network
 from model.feed import to_photo
-from model.reconstruction import Predict
 from model.scaling import Scaling, to_pixels
-from stages.project.params import check
-from stages.project.variants import MAIN_RUN, VariantSettings
+from pipeline.photo.reconstruction import Predict
+from stages.project.paths import MAIN_RUN
+from stages.project.strict import check
+from stages.project.variants import VariantSettings
 
 EXPORTED = Path("runs") / MAIN_RUN / "export" / FORMATS["onnx"]
 
 
-def open_predictor(
+def open_regressor(
     settings: VariantSettings, size: int, threads: int, file: Path | None, weights: Path | None
 ) -> Predict:
     """Open a network that regresses position maps.

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from model.head_pose import BOX_EDGES
+from pipeline.face.head_pose import BOX_EDGES
 from pipeline.face.rendering import overlay
 
 Image = NDArray[np.uint8]
@@ -55,7 +55,7 @@ def draw_head_box(photo: Image, corners: NDArray) -> Image:
     ----------
     photo : (H, W, 3) uint8
     corners : (8, 3) float
-        As `model.head_pose.head_box` gives them.
+        As `pipeline.face.head_pose.head_box` gives them.
 
     Returns
     -------

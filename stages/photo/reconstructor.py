@@ -6,33 +6,32 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import click
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from model.reconstruction import Predict, Reconstruction, find_landmarks, reconstruct
-from model.scores.scoring import Surface, make_surface
 from pipeline.crops import active_shape, dlib_faces
 from pipeline.crops.face_finding import Face, find_faces, first_crop
 from pipeline.face.face_model import FaceModel, load_model
+from pipeline.photo.photo_files import open_photo
+from pipeline.photo.reconstruction import Predict, Reconstruction, find_landmarks, reconstruct
 from pipeline.uv.position_map import load_uv
-from stages.photo.network import EXPORTED, open_predictor
-from stages.project.crop import CropParams
-from stages.project.params import DataParams, check, read
+from pipeline.uv.surface import Surface, load_surface
+from stages.photo.network import open_regressor
+from stages.photo.options import NetworkOptions
+from stages.project.params import CropParams, DataParams, read
+from stages.project.paths import LAYOUT, MODEL, SHAPES
+from stages.project.strict import check
 from stages.project.variants import read_variant
 
-MODEL, LAYOUT, SHAPES = Path("data/face_model/model.h5"), Path("data/uv_embedding/uv.h5"), Path("data/asm/model.h5")
-DETECTORS, LANDMARKERS = ("mtcnn", "dlib"), ("network", "asm", "dlib")
 Image = NDArray[np.uint8]
 # From a photo and a face in it to the 68 landmarks (68, >=2) in pixels of the photo.
 Landmarker = Callable[[Image, Face], NDArray[np.float64]]
 Finder = Callable[[Image], list[Face]]
-Command = Callable[..., Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class FacePipeline:
+class Reconstructor:
     """What every face of every photo is reconstructed by.
 
     Attributes
@@ -63,45 +62,26 @@ class FacePipeline:
     size: int
 
     def reconstruct(self, photo: Image, face: Face) -> Reconstruction:
-        """Reconstruct one face of a photo (H, W, 3) uint8, see `model.reconstruction.reconstruct`."""
+        """Reconstruct one face of a photo (H, W, 3) uint8, see `pipeline.photo.reconstruction.reconstruct`."""
         return self.mesh(photo, self.landmarks(photo, face))
 
     def mesh(self, photo: Image, landmarks: NDArray) -> Reconstruction:
-        """Reconstruct the face that has some landmarks (68, >=2), see `model.reconstruction.reconstruct`."""
+        """Reconstruct the face that has some landmarks (68, >=2), see `pipeline.photo.reconstruction.reconstruct`."""
         return reconstruct(photo, landmarks, self.predict, self.surface, self.model, self.margin, self.size)
 
 
-def network_options(command: Command) -> Command:
-    """Give a command the options that `open_pipeline` takes."""
-    file = click.Path(path_type=Path, dir_okay=False)
-    for option in (
-        click.option("--dlib-model", type=file, help="dlib's shape predictor of 68 points."),
-        click.option("--detector", type=click.Choice(DETECTORS), default="mtcnn", show_default=True),
-        click.option("--landmarks", type=click.Choice(LANDMARKERS), default="network", show_default=True),
-        click.option("--weights", type=file, help="Weights (.h5) of the network in params.yaml."),
-        click.option("--model", type=file, help=f"Exported .onnx or .tflite; by default {EXPORTED}."),
-    ):
-        command = option(command)
-    return command
-
-
-def open_pipeline(
-    model: Path | None, weights: Path | None, landmarks: str, detector: str, dlib_model: Path | None, threads: int
-) -> FacePipeline:
-    """Read the network, the face model and its layout, and choose what finds the landmarks.
+def open_reconstructor(options: NetworkOptions, threads: int) -> Reconstructor:
+    """Read the network, the face model and its layout, and choose what finds faces and landmarks.
 
     Parameters
     ----------
-    model, weights : Path or None
-        See `stages.photo.network.open_predictor`.
-    landmarks : {'network', 'asm', 'dlib'}
-        `network`: a first pass over a crop that is placed by the detector alone.
-    detector : {'mtcnn', 'dlib'}
-        What finds the faces; dlib's knows upright ones from the front only.
-    dlib_model : Path or None
-        The file of dlib's shape predictor, for `dlib`.
+    options : NetworkOptions
     threads : int
         That the network may use.
+
+    Returns
+    -------
+    Reconstructor
 
     Raises
     ------
@@ -109,18 +89,38 @@ def open_pipeline(
         If a file is missing or does not fit params.yaml.
     """
     data, margin = read("data", DataParams), read("crop", CropParams).margin
-    predict = open_predictor(read_variant(), data.size, threads, model, weights)
+    predict = open_regressor(read_variant(), data.size, threads, options.model, options.weights)
     for path in (MODEL, LAYOUT):
         check(path.is_file(), f"{path} is missing: run `dvc repro uv_embedding`.")
-    face, layout = load_model(MODEL), load_uv(LAYOUT)
-    surface = make_surface(layout.uv, face.triangles, face.landmarks, layout.face_mask)
+    face, operator, surface = load_model(MODEL), load_uv(LAYOUT).operator, load_surface(MODEL, LAYOUT)
     find = {
         "network": lambda: _by_network(predict, surface, margin, data.size),
         "asm": _by_asm,
-        "dlib": lambda: _by_dlib(_open_dlib(dlib_model), margin),
-    }[landmarks]()
-    finder = find_faces if detector == "mtcnn" else partial(dlib_faces.find_faces, _open_dlib(dlib_model))
-    return FacePipeline(finder, predict, find, face, surface, layout.operator, margin, data.size)
+        "dlib": lambda: _by_dlib(_open_dlib(options.dlib_model), margin),
+    }[options.landmarks]()
+    finder: Finder = find_faces
+    if options.detector == "dlib":
+        finder = partial(dlib_faces.find_faces, _open_dlib(options.dlib_model))
+    return Reconstructor(finder, predict, find, face, surface, operator, margin, data.size)
+
+
+def open_largest(path: Path, reconstructor: Reconstructor) -> tuple[Image, Reconstruction]:
+    """Open a photo, and reconstruct the largest face in it.
+
+    Returns
+    -------
+    photo : (H, W, 3) uint8
+    face : Reconstruction
+
+    Raises
+    ------
+    ValueError
+        If it is no photo, or shows no face.
+    """
+    photo, _ = open_photo(path)
+    faces = reconstructor.find_faces(photo)
+    check(bool(faces), f"No face was found in {path}.")
+    return photo, reconstructor.reconstruct(photo, faces[0])
 
 
 def _by_network(predict: Predict, surface: Surface, margin: float, size: int) -> Landmarker:
@@ -142,16 +142,3 @@ def _open_dlib(path: Path | None) -> Any:
 def _by_dlib(predictor: Any, margin: float) -> Landmarker:
     size = dlib_faces.SIZE
     return lambda photo, face: dlib_faces.find_landmarks(predictor, photo, first_crop(face, margin, size))
-
-
-def only_face(photo: Image, path: Path, pipeline: FacePipeline) -> Face:
-    """The largest face of a photo, which is only named in errors.
-
-    Raises
-    ------
-    ValueError
-        If there is none.
-    """
-    faces = pipeline.find_faces(photo)
-    check(bool(faces), f"No face was found in {path}.")
-    return faces[0]

@@ -1,68 +1,37 @@
-"""Read params.yaml strictly: a section becomes a frozen dataclass, and what is wrong with it is said in a sentence."""
+"""The sections of params.yaml: how they are read, strictly and in YAML 1.2, and a frozen dataclass for each.
+
+What the data stages do not read is elsewhere, so that an edit there does not make them run again: `network`, `loss` and
+`train` in `model.settings`, `thesis` in `variants`, `evaluate`, `export` and `report` in `result_params`.
+"""
 
 import contextlib
 import dataclasses
-import types
-import typing
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 from ruamel.yaml import YAML
+from ruamel.yaml.error import MarkedYAMLError, YAMLError
+
+from pipeline.crops.policy import AugmentationPolicy
+from stages.project.paths import LEARN, TEST, subset_folder
+from stages.project.strict import build, check, check_all, check_at_least_one
 
 PARAMS_FILE = Path("params.yaml")
+LEVELS = ("on", "off")
 T = TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True)
-class DataParams:
-    """Section `data`: which photos there are, and the size of everything made from them."""
-
-    root: str
-    subsets: dict[str, str]
-    size: int
-    levels: list[str]
-    samples_per_shard: int
-    max_reject_fraction: float
-
-    def __post_init__(self) -> None:
-        check(self.size >= 32 and self.size % 32 == 0, f"data.size is {self.size}; expected a multiple of 32 px.")
-        check(bool(self.subsets), "data.subsets is empty; name at least one folder of photos.")
-        unknown = sorted(set(self.levels) - {"on", "off"})
-        check(bool(self.levels) and not unknown, f"data.levels is {self.levels}; expected some of on, off.")
-        check(self.samples_per_shard >= 1, f"data.samples_per_shard is {self.samples_per_shard}; expected 1 or more.")
-        check(
-            0 <= self.max_reject_fraction <= 1,
-            f"data.max_reject_fraction is {self.max_reject_fraction}; expected a fraction between 0 and 1.",
-        )
-
-    def folder(self, subset: str) -> Path:
-        """Folder of a subset's raw photos and annotations."""
-        check(subset in self.subsets, f"{subset!r} is not in data.subsets, which has {', '.join(self.subsets)}.")
-        return Path(self.root) / self.subsets[subset]
-
-
-@dataclasses.dataclass(frozen=True)
-class ComputeParams:
-    """Section `compute`: where the work runs. It changes no byte, so no stage in dvc.yaml names it."""
-
-    workers: int
-    scheduler: str
-
-    def __post_init__(self) -> None:
-        check(self.workers >= 0, f"compute.workers is {self.workers}; expected 0 (all cores) or a number of processes.")
-
-
-def check(condition: bool, sentence: str) -> None:
-    """Raise ValueError with a sentence unless the condition holds."""
-    if not condition:
-        raise ValueError(sentence)
 
 
 @contextlib.contextmanager
 def sentences() -> Iterator[None]:
-    """Turn what a user can mend (a missing file, a value out of range) into one line without a traceback."""
+    """Turn what a user can mend (a missing file, a value out of range) into one line without a traceback.
+
+    Raises
+    ------
+    ClickException
+        For a ValueError or an OSError within.
+    """
     try:
         yield
     except (ValueError, OSError) as error:
@@ -70,10 +39,27 @@ def sentences() -> Iterator[None]:
 
 
 def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
-    """Load params.yaml as plain Python, in YAML 1.2 as DVC writes it (PyYAML would read 1e-05 as a string)."""
+    """Load params.yaml as plain Python, in YAML 1.2 as DVC writes it (PyYAML would read 1e-05 as a string).
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it is no YAML, has a key twice, or is no mapping.
+    """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run the stage from the project's root.")
-    return YAML(typ="safe").load(path)
+    try:
+        values = YAML(typ="safe").load(path)
+    except MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ValueError(f"{path}{line} is no valid YAML: {error.problem or error.context}.") from error
+    except (YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from error
+    check(isinstance(values, dict), f"{path} has no sections; expected a mapping of mappings.")
+    return values
 
 
 def read(section: str, cls: type[T], path: Path = PARAMS_FILE) -> T:
@@ -94,48 +80,245 @@ def read(section: str, cls: type[T], path: Path = PARAMS_FILE) -> T:
 
     Raises
     ------
+    FileNotFoundError
+        If there is no such file.
     ValueError
         If a key is unknown or missing, or a value has the wrong type or is out of range.
     """
     values = read_params(path)
-    if section not in values:
-        raise ValueError(f"{path} has no section {section!r}.")
+    check(section in values, f"{path} has no section {section!r}.")
     return build(section, values[section], cls)
 
 
-def build(where: str, values: Any, cls: type[T]) -> T:
-    """Fill a dataclass from a mapping; `where` names the mapping in error sentences."""
-    check(isinstance(values, dict), f"{where} is {values!r}; expected a mapping.")
-    fields = {field.name: field for field in dataclasses.fields(cls)}  # type: ignore[arg-type]
-    unknown, missing = sorted(set(values) - set(fields)), sorted(set(fields) - set(values))
-    check(not unknown, f"Unknown key {', '.join(unknown)} in {where}; it has {', '.join(fields)}.")
-    check(not missing, f"Missing key {', '.join(missing)} in {where}.")
-    hints = typing.get_type_hints(cls)
-    return cls(**{name: _coerce(f"{where}.{name}", value, hints[name]) for name, value in values.items()})
+@dataclasses.dataclass(frozen=True)
+class Subset:
+    """An entry of `data.subsets`.
 
+    Attributes
+    ----------
+    folder : str
+        Below data.root.
+    use : {'learn', 'test'}
+        Whether it is to learn from or to test on.
+    boxes : {'meshes', 'detected'}
+        The stage that says where a face is: by its annotated landmarks, or by the detector.
+    """
 
-def _coerce(where: str, value: Any, hint: Any) -> Any:
-    """Convert one value to its annotated type, refusing what would lose meaning."""
-    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    expected = getattr(hint, "__name__", str(hint))
-    if origin is types.UnionType and type(None) in arguments:
-        inner = next(argument for argument in arguments if argument is not type(None))
-        return None if value is None else _coerce(where, value, inner)
-    if dataclasses.is_dataclass(hint):
-        return build(where, value, hint)  # type: ignore[arg-type]
-    if origin is list and isinstance(value, list):
-        return [_coerce(f"{where}[{i}]", item, arguments[0]) for i, item in enumerate(value)]
-    if origin is tuple and isinstance(value, list) and len(value) == len(arguments):
-        return tuple(
-            _coerce(f"{where}[{i}]", item, kind) for i, (item, kind) in enumerate(zip(value, arguments, strict=True))
+    folder: str
+    use: str
+    boxes: str
+
+    def __post_init__(self) -> None:
+        check_all(
+            (self.use in (LEARN, TEST), f"use is {self.use!r}; expected {LEARN} or {TEST}."),
+            (self.boxes in ("meshes", "detected"), f"boxes is {self.boxes!r}; expected meshes or detected."),
         )
-    if origin is dict and isinstance(value, dict):
-        return {str(key): _coerce(f"{where}.{key}", item, arguments[1]) for key, item in value.items()}
-    if hint is Any or (hint is bool and isinstance(value, bool)):
-        return value
-    if hint is str and isinstance(value, str):
-        return value
-    if hint in (int, float) and isinstance(value, (int, float)) and not isinstance(value, bool):
-        check(hint is float or float(value).is_integer(), f"{where} is {value!r}; expected a whole number.")
-        return hint(value)
-    raise ValueError(f"{where} is {value!r}; expected {expected}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class DataParams:
+    """Section `data`: which photos there are, and the size of everything made from them."""
+
+    root: str
+    subsets: dict[str, Subset]
+    size: int
+    levels: list[str]
+    samples_per_shard: int
+    max_reject_fraction: float
+
+    def __post_init__(self) -> None:
+        fraction = self.max_reject_fraction
+        check_all(
+            (self.size >= 32 and self.size % 32 == 0, f"data.size is {self.size}; expected a multiple of 32 px."),
+            (bool(self.subsets), "data.subsets is empty; name at least one folder of photos."),
+            (
+                bool(self.levels) and set(self.levels) <= set(LEVELS),
+                f"data.levels is {self.levels}; expected some of {', '.join(LEVELS)}.",
+            ),
+            (self.samples_per_shard >= 1, f"data.samples_per_shard is {self.samples_per_shard}; expected 1 or more."),
+            (0 <= fraction <= 1, f"data.max_reject_fraction is {fraction}; expected a fraction between 0 and 1."),
+        )
+
+    @property
+    def learned(self) -> list[str]:
+        """Subsets to learn from, in their order."""
+        return [name for name, subset in self.subsets.items() if subset.use == "learn"]
+
+    def folder(self, subset: str) -> Path:
+        """Folder of a subset's raw photos and annotations.
+
+        Raises
+        ------
+        ValueError
+            If there is no such subset.
+        """
+        check(subset in self.subsets, f"{subset!r} is not in data.subsets, which has {', '.join(self.subsets)}.")
+        return Path(self.root) / self.subsets[subset].folder
+
+    def shards(self, stage: str, subset: str, level: str | None = None) -> Path:
+        """Folder of a subset's shards that a stage makes, see `paths.subset_folder`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such subset.
+        """
+        check(subset in self.subsets, f"{subset!r} is not in data.subsets, which has {', '.join(self.subsets)}.")
+        return subset_folder(stage, self.subsets[subset].use, subset, level)
+
+
+@dataclasses.dataclass(frozen=True)
+class DemoDataParams:
+    """Section `demo_data`: how much of the procedural set to make."""
+
+    seed: int
+    photos_per_subset: int
+    test_photos: int
+    photo_size: int
+
+    def __post_init__(self) -> None:
+        photos, tested, size = self.photos_per_subset, self.test_photos, self.photo_size
+        check_all(
+            (self.seed >= 0, f"demo_data.seed is {self.seed}; expected 0 or more."),
+            (photos >= 1, f"demo_data.photos_per_subset is {photos}; expected 1 or more."),
+            (tested >= 3, f"demo_data.test_photos is {tested}; expected 3 or more, one a yaw bin."),
+            (96 <= size <= 1024, f"demo_data.photo_size is {size}; expected 96 to 1024 px."),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class EmbeddingParams:
+    """Section `uv_embedding`: whether the layout is computed, or read from a published table below data.root."""
+
+    source: str
+    file: str
+
+    def __post_init__(self) -> None:
+        known = self.source in ("tutte", "file")
+        check(known, f"uv_embedding.source is {self.source!r}; expected one of tutte, file.")
+
+
+@dataclasses.dataclass(frozen=True)
+class CropParams:
+    """Section `crop`: how a face is cut out.
+
+    Attributes
+    ----------
+    detected : dict of str to str
+        Subsets whose box the detector finds, each with its use: what DVC must know, since it runs a stage for each.
+    margin : float
+        Side of the crop in sides of the box.
+    """
+
+    detected: dict[str, str]
+    margin: float
+
+    def __post_init__(self) -> None:
+        check(1 <= self.margin <= 5, f"crop.margin is {self.margin}; expected 1 to 5 sides of the box.")
+
+    def check_detected(self, data: DataParams) -> None:
+        """Check that the stage `detected` is told of the subsets whose `boxes` asks for it, and of no other.
+
+        Raises
+        ------
+        ValueError
+            If it is not.
+        """
+        asked = {name: subset.use for name, subset in data.subsets.items() if subset.boxes == "detected"}
+        check(
+            self.detected == asked,
+            f"crop.detected is {self.detected}, but in data.subsets the subsets whose boxes is detected are {asked}: "
+            "make them the same.",
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class SplitParams:
+    """Section `split`: which samples are held out.
+
+    Attributes
+    ----------
+    validation_fraction : float
+        Share of the identities to learn from that is held out.
+    test_fraction : float
+        Share of the identities that is tested, instead of learnt from, of each subset in `tested`.
+    tested : list of str
+        Subsets to learn from that are also tested on.
+    """
+
+    validation_fraction: float
+    test_fraction: float
+    tested: list[str]
+
+    def __post_init__(self) -> None:
+        fractions = {name: getattr(self, name) for name in ("validation_fraction", "test_fraction")}
+        check_all(
+            *(
+                (0 < value < 1, f"split.{name} is {value}; expected a fraction between 0 and 1.")
+                for name, value in fractions.items()
+            )
+        )
+
+    def test_subsets(self, data: DataParams) -> list[str]:
+        """Subsets to test on, in the order of data.subsets: those whose use is test, and those that are cut in two.
+
+        Raises
+        ------
+        ValueError
+            If `tested` names what is not learnt from, or nothing is learnt from or tested on.
+        """
+        learned = data.learned
+        tested = [name for name in data.subsets if name not in learned or name in self.tested]
+        check_all(
+            *(
+                (
+                    name in learned,
+                    f"split.tested names {name!r}, which is no subset to learn from; those are {', '.join(learned)}.",
+                )
+                for name in self.tested
+            ),
+            (bool(learned), "No subset in data.subsets is to learn from: set use to learn for one."),
+            (
+                bool(tested),
+                "No subset is tested on: set use to test for one in data.subsets, or name one in split.tested.",
+            ),
+        )
+        return tested
+
+
+@dataclasses.dataclass(frozen=True)
+class AsmParams:
+    """Section `asm`.
+
+    Attributes
+    ----------
+    faces : int
+        Training faces, evenly spaced, that are learnt from; all if there are fewer.
+    components : int
+        Directions in which a shape may differ from the mean of its view.
+    """
+
+    faces: int
+    components: int
+
+    def __post_init__(self) -> None:
+        check_at_least_one("asm", self)
+
+
+@dataclasses.dataclass(frozen=True)
+class AugmentedParams:
+    """Section `augmented`."""
+
+    seed: int
+    policies: dict[str, AugmentationPolicy]
+
+
+@dataclasses.dataclass(frozen=True)
+class ComputeParams:
+    """Section `compute`: where the work runs. It changes no byte, so no stage in dvc.yaml names it."""
+
+    workers: int
+    scheduler: str
+
+    def __post_init__(self) -> None:
+        check(self.workers >= 0, f"compute.workers is {self.workers}; expected 0 (all cores) or a number of processes.")

@@ -1,4 +1,4 @@
-"""Predicted position maps as `train` writes them and the scores read them."""
+"""Predicted position maps, as `predict` writes them and the scores read them."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.feed import Sample, read_samples
 from pipeline.store.encoding import encode_positions
-from pipeline.store.shards import append_images, write_dataset, writing
-from stages.project.params import check
+from pipeline.store.samples import Sample, read_samples
+from pipeline.store.shards import append_images, read_dataset, reading, write_dataset, writing
+from stages.project.strict import check
 
 
 def write_predictions(
@@ -43,3 +43,31 @@ def write_predictions(
             len(ids) == count,
             f"{path} got {len(ids)} predictions for {count} test samples; this is a mistake in the stage.",
         )
+
+
+class Predictions:
+    """Predicted maps of the test part, read one at a time from ``runs/<variant>/predictions.h5``."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._file = reading(path)
+        self.rows = {name: row for row, name in enumerate(read_dataset(self._file["sample_id"]))}
+
+    def __enter__(self) -> "Predictions":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+
+    def read(self, sample_id: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Position map (S, S, 3) in aligned pixels, and the similarity from raw photo pixels to these.
+
+        Raises
+        ------
+        ValueError
+            If there is none of this sample.
+        """
+        if sample_id not in self.rows:
+            raise ValueError(f"{self.path} has no prediction for {sample_id}: train and predict the variant again.")
+        row = self.rows[sample_id]
+        return read_dataset(self._file["position_map"], row), read_dataset(self._file["similarity"], row)

@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.project.params import check
+from stages.project.strict import check
 
 NAMES = "AFLW2000-3D.list"
 LANDMARKS = "AFLW2000-3D-Reannotated.pts68.npy"

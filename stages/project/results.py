@@ -8,38 +8,27 @@ from typing import Any
 import pandas as pd
 
 from model.scores.summary import ALL
-from pipeline.store.tables import read_table
-from stages.project.params import check
-from stages.project.variants import MAIN_RUN
+from stages.project.json_file import write_json
+from stages.project.paths import MAIN_RUN, RUNS, scores_of
 
-TABLES = ("protocols", "per_image", "failed", "ced", "smoothness", "history", "seeds")
+SCORES = ("protocols", "per_image", "failed", "ced", "smoothness")
+HISTORIES = ("history", "seeds")
+FORMATS = {"per_image": "%.4f", "protocols": "%.4f", "ced": "%.4g", "smoothness": "%.6g"}
+# All metrics of a run, in the folder of its scores; the few that `dvc metrics diff` and `dvc exp show` compare.
+METRICS = "metrics.json"
+HEADLINES = (
+    "images",
+    "failed",
+    "nme68_2d",
+    "nme68_2d_low",
+    "nme68_2d_high",
+    "nme68_2d_bins",
+    "dense_3d",
+    "reconstruction",
+    "thesis_mesh",
+    "smooth_15deg",
+)
 FAILED_COLUMNS = ["sample", "stage", "reason"]
-PARTS = ("train", "validation", "test")
-
-
-@dataclasses.dataclass(frozen=True)
-class EvaluateParams:
-    """Section `evaluate`.
-
-    Attributes
-    ----------
-    bootstrap, seed : int
-        Resamples behind each interval, and the seed that draws them.
-    share_under : float
-        Percent: the table of protocols counts the images with at most this error.
-    benchmark : str
-        Folder with the published tables of AFLW2000-3D, see `stages.project.published`; data/none for none.
-    """
-
-    bootstrap: int
-    seed: int
-    share_under: float
-    benchmark: str
-
-    def __post_init__(self) -> None:
-        check(self.bootstrap >= 100, f"evaluate.bootstrap is {self.bootstrap}; expected 100 resamples or more.")
-        check(self.seed >= 0, f"evaluate.seed is {self.seed}; expected 0 or more.")
-        check(self.share_under > 0, f"evaluate.share_under is {self.share_under}; expected a percentage above 0.")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -72,22 +61,30 @@ def write_csv(table: pd.DataFrame, path: Path, float_format: str | None = None) 
     table.to_csv(path, index=False, float_format=float_format, lineterminator="\n")
 
 
+def write_scores(folder: Path, metrics: dict, tables: dict[str, pd.DataFrame]) -> None:
+    """Write all metrics of a run and the tables of `SCORES`, with as many digits as each needs."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_json(folder / METRICS, metrics)
+    for name, table in tables.items():
+        write_csv(table, folder / f"{name}.csv", FORMATS.get(name))
+
+
 def read_results(root: Path, variant: str, main: bool) -> Results:
     """Read what `train` and `evaluate` wrote for the main run, whose variant is named, or for another variant.
 
     The main run's files have one name whichever variant it is, so that ``dvc metrics diff`` compares experiments.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a file is missing.
     """
-    folder = root / "runs" / (MAIN_RUN if main else variant)
-    metrics_path = root / ("metrics/evaluation.json" if main else f"metrics/ablation/{variant}.json")
-    tables = {name: folder / f"{name}.csv" for name in TABLES}
+    run = MAIN_RUN if main else variant
+    metrics_path = root / scores_of(run) / METRICS
+    tables = {name: root / scores_of(run) / f"{name}.csv" for name in SCORES}
+    tables |= {name: root / RUNS / run / f"{name}.csv" for name in HISTORIES}
     for path in (metrics_path, *tables.values()):
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; train and evaluate the variant {variant!r} first.")
     metrics = json.loads(metrics_path.read_text(encoding="utf-8"))
     return Results(variant, metrics, **{name: pd.read_csv(path) for name, path in tables.items()})
-
-
-def count_parts(root: Path) -> dict[str, int]:
-    """Samples of each part of data/split.csv."""
-    parts = [row["part"] for row in read_table(root / "data/split.csv")]
-    return {part: parts.count(part) for part in PARTS}

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Container, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,23 +10,18 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.face.camera import apply_similarity
+from pipeline.face.camera import wrap_degrees
+from pipeline.face.similarity import apply_similarity
+from pipeline.store import samples as stored
+from pipeline.store.samples import Sample
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
-from stages.project.params import check
+from stages.project.paths import LEVELLED_STAGES, PARTS, SPLIT, SUBSET_STAGES, subset_folder
+from stages.project.strict import check
 
 # Enough maps for their mean to stand still; the whole training part would be read for nothing.
 MEAN_MAP_SAMPLES = 2000
 T = TypeVar("T")
-
-
-@dataclasses.dataclass(frozen=True)
-class Place:
-    """Where a sample lies."""
-
-    sample_id: str
-    shard: Path
-    row: int
 
 
 @dataclasses.dataclass(frozen=True)
@@ -62,34 +57,42 @@ def subset_of(sample_id: str) -> str:
 
 
 def read_part(root: Path, part: str) -> list[str]:
-    """Sample ids of one part (train, validation or test) of data/split.csv, in its order."""
-    return [row["sample_id"] for row in read_table(root / "data/split.csv") if row["part"] == part]
+    """Sample ids of one of `PARTS`, in the order of data/split/<part>.csv."""
+    return [row["sample_id"] for row in read_table(root / SPLIT / f"{part}.csv")]
 
 
-def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Place]:
+def count_parts(root: Path) -> dict[str, int]:
+    """Samples of each part of the split."""
+    return {part: len(read_part(root, part)) for part in PARTS}
+
+
+def shards_of(root: Path, stage: str, subset: str, level: str | None = None) -> Path:
+    """Folder of a subset's shards, see `subset_folder`; data/split/subsets.csv says what the subset is for.
+
+    Raises
+    ------
+    ValueError
+        If the split knows no such subset.
+    """
+    uses = {row["subset"]: row["use"] for row in read_table(root / SPLIT / "subsets.csv")}
+    check(subset in uses, f"{root / SPLIT} knows no subset {subset!r}: run dvc repro split.")
+    return root / subset_folder(stage, uses[subset], subset, level)
+
+
+def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Sample]:
     """Find samples in ``data/position_maps``; those that are not there are left out.
 
     Returns
     -------
-    list of Place
+    list of Sample
         In the order of subsets and shards.
     """
     wanted = set(sample_ids)
-    places = []
-    for subset in sorted({subset_of(sample_id) for sample_id in wanted}):
-        for shard in list_shards(root / "data/position_maps" / f"{subset}-{level}"):
-            places += find_rows(shard, wanted)
-    return places
+    folders = [shards_of(root, "position_maps", name, level) for name in sorted({subset_of(each) for each in wanted})]
+    return stored.locate([shard for folder in folders for shard in list_shards(folder)], wanted)
 
 
-def find_rows(shard: Path, sample_ids: Container[str]) -> list[Place]:
-    """Find the rows of a shard that some samples have in it."""
-    with reading(shard) as file:
-        names = read_dataset(file["sample_id"])
-    return [Place(name, shard, row) for row, name in enumerate(names) if name in sample_ids]
-
-
-def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Iterable[Place]) -> list[tuple[str, ...]]:
+def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Iterable[Sample]) -> list[tuple[str, ...]]:
     """Test samples that nothing can be scored of, and why.
 
     Parameters
@@ -98,7 +101,7 @@ def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Itera
     level : {'on', 'off'}
     test_ids : iterable of str
         The test part.
-    places : iterable of Place
+    places : iterable of Sample
         Those of them that have a position map.
 
     Returns
@@ -111,13 +114,9 @@ def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Itera
     failures: list[tuple[str, ...]] = []
     for subset in sorted({subset_of(sample_id) for sample_id in test_ids}):
         missing = {name for name in test_ids if subset_of(name) == subset} - found
-        for stage, folder in (
-            ("index", subset),
-            ("meshes", subset),
-            ("aligned", f"{subset}-{level}"),
-            ("position_maps", f"{subset}-{level}"),
-        ):
-            for row in read_table(root / "data" / stage / folder / "rejected.csv"):
+        for stage in SUBSET_STAGES:
+            folder = shards_of(root, stage, subset, level if stage in LEVELLED_STAGES else None)
+            for row in read_table(folder / "rejected.csv"):
                 if stage == "index" or row["sample"] in missing:
                     name = f"{subset}/{row['sample']}" if stage == "index" else row["sample"]
                     failures.append((name, stage, row["reason"]))
@@ -133,7 +132,7 @@ def spread(items: Sequence[T], limit: int) -> Sequence[T]:
     return [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
 
 
-def read_maps(places: Sequence[Place]) -> Iterator[NDArray[np.float32]]:
+def read_maps(places: Sequence[Sample]) -> Iterator[NDArray[np.float32]]:
     """Read the position maps alone, one at a time."""
     for shard, group in itertools.groupby(places, lambda place: place.shard):
         with reading(shard) as file:
@@ -141,11 +140,11 @@ def read_maps(places: Sequence[Place]) -> Iterator[NDArray[np.float32]]:
                 yield read_dataset(file["position_map"], place.row)
 
 
-def read_truths(root: Path, places: Sequence[Place]) -> Iterator[Truth]:
+def read_truths(root: Path, places: Sequence[Sample]) -> Iterator[Truth]:
     """Read samples with their annotated landmarks, one at a time."""
     for shard, group in itertools.groupby(places, lambda place: place.shard):
         # A shard of position maps has the samples of the index's shard of that number, less the rejected ones.
-        index = root / "data/index" / shard.parent.name.rpartition("-")[0] / shard.name
+        index = shards_of(root, "index", shard.parent.parent.name) / shard.name
         annotated = read_shard(index, ["sample_id", "true_landmarks"])
         rows = dict(zip(annotated["sample_id"], annotated["true_landmarks"], strict=True))
         with reading(shard) as file:
@@ -153,7 +152,7 @@ def read_truths(root: Path, places: Sequence[Place]) -> Iterator[Truth]:
                 yield _read_truth(file, place, rows[place.sample_id])
 
 
-def _read_truth(file: h5py.File, place: Place, annotated: NDArray) -> Truth:
+def _read_truth(file: h5py.File, place: Sample, annotated: NDArray) -> Truth:
     row = {name: read_dataset(file[name], place.row) for name in ("image", "position_map", "similarity", "landmarks")}
     known = bool(np.isfinite(annotated).all())
     own = apply_similarity(np.linalg.inv(row["similarity"]), row["landmarks"].astype(np.float64))
@@ -174,6 +173,11 @@ def mean_training_map(root: Path, level: str, face_mask: NDArray[np.bool_]) -> N
     -------
     (S, S, 3) float64
         Aligned pixels, each map's mean z over the face removed before.
+
+    Raises
+    ------
+    ValueError
+        If the training part has no position maps.
     """
     places = spread(locate(root, level, read_part(root, "train")), MEAN_MAP_SAMPLES)
     check(bool(places), "The training part has no position maps: there is no mean map to compare with.")
@@ -187,8 +191,7 @@ def mean_training_map(root: Path, level: str, face_mask: NDArray[np.bool_]) -> N
 def annotated_yaw(root: Path, sample_ids: Iterable[str]) -> NDArray[np.float64]:
     """Annotated yaw of each sample in degrees, wrapped to [-180, 180)."""
     rows = read_accepted(root, sample_ids)
-    degrees = np.rad2deg([float(row["yaw"]) for row in rows]).round(4)
-    return (degrees + 180.0) % 360.0 - 180.0
+    return wrap_degrees(np.rad2deg([float(row["yaw"]) for row in rows]).round(4))
 
 
 def read_accepted(root: Path, sample_ids: Iterable[str]) -> list[dict[str, str]]:
@@ -196,28 +199,6 @@ def read_accepted(root: Path, sample_ids: Iterable[str]) -> list[dict[str, str]]
     sample_ids = list(sample_ids)
     wanted, rows = set(sample_ids), dict[str, dict[str, str]]()
     for subset in sorted({subset_of(sample_id) for sample_id in wanted}):
-        table = read_table(root / "data/index" / subset / "accepted.csv")
+        table = read_table(shards_of(root, "index", subset) / "accepted.csv")
         rows |= {row["sample_id"]: row for row in table if row["sample_id"] in wanted}
     return [rows[sample_id] for sample_id in sample_ids]
-
-
-class Predictions:
-    """Predicted maps of the test part, read one at a time from ``runs/<variant>/predictions.h5``."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._file = reading(path)
-        self.rows = {name: row for row, name in enumerate(read_dataset(self._file["sample_id"]))}
-
-    def __enter__(self) -> "Predictions":
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._file.close()
-
-    def read(self, sample_id: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        """Position map (S, S, 3) in aligned pixels, and the similarity from raw photo pixels to these."""
-        if sample_id not in self.rows:
-            raise ValueError(f"{self.path} has no prediction for {sample_id}: train and predict the variant again.")
-        row = self.rows[sample_id]
-        return read_dataset(self._file["position_map"], row), read_dataset(self._file["similarity"], row)

@@ -1,24 +1,27 @@
 """What every stage that makes shards owes: nothing lost, nothing made twice, and one line at the end."""
 
+import itertools
 import json
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import click
 
 import pipeline
+from pipeline.store.files import replacing
 from pipeline.store.parallel import map_shards
-from pipeline.store.resume import Made, Receipt, digest_code, end, make_once, publish, sole_writer
-from pipeline.store.shards import replacing
+from pipeline.store.resume import Receipt, ShardContent, digest_code, end, make_once, publish, sole_writer
 from pipeline.store.tables import write_table
-from stages.project.params import ComputeParams, check
+from stages.project.params import ComputeParams
+from stages.project.strict import check
 
 ROOT = Path(pipeline.__path__[0]).parent  # wherever in stages/ this file lies
 CODE = ("pipeline", "stages")
 WORK = Path("work/shards")
 REJECTED, COUNTS = "rejected.csv", "counts.json"
+WHOLE = ""
 
 
 class Task(NamedTuple):
@@ -30,14 +33,14 @@ class Task(NamedTuple):
 
 def run_stage(
     stage: str,
-    make: Callable[..., Made],
-    tasks: Sequence[Task],
+    make: Callable[..., ShardContent],
+    tasks: Mapping[str, Sequence[Task]],
     output: Path,
     max_reject_fraction: float,
     compute: ComputeParams,
-    alone: Sequence[tuple[str, str]] = (),
+    unpaired: Sequence[tuple[str, str]] = (),
 ) -> None:
-    """Make the shards of a stage, put them in its output folder with the reject list and the counts, print its line.
+    """Make the shards of a stage, put them in its output folder with the reject list and the counts, print its lines.
 
     Parameters
     ----------
@@ -45,14 +48,15 @@ def run_stage(
         Name, as in ``meshes@AFW``.
     make : callable
         Gets the arguments of a task, gives a shard.
-    tasks : sequence of Task
-        One a shard, in their order.
+    tasks : dict of str to sequence of Task
+        One a shard, in their order, by the folder of `output` that the shards go to: a level, or `WHOLE` for `output`
+        itself.
     output : Path
-        Folder of the stage's shards, ``rejected.csv`` and ``counts.json``.
+        Each of its folders gets its shards, ``rejected.csv`` and ``counts.json``.
     max_reject_fraction : float
-        More than this share of rejected samples stops the run.
+        More than this share of rejected samples of a folder stops the run.
     compute : ComputeParams
-    alone : sequence of (file, reason)
+    unpaired : sequence of (file, reason)
         Rejected before there were shards.
 
     Raises
@@ -65,36 +69,57 @@ def run_stage(
     click.get_current_context().with_resource(sole_writer(work, click.echo))
     start = time.perf_counter()
     code = digest_code(ROOT, CODE)
-    jobs = [(work, code, stage, make, *task) for task in tasks]
-    receipts = list(map_shards(make_once, jobs, compute.workers, compute.scheduler, stage))
-    publish(work, receipts, output)
+    names = {folder: f"{stage}-{folder}" if folder else stage for folder in tasks}
+    jobs = [(work, code, names[folder], make, *task) for folder, group in tasks.items() for task in group]
+    made = map_shards(make_once, jobs, compute.workers, compute.scheduler, stage)
+    receipts = {folder: list(itertools.islice(made, len(group))) for folder, group in tasks.items()}
+    publish(work, {output / folder: group for folder, group in receipts.items()})
     seconds = time.perf_counter() - start
-    write_table(output / REJECTED, ("sample", "reason"), _rejected(alone, receipts))
-    taken = len(alone) + sum(receipt.taken for receipt in receipts)
-    made = sum(receipt.made for receipt in receipts)
-    counts = {"in": taken, "out": made, "rejected": taken - made}
-    with replacing(output / COUNTS) as part:
-        part.write_text(json.dumps(counts) + "\n", encoding="utf-8")
-    click.echo(f"{stage}: {taken} in, {made} out, {taken - made} rejected, {taken / max(seconds, 1e-9):.0f} samples/s")
-    check(
-        taken - made <= max_reject_fraction * taken,
-        f"{stage} rejected {taken - made} of {taken} samples, more than data.max_reject_fraction "
-        f"({max_reject_fraction:g}) allows; {output / REJECTED} says why. First: "
-        f"{' - '.join(next(_rejected(alone, receipts), ()))}",
-    )
+    for folder, group in receipts.items():
+        _report(names[folder], group, unpaired, output / folder, max_reject_fraction, seconds)
     end(work)
 
 
+def _report(
+    name: str,
+    receipts: Sequence[Receipt],
+    unpaired: Sequence[tuple[str, str]],
+    folder: Path,
+    max_reject_fraction: float,
+    seconds: float,
+) -> None:
+    """Write the reject list and the counts of a folder of shards, and print its line."""
+    write_table(folder / REJECTED, ("sample", "reason"), _rejected(unpaired, receipts))
+    taken = len(unpaired) + sum(receipt.taken for receipt in receipts)
+    made = sum(receipt.made for receipt in receipts)
+    counts = {"in": taken, "out": made, "rejected": taken - made}
+    with replacing(folder / COUNTS) as part:
+        part.write_text(json.dumps(counts) + "\n", encoding="utf-8")
+    click.echo(f"{name}: {taken} in, {made} out, {taken - made} rejected, {taken / max(seconds, 1e-9):.0f} samples/s")
+    check(
+        taken - made <= max_reject_fraction * taken,
+        f"{name} rejected {taken - made} of {taken} samples, more than data.max_reject_fraction "
+        f"({max_reject_fraction:g}) allows; {folder / REJECTED} says why. First: "
+        f"{' - '.join(next(_rejected(unpaired, receipts), ()))}",
+    )
+
+
 def read_counts(output: Path) -> dict[str, int]:
-    """Counts `in`, `out` and `rejected` of a stage's output folder."""
+    """Counts `in`, `out` and `rejected` of a stage's output folder.
+
+    Raises
+    ------
+    FileNotFoundError
+        If they are missing.
+    """
     path = output / COUNTS
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run the stage that makes it.")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
-def _rejected(alone: Sequence[tuple[str, str]], receipts: Sequence[Receipt]) -> Iterator[tuple[str, str]]:
-    yield from alone
+def _rejected(unpaired: Sequence[tuple[str, str]], receipts: Sequence[Receipt]) -> Iterator[tuple[str, str]]:
+    yield from unpaired
     for receipt in receipts:
         if receipt.made < receipt.taken:
             yield from receipt.rejected()

@@ -3,22 +3,51 @@
 Free of Keras, so that stages that only need a variant's settings start at once.
 """
 
+import dataclasses
+import json
+from collections.abc import Iterable
 from copy import deepcopy
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
-from stages.project.params import PARAMS_FILE, build, check, read_params
+from model.settings import RANDOM, RESIDUAL, LossConfig, NetworkConfig, TrainConfig
+from stages.project.params import LEVELS, PARAMS_FILE, read_params
+from stages.project.paths import MAIN_RUN, SETTINGS
+from stages.project.strict import build, check, check_all, nearest
 
-SECTIONS = ("train", "network", "loss")
-
-# Folder in runs/ of what the root's dvc.yaml trains, whichever variant that is: so `dvc metrics diff` and `dvc plots
-# diff` compare two experiments by the same files, and no other variant shares an output with it.
-MAIN_RUN = "main"
+SECTIONS = {"train": TrainConfig, "network": NetworkConfig, "loss": LossConfig}
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
+class TrainingSource:
+    """An entry of `thesis.variants`: what DVC must know of a variant, since other stages make it.
+
+    Attributes
+    ----------
+    init : str
+        Folder in runs/ whose weights it starts from, or 'random'.
+    policy : str
+        Entry of `augmented.policies` whose samples it learns from.
+    level : {'on', 'off'}
+        Whether they are levelled.
+    """
+
+    init: str
+    policy: str
+    level: str
+
+    def __post_init__(self) -> None:
+        check(self.level in LEVELS, f"level is {self.level!r}; expected one of {', '.join(LEVELS)}.")
+
+
+@dataclasses.dataclass(frozen=True)
+class ThesisParams:
+    """Section `thesis`: the variants that stand beside the main one."""
+
+    variants: dict[str, TrainingSource]
+
+
+@dataclasses.dataclass(frozen=True)
 class VariantSettings:
     """Everything that a variant is trained with, beside the data."""
 
@@ -31,17 +60,61 @@ class VariantSettings:
         """Its name."""
         return self.train.variant
 
+    def used(self) -> dict[str, Any]:
+        """Settings that matter, as `read_settings` reads them.
+
+        Without those that are as their class has them by default, and those that this network does not use: so a new
+        key that is neutral by default changes nothing here, nor does a key of what the variant has not.
+        """
+        network, loss, train = (_not_default(part) for part in (self.network, self.loss, self.train))
+        unused = {"levels", "residual"} if self.network.regresses == "coefficients" else set()
+        if not self.network.refined:
+            unused |= {*RESIDUAL, "residual_join"}
+            loss.pop("brief", None)
+            train.pop("strategy", None)
+        return {
+            "network": {name: value for name, value in network.items() if name not in unused},
+            "loss": {} if self.network.regresses == "coefficients" else loss,
+            "train": train,
+        }
+
+
+def read_settings(path: Path) -> VariantSettings:
+    """Read what `VariantSettings.used` left, written as JSON; what was left out takes its default.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it does not hold the settings of a variant.
+    """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: run `python -m stages.settings`.")
+    return build(str(path), json.loads(path.read_text(encoding="utf-8")), VariantSettings)
+
 
 def read_variant(name: str | None = None, path: Path = PARAMS_FILE) -> VariantSettings:
-    """Read the settings of a variant.
+    """Read the settings of a variant from a file of parameters, see `resolve_variant`."""
+    return resolve_variant(read_params(path), name)
+
+
+def settings_of(run: str) -> VariantSettings:
+    """Read the settings of a run as the stage `settings` wrote them: all of params.yaml that DVC tracks for it."""
+    return read_settings(SETTINGS / f"{run}.json")
+
+
+def resolve_variant(params: dict[str, Any], name: str | None) -> VariantSettings:
+    """Merge a variant's overrides onto the sections that they vary.
 
     Parameters
     ----------
+    params : dict
+        All of params.yaml.
     name : str, optional
-        An entry of section `variants`, which starts from the weights that ``thesis.variants`` names, at random if it
-        does not name it; by default ``train.variant``, which starts from ``train.init``.
-    path : Path
-        The parameters.
+        An entry of section `variants`, which starts from the weights, and learns from the samples, that
+        ``thesis.variants`` names; if it does not name it, at random, from those that ``train`` names. None for the main
+        run: ``train.variant``, which starts from ``train.init``.
 
     Returns
     -------
@@ -50,29 +123,26 @@ def read_variant(name: str | None = None, path: Path = PARAMS_FILE) -> VariantSe
     Raises
     ------
     ValueError
-        If there is no such variant, if it overrides what is not there, or if a value is out of range.
+        If there is no such variant, if it overrides what is not there, if a value is out of range, or if the main run
+        is a variant of the thesis that starts or learns from something else there.
     """
-    params = read_params(path)
     for section in (*SECTIONS, "variants", "thesis"):
-        check(isinstance(params.get(section), dict), f"{path} has no section {section!r}.")
-    chosen = name is not None
-    name = name if chosen else params["train"].get("variant")
-    variants = params["variants"]
+        check(isinstance(params.get(section), dict), f"{PARAMS_FILE} has no section {section!r}.")
+    main: dict[str, Any] = {section: build(section, params[section], cls) for section, cls in SECTIONS.items()}
+    train, variants = main["train"], params["variants"]
+    sources = build("thesis", params["thesis"], ThesisParams).variants
     check(MAIN_RUN not in variants, f"No variant may be called {MAIN_RUN!r}: runs/{MAIN_RUN} is the main run's folder.")
-    check(name in variants, f"There is no variant {name!r} in {path}; it has {', '.join(variants)}.")
-    overrides = variants[name] or {}
-    check(isinstance(overrides, dict), f"variants.{name} is {overrides!r}; expected a mapping of sections.")
-    for key, instead in (("variant", ""), ("init", f"; thesis.variants.{name} says what it starts from")):
-        check(key not in (overrides.get("train") or {}), f"variants.{name} must not override train.{key}{instead}.")
-    merged = merge({section: params[section] for section in SECTIONS}, overrides, f"variants.{name}")
-    merged["train"]["variant"] = name
-    if chosen:
-        merged["train"]["init"] = params["thesis"]["variants"].get(name, RANDOM)
-    return VariantSettings(
-        network=build("network", merged["network"], NetworkConfig),
-        loss=build("loss", merged["loss"], LossConfig),
-        train=build("train", merged["train"], TrainConfig),
-    )
+    chosen = train.variant if name is None else name
+    check(chosen in variants, f"There is no variant {chosen!r} in variants; it has {_listed(chosen, variants)}")
+    overrides = variants[chosen] or {}
+    _check_overrides(chosen, overrides)
+    merged = {section: dataclasses.asdict(config) for section, config in main.items()}
+    if name is None:
+        _check_main(train, sources.get(chosen))
+    else:
+        source = sources.get(chosen, TrainingSource(RANDOM, train.policy, train.level))
+        merged["train"] |= {"variant": chosen} | dataclasses.asdict(source)
+    return build(f"variants.{chosen}", merge(merged, overrides, f"variants.{chosen}"), VariantSettings)
 
 
 def merge(base: dict[str, Any], overrides: dict[str, Any], where: str) -> dict[str, Any]:
@@ -99,10 +169,61 @@ def merge(base: dict[str, Any], overrides: dict[str, Any], where: str) -> dict[s
     merged = deepcopy(base)
     for key, value in overrides.items():
         place = f"{where}.{key}"
-        check(key in base, f"{place} overrides nothing; expected one of {', '.join(map(str, base))}.")
+        check(key in base, f"{place} overrides nothing; expected one of {_listed(str(key), base)}")
         nested = isinstance(base[key], dict)
         check(
             nested == isinstance(value, dict), f"{place} is {value!r}; expected {'a mapping' if nested else 'a value'}."
         )
         merged[key] = merge(base[key], value, place) if nested else value
     return merged
+
+
+def _listed(word: str, known: Iterable[str]) -> str:
+    """List what there is instead of a word, and ask for the nearest."""
+    meant = nearest(word, known)
+    return f"{', '.join(map(str, known))}." + (f" Did you mean {meant}?" if meant else "")
+
+
+def _check_overrides(name: str, overrides: Any) -> None:
+    """Check that a variant leaves alone what stands elsewhere, because DVC must know it."""
+    check(isinstance(overrides, dict), f"variants.{name} is {overrides!r}; expected a mapping of sections.")
+    train = overrides.get("train")
+    elsewhere = {
+        "variant": "",
+        "init": f"; thesis.variants.{name} says what it starts from",
+        "policy": f"; thesis.variants.{name} says which samples it learns from",
+        "level": f"; thesis.variants.{name} says which samples it learns from",
+    }
+    check_all(
+        *(
+            (key not in train, f"variants.{name} must not override train.{key}{instead}.")
+            for key, instead in elsewhere.items()
+            if isinstance(train, dict)
+        )
+    )
+
+
+def _check_main(train: TrainConfig, source: TrainingSource | None) -> None:
+    """Check that the main run, where it is a variant of the thesis, is the same experiment there."""
+    asked = {} if source is None else dataclasses.asdict(source)
+    check_all(
+        *(
+            (
+                getattr(train, key) == value,
+                f"train.variant is {train.variant}, which {'starts' if key == 'init' else 'learns'} from {key} {value};"
+                f" train.{key} is {getattr(train, key)}: add -S train.{key}={value}, or name a variant of your own in "
+                "variants.",
+            )
+            for key, value in asked.items()
+        )
+    )
+
+
+def _not_default(config: Any) -> dict[str, Any]:
+    """Fields that are not as they are by default, at any depth."""
+    changed = {}
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if value != field.default:
+            changed[field.name] = _not_default(value) if dataclasses.is_dataclass(value) else value
+    return changed

@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import scipy.sparse
 
-from model.scores.scoring import make_surface
 from pipeline.crops.face_finding import Face
-from pipeline.face.camera import apply_similarity, make_similarity
 from pipeline.face.face_model import FaceModel
-from stages.photo.reconstructor import FacePipeline
+from pipeline.face.similarity import apply_similarity, make_similarity
+from pipeline.uv.surface import make_surface
+from stages.photo.reconstructor import Reconstructor
 from tests.helpers.small_project import GRID, SIZE, face_map, grid_triangles, grid_uv, landmark_vertices
 
 MARGIN = 1.5
@@ -41,7 +41,7 @@ def find_squares(photo):
     return [Face(boxes[i, :4].astype(float), np.zeros((5, 2)), 0.99, 0) for i in range(1, count)]
 
 
-def make_pipeline(model, surface):
+def make_reconstructor(model, surface):
     """Everything that a face goes through; its landmarks lie about the middle of its box."""
     nearest = np.rint(grid_uv(SIZE) * (GRID - 1)).astype(int)
     columns = (nearest[..., 1] * GRID + nearest[..., 0]).ravel()
@@ -52,4 +52,4 @@ def make_pipeline(model, surface):
     def landmarks(photo, face):
         return landmarks_at(make_similarity(0.5, 0.0, face.box[:2] + face.box[2:] / 2, (15.5, 15.5)), surface)
 
-    return FacePipeline(find_squares, predict, landmarks, model, surface, operator, MARGIN, SIZE)
+    return Reconstructor(find_squares, predict, landmarks, model, surface, operator, MARGIN, SIZE)

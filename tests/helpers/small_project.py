@@ -5,28 +5,29 @@ import csv
 import dataclasses
 import html.parser
 import json
-from pathlib import Path
 
 import cv2
 import numpy as np
 import scipy.sparse
 
-from pipeline.face.camera import apply_similarity, make_similarity
 from pipeline.face.face_model import FaceModel, save_model
+from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.store.encoding import encode_positions
 from pipeline.store.shards import write_shard
 from pipeline.uv.position_map import UVLayout, save_uv
 from stages import evaluate, report, thesis
 from stages.data_report import data_report
-from stages.project import results
-from stages.project.params import DataParams
+from stages.project.params import DataParams, Subset
 from stages.project.published import LANDMARKS, NAMES, YAW
+from stages.project.result_params import EvaluateParams, ReportParams
 from stages.project.variants import read_variant
+from tests.helpers.places import ROOT
 
 SIZE, GRID, PHOTO = 32, 17, 60
 SCALE = 0.8
-PARAMS = results.EvaluateParams(bootstrap=200, seed=4, share_under=5.0, benchmark="benchmark")
-SETTINGS = read_variant(None, Path(__file__).parents[2] / "params.yaml")
+SUBSETS = {"train": Subset("train", "learn", "meshes"), "test": Subset("test", "test", "meshes")}
+PARAMS = EvaluateParams(bootstrap=200, seed=4, share_under=5.0, benchmark="benchmark")
+SETTINGS = read_variant(None, ROOT / "params.yaml")
 # What a network's tables 3.1 to 3.3 are said to be: Keras is not needed for a page.
 LAYERS = {
     "3.1": [("Conv1", 4, 1, "32*32*8"), ("ResBlock1", 4, 2, "16*16*16")],
@@ -107,6 +108,7 @@ def write_model(root):
 def write_subset(root, subset, names, dx, annotated):
     """Write raw photos, index and position maps of one subset; `dx` shifts each sample's map."""
     rng = np.random.default_rng(len(names))
+    use = SUBSETS[subset].use
     ids = [f"{subset}/{name}" for name in names]
     folder = root / "raw" / subset
     folder.mkdir(parents=True)
@@ -118,14 +120,15 @@ def write_subset(root, subset, names, dx, annotated):
         (i, f"{n}.png", f"{n}.mat", "0" * 64, PHOTO, PHOTO, 0, np.deg2rad(YAW_DEG.get(n, 0)), 0)
         for i, n in zip(ids, names, strict=True)
     ]
-    write_csv(root / "data/index" / subset / "accepted.csv", [header, *rows])
+    write_csv(root / "data/index" / use / subset / "accepted.csv", [header, *rows])
     write_csv(
-        root / "data/index" / subset / "rejected.csv",
+        root / "data/index" / use / subset / "rejected.csv",
         [("sample", "reason"), (f"{subset}1.jpg", f"Pose_Para is missing in {subset}1.mat.")],
     )
-    write_counts(root / "data/index" / subset, taken=len(names) + 1, made=len(names))
-    for stage in (f"meshes/{subset}", f"aligned/{subset}-on", f"position_maps/{subset}-on", "augmented/full-on"):
-        no_face = [("test/noface", NO_FACE)] if stage == "aligned/test-on" else []
+    write_counts(root / "data/index" / use / subset, taken=len(names) + 1, made=len(names))
+    place = f"{use}/{subset}"
+    for stage in (f"meshes/{place}", f"aligned/{place}/on", f"position_maps/{place}/on", "augmented/full/on"):
+        no_face = [("test/noface", NO_FACE)] if stage == "aligned/test/test/on" else []
         write_csv(root / "data" / stage / "rejected.csv", [("sample", "reason"), *no_face])
         write_counts(root / "data" / stage, taken=len(names), made=len(names))
     maps = np.stack([face_map(grid_uv(SIZE), dx=shift, dz=50.0) for shift in dx])
@@ -147,11 +150,11 @@ def write_subset(root, subset, names, dx, annotated):
     half = len(names) // 2
     for number, rows in enumerate((slice(0, half), slice(half, None))):
         write_shard(
-            root / f"data/position_maps/{subset}-on/{number:05d}.h5",
+            root / f"data/position_maps/{place}/on/{number:05d}.h5",
             {name: values[rows] for name, values in samples.items()},
             {},
         )
-        index = root / f"data/index/{subset}/{number:05d}.h5"
+        index = root / f"data/index/{place}/{number:05d}.h5"
         write_shard(index, {name: values[rows] for name, values in annotations.items()}, {})
 
 
@@ -160,9 +163,9 @@ def write_counts(folder, taken, made):
     (folder / "counts.json").write_text(json.dumps({"in": taken, "out": made, "rejected": taken - made}))
 
 
-def write_run(root, variant, factor, names=tuple(YAW_DEG), zoom=1.0):
+def write_run(root, variant, factor, names=None, zoom=1.0):
     """Predict the truth, shifted by `factor` times SHIFT, in reverse order, on crops that are enlarged by `zoom`."""
-    names = names[::-1]
+    names = tuple(names or YAW_DEG)[::-1]
     maps = np.stack([face_map(grid_uv(SIZE), dx=factor * SHIFT[name], dz=factor * SHIFT[name] - 20) for name in names])
     move = make_similarity(zoom, 0.0, (15.5, 15.5), (15.5, 15.5))
     maps = apply_similarity(move, maps)
@@ -208,25 +211,28 @@ def make_project(root, data_root="raw"):
     write_model(root)
     write_subset(root, "train", TRAIN, dx=(-8.0, -8.0, 10.0), annotated=())
     write_subset(root, "test", tuple(YAW_DEG), dx=(0.0,) * len(YAW_DEG), annotated=tuple(YAW_DEG)[:-1])
-    split = [("sample_id", "identity", "part")]
-    split += [(f"train/{name}", name, "train") for name in TRAIN]
-    split += [(f"test/{name}", name, "test") for name in YAW_DEG]
-    write_csv(root / "data/split.csv", [*split, ("test/noface", "noface", "test")])
+    write_counts(root / "data/validation/on", taken=0, made=0)
+    parts = {"train": [f"train/{name}" for name in TRAIN], "validation": []}
+    parts["test"] = [*(f"test/{name}" for name in YAW_DEG), "test/noface"]
+    for part, ids in parts.items():
+        rows = [(name, name.partition("/")[2]) for name in ids]
+        write_csv(root / f"data/split/{part}.csv", [("sample_id", "identity"), *rows])
+    write_csv(root / "data/split/subsets.csv", [("subset", "use"), ("train", "learn"), ("test", "test")])
     write_run(root, "main", 1.0)
     write_run(root, "prn", 2.0, zoom=0.8)
     write_benchmark(root)
     (root / "reports").mkdir()
     gradient = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
     cv2.imwrite(str(root / "reports/uv_embedding.png"), gradient)
-    return DataParams(data_root, {"train": "train", "test": "test"}, SIZE, ["on"], 4, 0.5)
+    return DataParams(data_root, SUBSETS, SIZE, ["on"], 4, 0.5)
 
 
 def make_everything(root):
     data = make_project(root)
-    evaluate.evaluate(root, "main", SETTINGS.train, root / "metrics/evaluation.json", PARAMS)
-    evaluate.evaluate(root, "prn", SETTINGS.train, root / "metrics/ablation/prn.json", PARAMS)
+    evaluate.evaluate(root, "main", SETTINGS.train, PARAMS)
+    evaluate.evaluate(root, "prn", SETTINGS.train, PARAMS)
     data_report(root, data)
-    report.report(root, report.Run("final", "on", 8), data, report.ReportParams(samples=7))
+    report.report(root, report.Run("final", "on", 8), data, ReportParams(samples=7))
     setup = thesis.Setup(SETTINGS, LAYERS, ["final", "prn"], dataclasses.replace(data, root="data/demo"), 1.5)
     (root / "data/demo").symlink_to(root / "raw")
     thesis.thesis(root, setup, PARAMS)

@@ -1,6 +1,7 @@
 """A small project that the stage `train` can run in, and how to run it there."""
 
 import csv
+import json
 import os
 import subprocess
 import sys
@@ -12,10 +13,12 @@ from ruamel.yaml import YAML
 
 from pipeline.store.encoding import encode_positions
 from pipeline.store.shards import write_shard
+from pipeline.store.tables import write_table
 from pipeline.uv.position_map import UVLayout, save_uv
-from tests.stages.project.test_variants import PARAMS
+from stages.project.variants import resolve_variant
+from tests.helpers.made_params import PARAMS
+from tests.helpers.places import ROOT
 
-ROOT = Path(__file__).parents[2]
 SIZE = 32
 NETWORK = {
     "regresses": "position_map",
@@ -51,24 +54,25 @@ def make_samples(count: int, seed: int) -> dict[str, np.ndarray]:
 
 def prepare_project(folder: Path) -> Path:
     """Everything that the stage reads: 12 training, 3 validation and 5 test samples in two subsets."""
-    parts = {"A": ["train"] * 8 + ["validation"] * 3, "B": ["test"] * 5}
-    rows = []
-    for subset, parts_of in parts.items():
-        ids = [f"{subset}/{i}" for i in range(len(parts_of))]
-        rows += [(name, name, part) for name, part in zip(ids, parts_of, strict=True)]
-        samples = make_samples(len(ids), seed=len(ids)) | {"sample_id": np.array(ids, object)}
-        write_shard(folder / f"data/position_maps/{subset}-on/00000.h5", samples, {})
+    learnt, tested = ([f"{subset}/{i}" for i in range(count)] for subset, count in (("A", 11), ("B", 5)))
+    samples = make_samples(11, seed=11) | {"sample_id": np.array(learnt, object)}
+    write_shard(folder / "data/validation/on/00000.h5", {name: rows[8:] for name, rows in samples.items()}, {})
+    samples = make_samples(5, seed=5) | {"sample_id": np.array(tested, object)}
+    write_shard(folder / "data/position_maps/test/B/on/00000.h5", samples, {})
     copies = make_samples(12, seed=3) | {"sample_id": np.array([f"A/{i % 8}" for i in range(12)], object)}
-    write_shard(folder / "data/augmented/full-on/00000.h5", copies, {})
-    with (folder / "data/split.csv").open("w", newline="") as file:
-        csv.writer(file).writerows([("sample_id", "identity", "part"), *rows])
+    write_shard(folder / "data/augmented/full/on/00000.h5", copies, {})
+    for part, ids in (("train", learnt[:8]), ("validation", learnt[8:]), ("test", tested)):
+        write_table(folder / f"data/split/{part}.csv", ("sample_id", "identity"), zip(ids, ids, strict=True))
+    write_table(folder / "data/split/subsets.csv", ("subset", "use"), [("A", "learn"), ("B", "test")])
     ones = np.ones((SIZE, SIZE))
     operator = scipy.sparse.csr_array(np.ones((SIZE * SIZE, 1), np.float32))
     layout = UVLayout(np.zeros((1, 2)), operator, ones > 0, ones.astype(np.float32), np.zeros((68, 2), np.int32))
     save_uv(folder / "data/uv_embedding/uv.h5", layout)
     data = {
         "root": "raw",
-        "subsets": {"A": "A", "B": "B"},
+        "subsets": {
+            name: {"folder": name, "use": use, "boxes": "meshes"} for name, use in (("A", "learn"), ("B", "test"))
+        },
         "size": SIZE,
         "levels": ["on"],
         "samples_per_shard": 8,
@@ -80,7 +84,12 @@ def prepare_project(folder: Path) -> Path:
 
 
 def write_params(folder: Path, params: dict) -> None:
+    """Write params.yaml, and what the stage `settings` makes of it for each run."""
     YAML().dump(params, folder / "params.yaml")
+    (folder / "data/settings").mkdir(parents=True, exist_ok=True)
+    for run, name in {"main": None, **{name: name for name in params["thesis"]["variants"]}}.items():
+        settings = json.dumps(resolve_variant(params, name).used())
+        (folder / f"data/settings/{run}.json").write_text(settings)
 
 
 def change_params(folder: Path, **changes: dict) -> None:
@@ -89,11 +98,17 @@ def change_params(folder: Path, **changes: dict) -> None:
     write_params(folder, params | {section: params[section] | keys for section, keys in changes.items()})
 
 
+def source(init: str) -> dict[str, str]:
+    """An entry of thesis.variants that starts from the weights of `init`."""
+    return {"init": init, "policy": "full", "level": "on"}
+
+
 STAGE = "import sys; sys.path.insert(0, sys.argv.pop(1)); from stages.train import main; main()"
+PREDICT = STAGE.replace("train", "predict")
 
 
-def run_stage(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess:
-    command = [sys.executable, "-c", STAGE, str(ROOT), *arguments]
+def run_stage(folder: Path, *arguments: str, stage: str = STAGE, **environment: str) -> subprocess.CompletedProcess:
+    command = [sys.executable, "-c", stage, str(ROOT), *arguments]
     return subprocess.run(
         command, cwd=folder, capture_output=True, text=True, check=False, env=os.environ | environment
     )

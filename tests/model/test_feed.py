@@ -6,18 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.feed import (
-    BATCHES_AHEAD,
-    Feed,
-    locate,
-    ordered_batches,
-    prefetch,
-    read_labels,
-    read_samples,
-    shuffled_batches,
-)
+from model.feed import BATCHES_AHEAD, Feed, ordered_batches, prefetch, shuffled_batches
 from model.scaling import Scaling, to_network
 from pipeline.store.encoding import encode_positions
+from pipeline.store.samples import locate
 from pipeline.store.shards import list_shards, write_shard
 
 SIZE = 32
@@ -46,27 +38,6 @@ def make_feed(folder: Path, batch_size: int = 4) -> Feed:
         return to_network(arrays["position_map"], Scaling("tanh", SIZE), MASK)
 
     return Feed(locate(list_shards(folder)), batch_size, ("position_map",), to_label)
-
-
-def test_samples_are_found_by_id_in_the_order_of_shards_and_rows(folder: Path):
-    found = locate(list_shards(folder), ["set/9", "set/2", "set/4", "other/1"])
-    assert [(s.sample_id, s.shard.name, s.row) for s in found] == [
-        ("set/2", "00000.h5", 2),
-        ("set/4", "00001.h5", 0),
-        ("set/9", "00002.h5", 4),
-    ]
-
-
-def test_samples_come_back_in_the_order_asked_for_across_shards_and_twice_if_asked_twice(folder: Path):
-    samples = locate(list_shards(folder))
-    read = read_samples([samples[i] for i in (7, 0, 4, 0)], ["image", "sample_id"])
-    assert read["sample_id"].tolist() == ["set/7", "set/0", "set/4", "set/0"]
-    assert read["image"][:, 5, 5, 1].tolist() == [7, 0, 4, 0]
-
-
-def test_labels_are_read_shard_by_shard_in_the_order_of_the_samples(folder: Path):
-    read = list(read_labels(locate(list_shards(folder), ["set/1", "set/3", "set/4", "set/8"]), ["sample_id"]))
-    assert [labels["sample_id"].tolist() for labels in read] == [["set/1", "set/3"], ["set/4"], ["set/8"]]
 
 
 def test_a_batch_holds_photos_from_0_to_1_and_centred_labels(folder: Path):

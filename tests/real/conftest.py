@@ -1,13 +1,9 @@
-import os
-from pathlib import Path
-
 import pytest
 
-from pipeline.face.face_model import load_bfm
 from pipeline.raw.annotations import list_pairs
+from pipeline.raw.bfm import load_bfm
 from pipeline.uv.embedding import embed
-
-FACE_DATA = Path(os.environ.get("FACE_DATA", Path(__file__).parents[3] / "shared" / "data")).resolve()
+from tests.helpers.places import FACE_DATA
 
 
 @pytest.fixture(scope="session")

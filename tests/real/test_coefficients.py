@@ -5,14 +5,15 @@ import pytest
 
 from model.coefficients import to_maps, to_parameters
 from pipeline.crops.alignment import align, resample
-from pipeline.crops.augmentation import AugmentationPolicy, sample_rng
-from pipeline.face.camera import apply_similarity, project, transform_pose
+from pipeline.crops.augmentation import AugmentationPolicy, augment_sample, sample_rng
+from pipeline.face.camera import project, transform_pose
 from pipeline.face.face_model import deform, select_coefficients
+from pipeline.face.similarity import apply_similarity
 from pipeline.raw.annotations import list_pairs, read_annotation
 from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import decode_positions, encode_positions
-from pipeline.uv.position_map import UVLayout, make_operator, nearest_texels, render_map, texel_model
-from stages.augmented import augment_sample
+from pipeline.uv.operator import make_operator
+from pipeline.uv.position_map import UVLayout, nearest_texels, render_map, texel_model
 
 SIZE = 256
 STEP_PX = 1 / 64

@@ -3,15 +3,14 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
 from pipeline.store.shards import read_shard
+from tests.helpers.places import ROOT
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).parents[2]
 SUBSET = "HELEN"
 
 
@@ -24,18 +23,18 @@ def run(folder, stage, *arguments):
 def test_the_crop_can_come_from_the_detector(face_data, tmp_path):
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
-    params["data"] |= {"root": str(face_data), "subsets": {SUBSET: f"300W_LP/{SUBSET}"}}
-    params["crop"]["box"] = "detector"
+    params["data"] |= {"root": str(face_data), "subsets": {}}
+    params["data"]["subsets"][SUBSET] = {"folder": f"300W_LP/{SUBSET}", "use": "learn", "boxes": "detected"}
     yaml.dump(params, tmp_path / "params.yaml")
     run(tmp_path, "face_model")
     run(tmp_path, "index", SUBSET)
-    assert run(tmp_path, "detected", SUBSET).stderr == ""
     run(tmp_path, "meshes", SUBSET)
-    run(tmp_path, "aligned", SUBSET, "on")
+    assert run(tmp_path, "detected", SUBSET).stderr == ""
+    run(tmp_path, "aligned", SUBSET)
 
-    detected = read_shard(tmp_path / f"data/detected/{SUBSET}/00000.h5")
-    boxes = dict(zip(detected["sample_id"], detected["boxes"][:, 0], strict=True))
-    shard = read_shard(tmp_path / f"data/aligned/{SUBSET}-on/00000.h5")
+    detected = read_shard(tmp_path / f"data/detected/learn/{SUBSET}/00000.h5")
+    boxes = dict(zip(detected["sample_id"], detected["box"], strict=True))
+    shard = read_shard(tmp_path / f"data/aligned/learn/{SUBSET}/on/00000.h5")
     assert set(shard["sample_id"]) == set(boxes)
     size = params["data"]["size"]
     for name, similarity in zip(shard["sample_id"], shard["similarity"], strict=True):

@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from pipeline.crops.alignment import align
-from pipeline.face.camera import apply_similarity, project, transform_pose
+from pipeline.face.camera import project, transform_pose
 from pipeline.face.face_model import deform, select_coefficients
+from pipeline.face.similarity import apply_similarity
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import encode_positions
 from pipeline.store.shards import read_shard, write_shard
-from pipeline.uv.position_map import UVLayout, make_operator, nearest_texels, render_map, sample_map, texel_model
+from pipeline.uv.operator import make_operator
+from pipeline.uv.position_map import UVLayout, nearest_texels, render_map, sample_map, texel_model
 
 SIZE = 256
 

@@ -12,9 +12,11 @@ import pytest
 import scipy.io
 
 from pipeline.face.camera import project, rotation_matrix, wrap_angle
-from pipeline.face.face_model import SHAPE_FILE, at_landmarks, deform, select_coefficients
-from pipeline.raw.annotations import identity, list_pairs, read_annotation
+from pipeline.face.face_model import at_landmarks, deform, select_coefficients
+from pipeline.raw.annotations import list_pairs, read_annotation
+from pipeline.raw.bfm import SHAPE_FILE
 from pipeline.raw.photos import read_photo
+from pipeline.raw.splitting import identity
 
 TRAINING = ("AFW", "AFW_Flip", "HELEN", "HELEN_Flip", "IBUG")
 PHOTOS = {"AFW": "AFW_134212_1", "HELEN": "HELEN_232194_1"}

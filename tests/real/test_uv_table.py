@@ -5,7 +5,8 @@ import pytest
 import scipy.io
 
 from pipeline.uv.embedding import count_flipped, from_table
-from pipeline.uv.position_map import make_operator, nearest_texels, render_map, sample_map
+from pipeline.uv.operator import make_operator
+from pipeline.uv.position_map import nearest_texels, render_map, sample_map
 from stages.uv_embedding import read_table
 
 SIZE = 256

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline.crops.face_finding import Face
 from stages.photo.files import write_faces
-from tests.helpers.made_faces import make_model, make_pipeline, whole_surface
+from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.small_project import make_everything
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -118,7 +118,9 @@ def test_the_page_of_a_photo_shows_its_pictures_and_the_textured_mesh(tmp_path):
     photo = np.zeros((150, 200, 3), np.uint8)
     photo[..., 0] = 230
     face = Face(np.array([60.0, 50, 40, 40]), np.zeros((5, 2)), 0.99, 0)
-    write_faces(tmp_path / "photo", photo, [face], make_pipeline(model, whole_surface(model)), ("page",), fill=True)
+    write_faces(
+        tmp_path / "photo", photo, [face], make_reconstructor(model, whole_surface(model)), ("page",), fill=True
+    )
     page = tmp_path / "photo/index.html"
     dom, said = browse(inject(page, LOOK), tmp_path / "profile", "--dump-dom", "--window-size=1200,900")
     assert said == []

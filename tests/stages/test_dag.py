@@ -1,6 +1,7 @@
 """dvc.yaml says what each stage really is: its modules, its parameters, its place in git."""
 
 import ast
+import re
 import shutil
 import subprocess
 import sys
@@ -9,7 +10,9 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-ROOT = Path(__file__).parents[2]
+from tests.helpers.places import ROOT
+
+PACKAGES = ("pipeline", "model", "stages")
 DAGS = [ROOT / "dvc.yaml", ROOT / "ablation" / "dvc.yaml"]
 
 
@@ -27,16 +30,6 @@ def imported_modules(path, root=ROOT):
             file = Path(*name.split(".")).with_suffix(".py")
             if (root / file).is_file():
                 yield str(file)
-
-
-def import_closure(entry):
-    found, waiting = set(), [entry]
-    while waiting:
-        file = waiting.pop()
-        if file not in found:
-            found.add(file)
-            waiting += imported_modules(ROOT / file)
-    return found
 
 
 def back_arrows(root):
@@ -60,18 +53,88 @@ STAGES = list(stage_definitions())
 
 
 @pytest.mark.parametrize(("name", "stage"), STAGES, ids=[name for name, _ in STAGES])
-def test_a_stage_lists_exactly_the_modules_that_it_imports(name, stage):
+def test_a_stage_depends_on_the_text_of_its_code_and_on_no_module(name, stage):
     command = stage["cmd"].split()
     assert command[:2] == ["python", "-m"]
-    entry = command[2].replace(".", "/") + ".py"
-    assert Path(entry).stem == name.split(":")[1]
-    listed = {dep for dep in stage["deps"] if dep.endswith(".py")}
-    assert listed == import_closure(entry)
+    assert command[2] == f"stages.{name.split(':')[1]}"
+    if command[2] == "stages.code":
+        assert stage["deps"] == ["pipeline", "model", "stages"]
+    else:
+        assert [dep for dep in stage["deps"] if dep.startswith("data/code")] == [f"data/code/{command[2][7:]}.txt"]
+        assert not [dep for dep in stage["deps"] if dep.endswith(".py")]
 
 
-def test_init_files_are_empty_since_no_stage_lists_them():
-    for package in ("pipeline", "model", "stages"):
-        assert (ROOT / package / "__init__.py").read_text() == ""
+def test_every_stage_waits_for_the_check_of_params():
+    """All but what the check itself is made of: through its own deps, or those of what it is made from."""
+    made = {}
+    for name, stage in STAGES:
+        for out in [*stage.get("outs", []), *stage.get("metrics", [])]:
+            made[path_of(out)] = name
+
+    def waits(stage):
+        deps = [path_of(dep) for dep in stage["deps"]]
+        if any(dep.startswith("data/settings") for dep in deps):
+            return True
+        makers = {name for dep in deps for out, name in made.items() if (dep + "/").startswith(out + "/")}
+        makers |= {name for dep in deps for out, name in made.items() if (out + "/").startswith(dep + "/")}
+        return any(waits(dict(STAGES)[name]) for name in makers - {name for name, one in STAGES if one is stage})
+
+    waiting = {name for name, stage in STAGES if waits(stage)}
+    assert {name for name, _ in STAGES} - waiting == {f"{ROOT.name}:code", f"{ROOT.name}:settings"}
+
+
+def path_of(entry):
+    """Path of a dep or an output, with one name for every subset and run."""
+    path = next(iter(entry)) if isinstance(entry, dict) else entry
+    return re.sub(r"\$\{.*?\}", "x", path.replace("${item.boxes}", "meshes"))
+
+
+def test_init_files_are_empty_since_no_text_of_code_has_them():
+    files = [path for package in PACKAGES for path in (ROOT / package).rglob("__init__.py")]
+    assert len(files) > 10
+    assert not [path for path in files if path.read_text()]
+
+
+def test_stages_holds_nothing_but_stages_and_commands():
+    for path in (ROOT / "stages").glob("[!_]*.py"):
+        names = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        assert "main" in names, path.name
+    commands = {path.stem for path in (ROOT / "stages").glob("[!_]*.py")} - {name.split(":")[1] for name, _ in STAGES}
+    for name in commands:
+        assert "A command, not a stage." in (ROOT / f"stages/{name}.py").read_text().splitlines()[0], name
+    assert {path.name for path in (ROOT / "stages").iterdir() if path.is_dir()} - {"__pycache__"} == {
+        "project",
+        "pages",
+        "photo",
+    }
+
+
+def find_circle(arrows):
+    """Names on a circle of arrows (pairs of names); none where there is no circle."""
+    waiting = set(arrows)
+    while waiting:
+        ends = {first for first, _ in waiting}
+        left = {(first, second) for first, second in waiting if second in ends}
+        if left == waiting:
+            return sorted(ends)
+        waiting = left
+    return []
+
+
+def module_arrows(root):
+    for package in PACKAGES:
+        for path in (root / package).rglob("*.py"):
+            name = str(path.relative_to(root))
+            yield from ((name, other) for other in imported_modules(path, root) if other != name)
+
+
+def test_no_modules_and_no_rooms_import_each_other_in_a_circle():
+    arrows = set(module_arrows(ROOT))
+    assert len(arrows) > 300
+    assert find_circle(arrows) == []
+    rooms = {(str(Path(first).parent), str(Path(second).parent)) for first, second in arrows}
+    assert find_circle({(first, second) for first, second in rooms if first != second}) == []
+    assert find_circle({("a", "b"), ("b", "c"), ("c", "b")})
 
 
 def test_arrows_point_from_stages_to_model_to_pipeline():
@@ -121,7 +184,7 @@ def test_every_uncached_output_is_tracked_by_git_and_every_cached_one_ignored(tm
         for kind in ("outs", "metrics", "plots"):
             for out in stage.get(kind, []):
                 path, options = next(iter(out.items())) if isinstance(out, dict) else (out, {})
-                path = path.replace("${", "x").replace("}", "x").replace("item.", "")
+                path = path_of(path)
                 assert ignored(path) != (options.get("cache") is False), f"{path} of {name}"
 
 

@@ -1,13 +1,14 @@
 """Drive the stage data_report on a small made-up project, and read what it wrote."""
 
-from stages.data_report import missing_pairs
+from stages.project.counts import missing_pairs
 from tests.helpers.small_project import read_json
 
 
 class TestDataReport:
     def test_what_goes_in_comes_out_or_is_rejected(self, project):
-        metrics = read_json(project / "metrics/data.json")
-        assert metrics["subsets"] == {
+        metrics, counts = (read_json(project / name) for name in ("metrics/data.json", "reports/data.json"))
+        assert (metrics["in"], metrics["out"], metrics["rejected"]) == (12, 10, 2)
+        assert counts["subsets"] == {
             "train": {"in": 4, "out": 3, "rejected": 1},
             "test": {"in": 8, "out": 7, "rejected": 1},
         }
@@ -24,13 +25,13 @@ class TestDataReport:
             for name, columns in left_and_right.items()
         }
 
-    def test_every_stage_s_counts_are_metrics(self, project):
-        stages = read_json(project / "metrics/data.json")["stages"]
+    def test_every_stage_s_counts_are_listed(self, project):
+        stages = read_json(project / "reports/data.json")["stages"]
         assert stages["index"] == {
             "test": {"in": 8, "out": 7, "rejected": 1},
             "train": {"in": 4, "out": 3, "rejected": 1},
         }
-        assert list(stages) == ["index", "meshes", "aligned", "position_maps", "augmented"]
+        assert list(stages) == ["index", "meshes", "aligned", "position_maps", "augmented", "validation"]
 
     def test_the_index_is_held_against_the_thesis_s_counts(self):
         found = {"HELEN": 37_676, "LFPW": 16_556, "AFW": 5_207, "IBUG": 1_786}

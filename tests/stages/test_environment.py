@@ -1,12 +1,16 @@
-"""What the pinned environment promises: one OpenCV that needs no display, and nothing that phones home."""
+"""What the pinned environment promises: files known by their hashes, one OpenCV without a display, no phoning home."""
 
 import importlib.metadata
 import os
+import re
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
-ROOT = Path(__file__).parents[2]
+import pytest
+
+from tests.helpers.places import ROOT
 
 
 def test_one_distribution_owns_cv2():
@@ -42,26 +46,155 @@ def test_dvc_sends_no_statistics_and_asks_for_no_update():
     assert config["core"]["check_update"] == "false"
 
 
-def test_every_requirement_is_pinned_and_says_why():
-    lines = [
-        line
-        for name in ("requirements-core.txt", "requirements.txt", "requirements-gpu.txt", "requirements-dev.txt")
-        for line in (ROOT / name).read_text().splitlines()
-        if line and not line.startswith(("#", "-", " "))
-    ]
-    assert len(lines) > 15
-    for line in lines:
-        requirement, _, reason = line.partition("#")
-        assert "==" in requirement, line
-        assert len(reason.split()) >= 2, line
+def wanted(name: str) -> dict[str, str]:
+    """Return version by package of one of the short lists, and of those it includes."""
+    versions = {}
+    for line in (ROOT / "requirements" / f"{name}.in").read_text().splitlines():
+        if line.startswith("-r "):
+            versions |= wanted(line.removeprefix("-r ").removesuffix(".in"))
+        elif line and not line.startswith(("#", "-")):
+            requirement, _, reason = line.partition("#")
+            package, version = requirement.partition(";")[0].strip().split("==")
+            assert len(reason.split()) >= 2, line
+            versions[package.partition("[")[0].replace(".", "-")] = version
+    return versions
+
+
+def compiled(name: str) -> dict[str, tuple[str, int]]:
+    """Return version and number of hashes by package of one of the compiled lists."""
+    entries = re.findall(
+        r"^([a-z0-9-]+)==(\S+)(.*(?:\n    --hash=sha256:[0-9a-f]{64}(?: \\)?$)*)", (ROOT / name).read_text(), re.M
+    )
+    return {package: (version, rest.count("--hash=")) for package, version, rest in entries}
+
+
+LISTS = {"requirements.txt": "cpu", "requirements-gpu.txt": "gpu", "requirements-dev.txt": "dev"}
+
+
+@pytest.mark.parametrize("name", LISTS)
+def test_what_the_project_uses_is_compiled_with_the_hashes_of_its_files(name):
+    versions = compiled(name)
+    assert wanted(LISTS[name]).items() <= {package: version for package, (version, _) in versions.items()}.items()
+    assert all(hashes >= 1 for _, hashes in versions.values())
+    starts = [line for line in (ROOT / name).read_text().splitlines() if line and not line.startswith((" ", "#"))]
+    assert len(starts) == len(
+        versions
+    )  # no line that the pattern above passes over, and no option such as an index's address
+
+
+@pytest.mark.parametrize("name", ["requirements-gpu.txt", "requirements-dev.txt"])
+def test_the_lists_agree_on_every_version(name):
+    default, other = compiled("requirements.txt"), compiled(name)
+    shared = default.keys() & other.keys()
+    assert len(shared) > 10
+    assert {package: default[package] for package in shared} == {package: other[package] for package in shared}
+
+
+def test_no_line_is_skipped_on_a_python_that_is_not_supported():
+    # uv marks every line with where it applies; pip would skip them all elsewhere, and call that a success.
+    for name in LISTS:
+        assert "python_full_version < '3.14'" not in (ROOT / name).read_text()
 
 
 def test_installed_versions_are_the_pinned_ones():
-    pins = dict(line.split("==") for line in (ROOT / "constraints.txt").read_text().split() if "==" in line)
-    for name in ("numpy", "scipy", "h5py", "dvc", "keras", "albumentations", "opencv-python-headless"):
-        assert importlib.metadata.version(name) == pins[name], name
+    pins = compiled("requirements.txt")
+    for name in (
+        "numpy",
+        "scipy",
+        "h5py",
+        "dvc",
+        "keras",
+        "albumentations",
+        "opencv-python-headless",
+        "pydantic",
+        "jinja2",
+    ):
+        assert importlib.metadata.version(name) == pins[name][0], name
+
+
+def test_this_python_is_one_that_the_project_names():
+    required = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
+    assert required == ">=3.11,<3.14"
+    assert (3, 11) <= sys.version_info[:2] < (3, 14)
+    assert "(3, 11) <= sys.version_info < (3, 14)" in (ROOT / "Makefile").read_text()
 
 
 def test_the_environment_lies_in_the_project_when_make_runs():
     if "MAKELEVEL" in os.environ:
         assert Path(sys.prefix) == ROOT / ".venv"
+
+
+@pytest.fixture
+def used_clone(tmp_path):
+    """Make a repository with this project's rules of make, git and DVC, as it stands after some use."""
+    clone = tmp_path / "clone of mine"
+    tracked = ["Makefile", ".gitignore", ".dvc/.gitignore", ".dvc/config"]
+    for name in tracked:
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_bytes((ROOT / name).read_bytes())
+    kept = [
+        "dvc.lock",
+        "runs/main/history.csv",
+        "pipeline/a.py",
+        "model/a.py",
+        "stages/a.py",
+        "tests/a.py",
+        "benchmarks/a.py",
+    ]
+    brought = ["data/raw/AFLW2000/image00002.mat", "data/mine/photo.jpg", "new_idea.py"]
+    made = ["runs/main/model.weights.h5", "reports/main.html", "work/a", "pipeline/__pycache__/a.pyc"]
+    made += [f"data/{name}/a" for name in ("code", "settings", "split", "validation", "meshes/IBUG")]
+    costly = [".venv/bin/python", ".dvc/cache/files/md5/ab/c", ".dvc/tmp/lock"]
+    for name in kept + brought + made + costly + [".dvc/config.local"]:
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_text(name)
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "photo.jpg").write_text("raw")
+    (clone / "work" / "raw").symlink_to(outside)
+    for command in (["init", "-q"], ["add", "-f", *tracked, *kept]):
+        subprocess.run(["git", *command], cwd=clone, check=True)
+    files = {name: clone / name for name in tracked + kept + brought + [".dvc/config.local"]} | {
+        "raw": outside / "photo.jpg"
+    }
+    return clone, files, [clone / name for name in made], [clone / name for name in costly]
+
+
+def make(clone, *arguments):
+    return subprocess.run(
+        ["make", *arguments], cwd=clone, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
+    )
+
+
+def test_make_clean_removes_what_was_made_and_neither_raw_data_nor_settings_nor_cache(used_clone):
+    clone, kept, made, costly = used_clone
+    assert make(clone, "clean").returncode == 0
+    assert [file for file in made if file.exists()] == []
+    assert [file for file in [*kept.values(), *costly] if not file.exists()] == []
+
+
+def test_make_clean_all_says_what_it_would_delete_and_asks(used_clone):
+    clone, kept, made, costly = used_clone
+    refused = make(clone, "clean-all")
+    assert refused.returncode != 0
+    assert "Nothing was deleted; make clean-all YES=1 deletes all of the above." in refused.stdout
+    assert [file for file in [*kept.values(), *made, *costly] if not file.exists()] == []
+    listed = {line.split("\t")[1].rstrip("/") for line in refused.stdout.splitlines() if "\t" in line}
+    assert {
+        ".venv",
+        ".dvc/cache",
+        ".dvc/tmp",
+        "work",
+        "data/code",
+        "data/validation",
+        "runs/main/model.weights.h5",
+        "total",
+    } <= listed
+    assert not any(name.startswith(("data/raw", "data/mine", ".dvc/config")) for name in listed)
+
+
+def test_make_clean_all_deletes_when_told_to(used_clone):
+    clone, kept, made, costly = used_clone
+    assert make(clone, "clean-all", "YES=1").returncode == 0
+    assert [file for file in made + costly if file.exists()] == []
+    assert [name for name, file in kept.items() if not file.exists()] == []

@@ -30,14 +30,14 @@ from tests.helpers.small_project import (
 
 def columns(project, variant):
     """Columns of numbers of a variant's per_image.csv; NaN where a cell is empty."""
-    rows = read_rows(project / f"runs/{variant}/per_image.csv")
+    rows = read_rows(project / f"runs/{variant}/scores/per_image.csv")
     names = [name for name in rows[0] if name not in ("sample_id", "truth")]
     return {name: np.array([float(row[name] or "nan") for row in rows]) for name in names}
 
 
 class TestEvaluate:
     def test_the_error_of_a_shift_is_the_shift_over_the_scale_over_the_size_of_the_face(self, project):
-        for row in read_rows(project / "runs/main/per_image.csv"):
+        for row in read_rows(project / "runs/main/scores/per_image.csv"):
             name = row["sample_id"].removeprefix("test/")
             points = true_points(name)
             width, height = np.ptp(points[:, :2], axis=0)
@@ -52,20 +52,20 @@ class TestEvaluate:
             assert float(row["reconstruction"]) == pytest.approx(0, abs=0.03)
 
     def test_a_prediction_returns_to_the_photo_by_its_own_crop(self, project):
-        ours, other = (read_rows(project / f"runs/{variant}/per_image.csv") for variant in ("main", "prn"))
+        ours, other = (read_rows(project / f"runs/{variant}/scores/per_image.csv") for variant in ("main", "prn"))
         for name in ("dense_2d", "dense_3d", "thesis_mesh"):
             twice = [2 * float(row[name]) for row in ours]
             assert [float(row[name]) for row in other] == pytest.approx(twice, abs=0.08)
         assert [row["mean_map_68_2d"] for row in other] == [row["mean_map_68_2d"] for row in ours]
 
     def test_every_image_is_in_the_table_with_its_wrapped_yaw_and_the_kind_of_its_truth(self, project):
-        rows = read_rows(project / "runs/main/per_image.csv")
+        rows = read_rows(project / "runs/main/scores/per_image.csv")
         assert [row["sample_id"] for row in rows] == [f"test/{name}" for name in YAW_DEG]
         assert [float(row["yaw_deg"]) for row in rows] == [0, 33, 9, 45, -60, 75, -88]
         assert [row["truth"] for row in rows] == ["pt3d_68"] * 6 + ["model"]
 
     def test_the_metrics_are_computed_from_the_table_to_the_last_digit(self, project):
-        column, metrics = columns(project, "main"), read_json(project / "metrics/evaluation.json")
+        column, metrics = columns(project, "main"), read_json(project / "runs/main/scores/metrics.json")
         errors = column["nme68_2d"]
         bins = [errors[[0, 2]].mean(), errors[[1, 3, 4]].mean(), errors[5:].mean()]
         assert metrics["nme68_2d"] == round(errors.mean(), 3)
@@ -75,7 +75,7 @@ class TestEvaluate:
         assert metrics["smooth_15deg"] == round(column["smooth_prediction"].mean(), 3)
 
     def test_the_table_of_protocols_describes_each_error_by_yaw(self, project):
-        column, described = columns(project, "main"), read_rows(project / "runs/main/protocols.csv")
+        column, described = columns(project, "main"), read_rows(project / "runs/main/scores/protocols.csv")
         rows = {(row["error"], row["group"]): row for row in described}
         errors = column["thesis_mesh"]
         whole, middle = rows["thesis_mesh", "all"], rows["thesis_mesh", "yaw_30_60"]
@@ -95,7 +95,7 @@ class TestEvaluate:
 
     def test_every_mean_has_an_interval_within_the_errors(self, project):
         column = columns(project, "main")
-        for row in read_rows(project / "runs/main/protocols.csv"):
+        for row in read_rows(project / "runs/main/scores/protocols.csv"):
             if row["group"] == "all" and row["error"] in (
                 "nme68_2d",
                 "nme68_3d",
@@ -107,7 +107,9 @@ class TestEvaluate:
                 assert errors.min() < float(row["low"]) < float(row["mean"]) < float(row["high"]) < errors.max()
 
     def test_the_second_annotation_is_a_truth_of_its_own_for_the_samples_that_have_it(self, project):
-        rows = {row["sample_id"].removeprefix("test/"): row for row in read_rows(project / "runs/main/per_image.csv")}
+        rows = {
+            row["sample_id"].removeprefix("test/"): row for row in read_rows(project / "runs/main/scores/per_image.csv")
+        }
         assert {name for name, row in rows.items() if row["nme68_2d_reannotated"]} == set(REANNOTATED)
         for name, shift in REANNOTATED.items():
             size = np.sqrt(np.prod(np.ptp(true_points(name)[:, :2], axis=0)))
@@ -116,13 +118,13 @@ class TestEvaluate:
             off = np.hypot(SHIFT[name] / SCALE * np.cos(turn) - shift, SHIFT[name] / SCALE * np.sin(turn))
             assert float(rows[name]["nme68_2d_reannotated"]) == pytest.approx(100 * off / size, abs=0.05)
         described = {
-            row["error"]: row for row in read_rows(project / "runs/main/protocols.csv") if row["group"] == "all"
+            row["error"]: row for row in read_rows(project / "runs/main/scores/protocols.csv") if row["group"] == "all"
         }
         assert described["nme68_2d_reannotated"]["images"] == "2"
 
     def test_the_signed_bias_is_the_shift_of_each_axis(self, project):
         for variant, factor in (("main", 1.0), ("prn", 2.0)):
-            for row in read_rows(project / f"runs/{variant}/per_image.csv"):
+            for row in read_rows(project / f"runs/{variant}/scores/per_image.csv"):
                 shift = factor * SHIFT[row["sample_id"].removeprefix("test/")]
                 assert float(row["bias_x"]) == pytest.approx(100 * shift / SIZE, abs=0.02)
                 assert float(row["bias_y"]) == pytest.approx(0, abs=0.02)
@@ -130,19 +132,37 @@ class TestEvaluate:
         mask = np.zeros((SIZE, SIZE), bool)
         mask[3:29, 3:29] = True
         mean = face_map(grid_uv(SIZE))[mask, 2].mean()
-        first = read_rows(project / "runs/main/per_image.csv")[0]
+        first = read_rows(project / "runs/main/scores/per_image.csv")[0]
         assert float(first["bias_z"]) == pytest.approx(100 * (mean + 0.5 - 20) / SIZE, abs=0.02)
 
     def test_metrics_are_numbers_alone_in_about_a_dozen_rows_and_equal_keys_for_every_variant(self, project):
-        main, other = (read_json(project / "metrics" / name) for name in ("evaluation.json", "ablation/prn.json"))
+        main, other = (read_json(project / "runs" / run / "scores/metrics.json") for run in ("main", "prn"))
         assert all(type(number) in (int, float) and np.isfinite(number) for number in main.values())
         assert list(main) == list(other)
         assert len(main) <= 16
 
+    def test_the_few_that_compare_experiments_are_the_same_numbers(self, project):
+        every, few = (
+            read_json(project / name) for name in ("runs/main/scores/metrics.json", "metrics/evaluation.json")
+        )
+        assert few.items() <= every.items()
+        assert {"nme68_2d", "nme68_2d_low", "nme68_2d_high", "nme68_2d_bins", "dense_3d"} <= set(few)
+        assert len(few) <= 10
+        assert not (project / "metrics/ablation").exists()
+
+    def test_each_test_set_has_a_group_of_its_own(self, project):
+        rows = read_rows(project / "runs/main/scores/protocols.csv")
+        groups = {row["group"]: row for row in rows if row["error"] == "nme68_2d"}
+        whole, subset = (
+            {name: row[name] for name in ("images", "mean", "low", "high")} for row in (groups["all"], groups["test"])
+        )
+        assert whole == subset
+        assert groups["test, mean of the three bins"]["mean"] == groups["mean of the three bins"]["mean"]
+
     def test_test_samples_that_failed_are_counted_and_listed_with_their_reason(self, project):
-        metrics = read_json(project / "metrics/evaluation.json")
+        metrics = read_json(project / "runs/main/scores/metrics.json")
         assert (metrics["images"], metrics["failed"]) == (7, 2)
-        assert [tuple(row.values()) for row in read_rows(project / "runs/main/failed.csv")] == [
+        assert [tuple(row.values()) for row in read_rows(project / "runs/main/scores/failed.csv")] == [
             ("test/test1.jpg", "index", "Pose_Para is missing in test1.mat."),
             ("test/noface", "aligned", NO_FACE),
         ]
@@ -157,23 +177,23 @@ class TestEvaluate:
         # It lies 2 px to the left of every test face.
         points = true_points("a")
         size = np.sqrt(np.prod(np.ptp(points[:, :2], axis=0)))
-        row = read_rows(project / "runs/main/per_image.csv")[0]
+        row = read_rows(project / "runs/main/scores/per_image.csv")[0]
         assert float(row["mean_map_68_2d"]) == pytest.approx(100 * 2 / SCALE / size, abs=0.03)
 
     def test_a_shifted_face_is_as_smooth_as_the_true_one_and_the_curve_ends_at_all_pairs(self, project):
-        column, metrics = columns(project, "main"), read_json(project / "metrics/evaluation.json")
+        column, metrics = columns(project, "main"), read_json(project / "runs/main/scores/metrics.json")
         true_share = column["smooth_truth"].mean()
         assert 50 < true_share <= 100
         assert metrics["smooth_15deg"] == pytest.approx(true_share, abs=3)
-        curve = read_rows(project / "runs/main/smoothness.csv")
+        curve = read_rows(project / "runs/main/scores/smoothness.csv")
         assert len(curve) == 181
         assert float(curve[0]["truth"]) == 0
         assert float(curve[180]["prediction"]) == 100
         assert float(curve[15]["truth"]) == pytest.approx(true_share, abs=0.05)
 
     def test_the_curve_counts_the_images_of_the_table(self, project):
-        errors = np.array([float(row["thesis_mesh"]) for row in read_rows(project / "runs/main/per_image.csv")])
-        for row in read_rows(project / "runs/main/ced.csv"):
+        errors = np.array([float(row["thesis_mesh"]) for row in read_rows(project / "runs/main/scores/per_image.csv")])
+        for row in read_rows(project / "runs/main/scores/ced.csv"):
             expected = 100 * np.mean(errors <= float(row["error"]) + 1e-9)
             assert float(row["thesis_mesh"]) == pytest.approx(expected, abs=0.01)
 
@@ -181,13 +201,13 @@ class TestEvaluate:
         make_project(tmp_path)
         write_run(tmp_path, "main", 1.0, names=tuple(YAW_DEG)[1:])
         with pytest.raises(ValueError, match=r"no prediction for test/a"):
-            evaluate.evaluate(tmp_path, "main", SETTINGS.train, tmp_path / "metrics/evaluation.json", PARAMS)
+            evaluate.evaluate(tmp_path, "main", SETTINGS.train, PARAMS)
         assert not (tmp_path / "metrics").exists()
 
     def test_a_missing_run_stops_with_a_sentence(self, tmp_path):
         make_project(tmp_path)
         with pytest.raises(FileNotFoundError, match=r"predictions.h5 is missing; run the stage that makes it"):
-            evaluate.evaluate(tmp_path, "none", SETTINGS.train, tmp_path / "metrics/evaluation.json", PARAMS)
+            evaluate.evaluate(tmp_path, "none", SETTINGS.train, PARAMS)
 
     def test_no_stage_that_scores_or_reports_imports_tensorflow(self):
         code = (

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from model.export import position_nodes
 from model.scores.protocols import error_3ddfa
-from model.scores.scoring import Surface
+from pipeline.uv.surface import Surface
 from stages import export
 from stages.project import samples as truth
 

@@ -9,16 +9,16 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
-from model.head_pose import estimate_pose
-from model.reconstruction import find_landmarks, reconstruct
 from pipeline.crops.alignment import align
-from pipeline.face.camera import apply_similarity, make_similarity, project, wrap_angle
+from pipeline.face.camera import project, wrap_angle
+from pipeline.face.head_pose import estimate_pose
+from pipeline.face.similarity import apply_similarity, make_similarity
+from pipeline.photo.reconstruction import find_landmarks, reconstruct
 from stages import reconstruct as command
+from stages.photo import batches
 from stages.photo.files import KINDS
-from tests.helpers.made_faces import MARGIN, landmarks_at, make_model, make_pipeline, predict, whole_surface
+from tests.helpers.made_faces import MARGIN, landmarks_at, make_model, make_reconstructor, predict, whole_surface
 from tests.helpers.small_project import GRID, SIZE, face_map, grid_triangles, grid_uv
-
-ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -60,8 +60,8 @@ class TestReconstruct:
 
 
 @pytest.fixture(scope="module")
-def pipeline(model, surface):
-    return make_pipeline(model, surface)
+def reconstructor(model, surface):
+    return make_reconstructor(model, surface)
 
 
 def write_photo(path, *squares):
@@ -73,8 +73,8 @@ def write_photo(path, *squares):
 
 class TestCommand:
     @pytest.fixture
-    def photos(self, tmp_path, pipeline, monkeypatch):
-        monkeypatch.setattr(command, "open_pipeline", lambda *_: pipeline)
+    def photos(self, tmp_path, reconstructor, monkeypatch):
+        monkeypatch.setattr(batches, "open_reconstructor", lambda *_: reconstructor)
         folder = tmp_path / "photos"
         folder.mkdir()
         write_photo(folder / "a.png", (30, 40))
@@ -168,7 +168,7 @@ class TestCommand:
         assert sentence in result.stderr
 
     def test_photos_of_one_name_get_folders_of_their_own(self):
-        named = command.name_photos([Path("x/a.jpg"), Path("x/a.png"), Path("x/b.jpg")])
+        named = batches.name_photos([Path("x/a.jpg"), Path("x/a.png"), Path("x/b.jpg")])
         assert [name for name, _ in named] == ["a.jpg", "a.png", "b"]
         with pytest.raises(ValueError, match="same name"):
-            command.name_photos([Path("x/a.jpg"), Path("y/a.jpg")])
+            batches.name_photos([Path("x/a.jpg"), Path("y/a.jpg")])

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from model.scores.scoring import make_surface
-from pipeline.face.camera import apply_similarity
-from pipeline.face.face_model import load_model
-from pipeline.uv.position_map import load_uv
+from pipeline.face.similarity import apply_similarity
+from pipeline.uv.surface import load_surface
 from stages import data_report as data_report_stage
 from stages import evaluate, report, thesis
-from stages.pages import contact_sheet as report_samples
-from stages.pages import html as report_parts
+from stages.pages import contact_sheet
+from stages.pages.page import render
+from stages.pages.provenance import Provenance
+from stages.pages.report_samples import choose_samples
 from stages.project import samples as truth
 from tests.helpers.small_project import (
     LAYERS,
@@ -33,7 +33,7 @@ from tests.helpers.small_project import (
 
 def described_numbers(project, variant):
     """Numbers of a variant's protocols.csv as pages show them, with 3 digits."""
-    rows = read_rows(project / f"runs/{variant}/protocols.csv")
+    rows = read_rows(project / f"runs/{variant}/scores/protocols.csv")
     cells = [cell for row in rows for name, cell in row.items() if name not in ("error", "group") and cell]
     return {float(f"{float(cell):.3f}") for cell in cells}
 
@@ -58,7 +58,7 @@ class TestPages:
         assert not re.search(r"https?://|url\(|@import", page.text)
 
     def test_every_number_of_the_report_is_in_a_metrics_file_or_the_table_of_protocols(self, project):
-        known = numbers_of(read_json(project / "metrics/evaluation.json"))
+        known = numbers_of(read_json(project / "runs/main/scores/metrics.json"))
         known |= numbers_of(read_json(project / "metrics/data.json")) | described_numbers(project, "main")
         shown = Page(project / "reports/main.html").numbers
         decimals = [float(text) for text in shown if "." in text]
@@ -67,8 +67,8 @@ class TestPages:
 
     def test_every_number_of_the_comparison_is_in_a_metrics_file_or_a_table_of_protocols(self, project):
         known = described_numbers(project, "main") | described_numbers(project, "prn")
-        for name in ("thesis.json", "evaluation.json", "ablation/prn.json"):
-            known |= numbers_of(read_json(project / "metrics" / name))
+        for name in ("metrics/thesis.json", "runs/main/scores/metrics.json", "runs/prn/scores/metrics.json"):
+            known |= numbers_of(read_json(project / name))
         shown = [float(text) for text in Page(project / "reports/index.html").numbers if "." in text]
         assert len(shown) >= 30
         assert set(shown) <= known
@@ -77,7 +77,7 @@ class TestPages:
         strips = [image for alt, image in Page(project / "reports/main.html").pictures if "test/" in alt]
         assert [strip.shape for strip in strips] == [(240, 6 * 240, 3)] * 7
         sheet = cv2.imread(str(project / "reports/contact_sheet.png"))
-        caption = report_samples.CAPTION_HEIGHT
+        caption = contact_sheet.CAPTION_HEIGHT
         assert sheet.shape == (caption + 7 * (caption + 240), 6 * 240, 3)
         for strip in strips:
             tiles = np.split(strip, 6, axis=1)
@@ -88,14 +88,18 @@ class TestPages:
         assert re.search(r"Pose_Para is missing in …\.</td><td class=\"number\">2<", page)
 
     def test_a_demo_says_so_and_other_data_says_where_it_is_from(self):
-        demo = report_parts.provenance("data/demo", 64, 8, {"train": 5, "test": 2}, 3)
+        def said(*values):
+            return render("provenance.html", provenance=Provenance(*values))
+
+        demo = said("data/demo", 64, 8, {"train": 5, "test": 2}, 3)
         assert "demo" in demo
         assert "reproduce nothing" in demo
-        real = report_parts.provenance("../faces", 256, 16, {"train": 5, "test": 2}, 3)
+        assert "samples: 5 train, 2 test; 3 epochs." in demo
+        real = said("../faces", 256, 16, {"train": 5, "test": 2}, 3)
         assert "../faces" in real
         assert "demo" not in real
         assert "not the thesis" not in real
-        assert "not the thesis" in report_parts.provenance("../faces", 64, 16, {}, 3)
+        assert "not the thesis" in said("../faces", 64, 16, {}, 3)
 
     def test_the_better_variant_is_told_from_the_worse_with_its_interval(self, project):
         claims = read_json(project / "metrics/thesis.json")["claims"]
@@ -114,7 +118,7 @@ class TestPages:
 
     def test_errors_in_the_same_order_have_a_rank_correlation_of_1(self, project):
         rho = read_json(project / "metrics/thesis.json")["rank_correlation"]
-        table = list(read_rows(project / "runs/main/per_image.csv"))
+        table = list(read_rows(project / "runs/main/scores/per_image.csv"))
         orders = [sorted(range(7), key=lambda i: float(table[i][name])) for name in ("thesis_68", "thesis_mesh")]
         squares = sum((orders[0].index(i) - orders[1].index(i)) ** 2 for i in range(7))
         assert rho["rho"] == pytest.approx(1 - 6 * squares / (7 * 48), abs=1e-3)
@@ -135,13 +139,12 @@ class TestDrawing:
 
     @pytest.fixture
     def surface(self, project):
-        model, layout = load_model(project / "data/face_model/model.h5"), load_uv(project / "data/uv_embedding/uv.h5")
-        return make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+        return load_surface(project / "data/face_model/model.h5", project / "data/uv_embedding/uv.h5")
 
     def tiles(self, sample, position_map, surface):
         photo = np.full((PHOTO, PHOTO, 3), 120, np.uint8)
-        strip = report_samples.draw_strip(photo, sample, position_map, sample.similarity, surface)
-        return dict(zip(report_samples.TILE_NAMES, np.split(strip.astype(int), 6, axis=1), strict=True))
+        strip = contact_sheet.draw_strip(photo, sample, position_map, sample.similarity, surface)
+        return dict(zip(contact_sheet.TILE_NAMES, np.split(strip.astype(int), 6, axis=1), strict=True))
 
     def test_a_perfect_prediction_looks_like_the_truth(self, sample, surface):
         tiles = self.tiles(sample, sample.position_map, surface)
@@ -161,17 +164,17 @@ class TestDrawing:
     def test_landmarks_are_drawn_where_they_are_true_in_green_and_predicted_in_red(self, sample):
         predicted = sample.landmarks.copy()
         predicted[8] = apply_similarity(np.linalg.inv(sample.similarity), np.array([1.0, 2.0, 0.0]))
-        tile = report_samples.crop_tile(sample, predicted)
+        tile = contact_sheet.crop_tile(sample, predicted)
         # Aligned pixel (1, 2) is 7.5 tile pixels wide: its centre is at (1.5, 2.5) * 7.5 - 0.5.
-        assert tile[18, 11].tolist() == list(report_samples.PREDICTED_COLOUR)
+        assert tile[18, 11].tolist() == list(contact_sheet.PREDICTED_COLOUR)
         x, y, _ = (apply_similarity(sample.similarity, sample.landmarks[8]) + 0.5) * 7.5 - 0.5
-        assert tile[round(y), round(x)].tolist() == list(report_samples.TRUE_COLOUR)
+        assert tile[round(y), round(x)].tolist() == list(contact_sheet.TRUE_COLOUR)
 
     def test_the_outline_of_the_crop_is_drawn_in_the_photo(self, sample, surface):
         photo = self.tiles(sample, sample.position_map, surface)["photo and crop"]
         # A crop of 32 px at scale 0.8 is 40 px of a photo of 60: 160 tile pixels round photo pixel (30, 30). Only the
         # thick upper side, 80 above the middle, has the pure colour.
-        yellow = (photo == np.array(report_samples.OUTLINE_COLOUR)).all(axis=2)
+        yellow = (photo == np.array(contact_sheet.OUTLINE_COLOUR)).all(axis=2)
         rows, columns = np.nonzero(yellow)
         assert columns.max() - columns.min() == pytest.approx(160, abs=4)
         assert np.mean([columns.min(), columns.max()]) == pytest.approx(30.5 * 4 - 0.5, abs=2)
@@ -180,7 +183,7 @@ class TestDrawing:
 
     def test_a_wild_prediction_is_drawn_too(self, sample, surface):
         wild = sample.position_map * np.float32(1e4)
-        assert set(self.tiles(sample, wild, surface)) == set(report_samples.TILE_NAMES)
+        assert set(self.tiles(sample, wild, surface)) == set(contact_sheet.TILE_NAMES)
 
 
 class TestChoice:
@@ -197,7 +200,7 @@ class TestChoice:
 
     def test_best_median_and_worst_are_chosen_and_yaw_is_spread(self):
         table = self.table(101)
-        chosen = report_samples.choose_samples(table, 12)
+        chosen = choose_samples(table, 12)
         errors = {why: sorted(rows["nme68_2d"]) for why, rows in chosen.groupby("why")}
         assert errors["best"] == [0, 1]
         assert errors["median"] == [49, 50]
@@ -209,9 +212,9 @@ class TestChoice:
 
     @pytest.mark.parametrize("count", [1, 2, 5, 12])
     def test_small_sets_are_shown_whole_and_no_image_twice(self, count):
-        chosen = report_samples.choose_samples(self.table(count), 12)
+        chosen = choose_samples(self.table(count), 12)
         assert sorted(chosen["sample_id"]) == sorted(self.table(count)["sample_id"])
-        assert len(report_samples.choose_samples(self.table(count), 1)) == 1
+        assert len(choose_samples(self.table(count), 1)) == 1
 
 
 class TestCommands:
@@ -221,19 +224,23 @@ class TestCommands:
     def root(self, tmp_path, monkeypatch):
         make_project(tmp_path)
         (tmp_path / "params.yaml").write_text(
-            "data:\n  root: raw\n  subsets:\n    train: train\n    test: test\n  size: 32\n  levels:\n  - on\n"
+            "data:\n  root: raw\n  subsets:\n    train: {folder: train, use: learn, boxes: meshes}\n"
+            "    test: {folder: test, use: test, boxes: meshes}\n"
+            "  size: 32\n  levels:\n  - on\n"
             "  samples_per_shard: 4\n  max_reject_fraction: 0.5\n"
             "evaluate:\n  bootstrap: 200\n  seed: 4\n  share_under: 5.0\n  benchmark: benchmark\n"
-            "crop:\n  box: landmarks\n  margin: 1.5\nreport:\n  samples: 3\nthesis:\n  variants:\n    prn: random\n"
+            "crop:\n  detected: {}\n  margin: 1.5\nreport:\n  samples: 3\nthesis:\n  variants:\n"
+            "    prn: {init: random, policy: full, level: on}\n"
         )
         monkeypatch.chdir(tmp_path)
 
-        def read_variant(name=None):
-            return dataclasses.replace(SETTINGS, train=dataclasses.replace(SETTINGS.train, variant=name or "final"))
+        def settings_of(run):
+            variant = "final" if run == "main" else run
+            return dataclasses.replace(SETTINGS, train=dataclasses.replace(SETTINGS.train, variant=variant))
 
         monkeypatch.setattr(thesis, "network_layers", lambda *_: LAYERS)
         for stage in (evaluate, report, thesis):
-            monkeypatch.setattr(stage, "read_variant", read_variant)
+            monkeypatch.setattr(stage, "settings_of", settings_of)
         return tmp_path
 
     def call(self, stage, *arguments):
@@ -249,8 +256,8 @@ class TestCommands:
         }
         assert made == {
             "metrics/evaluation.json",
-            "metrics/ablation/prn.json",
             "metrics/data.json",
+            "reports/data.json",
             "metrics/thesis.json",
             "reports/main.html",
             "reports/index.html",
@@ -265,8 +272,8 @@ class TestCommands:
     @pytest.mark.parametrize(
         ("stage", "sentence"),
         [
-            (report, "metrics/evaluation.json is missing; train and evaluate the variant 'final' first"),
-            (thesis, "metrics/evaluation.json is missing; train and evaluate the variant 'final' first"),
+            (report, "runs/main/scores/metrics.json is missing; train and evaluate the variant 'final' first"),
+            (thesis, "runs/main/scores/metrics.json is missing; train and evaluate the variant 'final' first"),
         ],
     )
     def test_a_stage_too_early_says_what_to_run(self, stage, sentence):
@@ -285,7 +292,7 @@ class TestCommands:
     def test_variants_of_different_test_images_are_not_compared(self, root):
         for arguments in ((), ("prn",)):
             self.call(evaluate, *arguments)
-        table = root / "runs/prn/per_image.csv"
+        table = root / "runs/prn/scores/per_image.csv"
         table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
         result = self.call(thesis)
         assert result.exit_code == 1

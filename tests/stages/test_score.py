@@ -3,22 +3,21 @@
 import os
 import subprocess
 import sys
-from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
-import trimesh
 
-from model.scores.scoring import make_surface, read_points
 from pipeline.face.camera import project
-from pipeline.face.face_model import FaceModel, load_model
-from pipeline.uv.position_map import load_uv
-from stages import score
+from pipeline.face.face_model import FaceModel
+from pipeline.uv.surface import load_surface, make_surface, read_points
 from stages.project import samples as truth
+from stages.project.foreign import Mesh, score_folder
+from stages.project.predictions import Predictions
 from stages.project.published import Benchmark, read_benchmark
+from tests.helpers.places import ROOT
 from tests.helpers.small_project import (
     GRID,
     SIZE,
@@ -32,7 +31,6 @@ from tests.helpers.small_project import (
     read_rows,
 )
 
-ROOT = Path(__file__).parents[2]
 NOTHING_PUBLISHED = Benchmark({}, {})
 HEIGHT = 90
 # Pose_Para: pitch, yaw, roll, tx, ty, tz, scale.
@@ -55,7 +53,7 @@ def mesh():
     nearest = np.rint(np.linspace(0, GRID - 1, SIZE)).astype(int)
     columns = (nearest[:, None] * GRID + nearest).ravel()
     operator = scipy.sparse.csr_array((np.ones(SIZE**2), (np.arange(SIZE**2), columns)), shape=(SIZE**2, GRID**2))
-    return score.Mesh(model, make_surface(uv.reshape(-1, 2), model.triangles, model.landmarks, mask), operator)
+    return Mesh(model, make_surface(uv.reshape(-1, 2), model.triangles, model.landmarks, mask), operator)
 
 
 def vertices_of(mesh, name):
@@ -96,7 +94,7 @@ def test_landmarks_that_are_off_by_some_pixels_have_the_error_that_one_computes_
     for name in POSES:
         # 3 px to the right, 4 px down: 5 px. All 7 px nearer: no protocol counts where the face lies along z.
         save(tmp_path / "predicted", name, vertices_of(mesh, name)[mesh.model.landmarks] + np.array([3, 4, 7]))
-    table, failed = score.score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    table, failed = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
     assert failed.empty
     assert table["sample_id"].tolist() == ["set/one", "set/three", "set/two"]
     assert table["truth"].tolist() == ["pt3d_68", "model", "pt3d_68"]
@@ -113,7 +111,7 @@ def test_landmarks_that_are_off_by_some_pixels_have_the_error_that_one_computes_
 def test_a_mesh_has_every_protocol(mesh, truths, tmp_path):
     for name in POSES:
         save(tmp_path / "predicted", name, vertices_of(mesh, name) + np.array([0, 2, -30]))
-    table, _ = score.score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    table, _ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
     for row in table.to_dict("records"):
         vertices = vertices_of(mesh, row["sample_id"].removeprefix("set/"))
         landmarks = vertices[mesh.model.landmarks]
@@ -123,22 +121,6 @@ def test_a_mesh_has_every_protocol(mesh, truths, tmp_path):
         assert row["thesis_68"] == row["thesis_mesh"] == pytest.approx(200 / eyes, abs=2e-3)
         assert row["reconstruction"] == pytest.approx(0, abs=1e-3)
         assert row["smooth_truth"] == row["smooth_prediction"]
-
-
-@pytest.mark.parametrize("points", ["landmarks", "vertices"])
-def test_a_mat_and_an_obj_say_what_an_npy_says(points, mesh, tmp_path):
-    vertices = vertices_of(mesh, "two")
-    values = vertices if points == "vertices" else vertices[mesh.model.landmarks]
-    np.save(tmp_path / "a.npy", values)
-    scipy.io.savemat(tmp_path / "rows.mat", {"vertices": values})
-    scipy.io.savemat(tmp_path / "columns.mat", {"pt3d_68": values.T, "other": [1]})
-    # An obj has the places of its vertices in text, and triangles of its own; the order of vertices is what counts.
-    triangles = np.arange(66).reshape(-1, 3)
-    (tmp_path / "a.obj").write_text(trimesh.Trimesh(values, triangles, process=False).export(file_type="obj", digits=9))
-    for name in ("a.npy", "rows.mat", "columns.mat", "a.obj"):
-        read = score.read_prediction(tmp_path / name)
-        assert read.dtype == np.float64
-        assert np.abs(read - values).max() < 1e-6, name
 
 
 def test_what_cannot_be_scored_is_listed_with_its_reason(mesh, truths, tmp_path):
@@ -153,7 +135,7 @@ def test_what_cannot_be_scored_is_listed_with_its_reason(mesh, truths, tmp_path)
     save(predicted, "five", vertices_of(mesh, "one"))
     write_annotation(truths / "set/six.mat", POSES["one"])
     save(predicted, "six", vertices_of(mesh, "one"))
-    table, failed = score.score_folder(predicted, truths, mesh, NOTHING_PUBLISHED)
+    table, failed = score_folder(predicted, truths, mesh, NOTHING_PUBLISHED)
     assert table["sample_id"].tolist() == ["set/one"]
     reasons = dict(zip(failed["sample"], failed["reason"], strict=True))
     assert sorted(reasons) == ["set/five", "set/four", "set/six", "set/three", "set/two"]
@@ -167,18 +149,15 @@ def test_what_cannot_be_scored_is_listed_with_its_reason(mesh, truths, tmp_path)
 def test_nothing_to_score_is_an_error(mesh, truths, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"Nothing in .*empty could be scored .* no prediction for set/one"):
-        score.score_folder(tmp_path / "empty", truths, mesh, NOTHING_PUBLISHED)
+        score_folder(tmp_path / "empty", truths, mesh, NOTHING_PUBLISHED)
     with pytest.raises(ValueError, match="holds no annotations"):
-        score.score_folder(tmp_path / "empty", tmp_path / "empty", mesh, NOTHING_PUBLISHED)
-    np.save(tmp_path / "x.npy", np.zeros((68, 2)))
-    with pytest.raises(ValueError, match=r"shape \(68, 2\); expected \(K, 3\)"):
-        score.read_prediction(tmp_path / "x.npy")
+        score_folder(tmp_path / "empty", tmp_path / "empty", mesh, NOTHING_PUBLISHED)
 
 
 def test_without_a_face_model_landmarks_can_still_be_scored(mesh, truths, tmp_path):
     for name in POSES:
         save(tmp_path / "predicted", name, vertices_of(mesh, name)[mesh.model.landmarks])
-    table, failed = score.score_folder(tmp_path / "predicted", truths, None, NOTHING_PUBLISHED)
+    table, failed = score_folder(tmp_path / "predicted", truths, None, NOTHING_PUBLISHED)
     assert table["nme68_2d"].max() < 1e-3
     assert failed["sample"].tolist() == ["set/three"]
     assert "no pt3d_68" in failed["reason"].iloc[0]
@@ -197,10 +176,9 @@ def project_folder(tmp_path_factory):
 def test_our_own_predictions_as_files_have_the_scores_of_our_own_evaluation(project_folder):
     """The command, run as a user runs it, on what the main run predicted: landmarks in pixels of the raw photo."""
     root = project_folder
-    model, layout = load_model(root / "data/face_model/model.h5"), load_uv(root / "data/uv_embedding/uv.h5")
-    surface = make_surface(layout.uv, model.triangles, model.landmarks, layout.face_mask)
+    surface = load_surface(root / "data/face_model/model.h5", root / "data/uv_embedding/uv.h5")
     annotated = [name for name in YAW_DEG if name != "g"]
-    with truth.Predictions(root / "runs/main/predictions.h5") as predictions:
+    with Predictions(root / "runs/main/predictions.h5") as predictions:
         for name in annotated:
             landmarks = read_points(*predictions.read(f"test/{name}"), surface).landmarks
             (root / "theirs").mkdir(exist_ok=True)
@@ -211,7 +189,7 @@ def test_our_own_predictions_as_files_have_the_scores_of_our_own_evaluation(proj
     command = [sys.executable, "-m", "stages.score", "--predictions", "theirs", "--truth", "annotations"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([*command, "--out", "metrics/foreign/theirs.json"], cwd=root, env=environment, check=True)
-    ours = {row["sample_id"]: row for row in read_rows(root / "runs/main/per_image.csv")}
+    ours = {row["sample_id"]: row for row in read_rows(root / "runs/main/scores/per_image.csv")}
     theirs = read_rows(root / "metrics/foreign/theirs_per_image.csv")
     assert [row["sample_id"] for row in theirs] == sorted(annotated)
     for row in theirs:
@@ -237,7 +215,7 @@ def test_the_re_annotated_landmarks_of_aflw2000_are_3_percent_from_the_original_
         second = benchmark.landmarks_of(name)
         if second is not None:
             np.save(tmp_path / f"{name}.npy", np.column_stack([second, np.zeros(68)]))
-    table, failed = score.score_folder(tmp_path, annotations, None, benchmark)
+    table, failed = score_folder(tmp_path, annotations, None, benchmark)
     assert len(failed) <= 2
     assert 2.5 < table["nme68_2d"].mean() < 3.5
     assert table["nme68_2d_reannotated"].max() == 0

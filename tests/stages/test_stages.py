@@ -6,58 +6,20 @@ import os
 import shutil
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
-from click.testing import CliRunner
-from ruamel.yaml import YAML
 
 from pipeline.demo.dataset import write_dataset
 from pipeline.face import camera
-from pipeline.face.camera import apply_similarity, similarity_scale
 from pipeline.face.face_model import deform, load_model
+from pipeline.face.similarity import apply_similarity, similarity_scale
 from pipeline.raw.annotations import read_annotation
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.position_map import load_uv, sample_map
-from stages import aligned, augmented, detected, face_model, index, meshes, position_maps, split, uv_embedding
-
-ROOT = Path(__file__).parents[2]
-SUBSETS = {"AFW": "300W_LP/AFW", "AFW_Flip": "300W_LP/AFW_Flip", "AFLW2000": "AFLW2000"}
-SIZE = 64
-
-
-def call(stage, *arguments):
-    return CliRunner().invoke(stage.main, arguments)
-
-
-def must(stage, *arguments):
-    result = call(stage, *arguments)
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
-def write_params(folder, workers=1, **changes):
-    yaml = YAML()
-    params = yaml.load(ROOT / "params.yaml")
-    params["data"] |= {"root": "raw", "subsets": SUBSETS, "size": SIZE, "samples_per_shard": 2} | changes
-    params["split"] |= {"train": ["AFW", "AFW_Flip"], "test": ["AFLW2000"], "validation_fraction": 0.5}
-    params["compute"]["workers"] = workers
-    yaml.dump(params, folder / "params.yaml")
-
-
-def prepare():
-    """Run all data stages in the current folder."""
-    must(face_model)
-    must(uv_embedding)
-    for subset in SUBSETS:
-        must(index, subset)
-        must(detected, subset)
-        must(meshes, subset)
-        must(aligned, subset, "on")
-        must(position_maps, subset, "on")
-    must(split)
-    must(augmented, "full", "on")
+from stages import face_model, index, meshes, uv_embedding
+from tests.helpers.data_project import SIZE, SUBSETS, call, must, prepare, use_of, write_params
+from tests.helpers.places import ROOT
 
 
 @pytest.fixture(scope="module")
@@ -94,12 +56,16 @@ def samples(folder):
 def test_every_pair_becomes_a_sample_in_order(prepared):
     for subset in SUBSETS:
         stems = sorted(path.stem for path in (prepared / "raw" / SUBSETS[subset]).glob("*.jpg"))
-        made = [name for shard in samples(prepared / f"data/position_maps/{subset}-on") for name in shard["sample_id"]]
+        made = [
+            name
+            for shard in samples(prepared / f"data/position_maps/{use_of(subset)}/{subset}/on")
+            for name in shard["sample_id"]
+        ]
         assert made == [f"{subset}/{stem}" for stem in stems]
 
 
 def test_a_sample_keeps_its_contract(prepared):
-    shard = samples(prepared / "data/position_maps/AFW-on")[0]
+    shard = samples(prepared / "data/position_maps/learn/AFW/on")[0]
     expected = {
         "image": ((2, SIZE, SIZE, 3), np.uint8),
         "position_map": ((2, SIZE, SIZE, 3), np.float32),
@@ -115,7 +81,7 @@ def test_a_sample_keeps_its_contract(prepared):
 
 def test_the_aligned_pose_and_coefficients_rebuild_the_aligned_landmarks(prepared):
     model = load_model(prepared / "data/face_model/model.h5")
-    for shard in samples(prepared / "data/position_maps/AFLW2000-on"):
+    for shard in samples(prepared / "data/position_maps/test/AFLW2000/on"):
         shapes = deform(model, shard["coefficients"])[:, model.landmarks]
         for shape, pose, landmarks in zip(shapes, shard["pose"], shard["landmarks"], strict=True):
             assert camera.project(shape, pose, SIZE) == pytest.approx(landmarks, abs=0.01)
@@ -124,7 +90,7 @@ def test_the_aligned_pose_and_coefficients_rebuild_the_aligned_landmarks(prepare
 def test_landmarks_of_the_map_return_to_the_true_ones_in_the_photo(prepared):
     layout, model = load_uv(prepared / "data/uv_embedding/uv.h5"), load_model(prepared / "data/face_model/model.h5")
     errors = []
-    for shard in samples(prepared / "data/position_maps/AFLW2000-on"):
+    for shard in samples(prepared / "data/position_maps/test/AFLW2000/on"):
         for row, name in enumerate(shard["sample_id"]):
             truth = read_annotation(prepared / "raw" / f"{name}.mat").true_landmarks
             back = np.linalg.inv(shard["similarity"][row])
@@ -139,7 +105,7 @@ def test_an_augmented_sample_moves_image_map_and_landmarks_together(prepared):
     layout, model = load_uv(prepared / "data/uv_embedding/uv.h5"), load_model(prepared / "data/face_model/model.h5")
     uv = layout.uv[model.landmarks]
     copies, names = 0, set()
-    for shard in samples(prepared / "data/augmented/full-on"):
+    for shard in samples(prepared / "data/augmented/full/on"):
         originals = {}
         names.update(shard["sample_id"])
         for row, name in enumerate(shard["sample_id"]):
@@ -158,16 +124,16 @@ def test_an_augmented_sample_moves_image_map_and_landmarks_together(prepared):
 
 
 def test_only_training_samples_are_augmented(prepared):
-    with (prepared / "data/split.csv").open() as file:
-        part = {row["sample_id"]: row["part"] for row in csv.DictReader(file)}
-    used = {name for shard in samples(prepared / "data/augmented/full-on") for name in shard["sample_id"]}
-    assert used == {name for name, where in part.items() if where == "train"}
+    with (prepared / "data/split/train.csv").open() as file:
+        training = {row["sample_id"] for row in csv.DictReader(file)}
+    used = {name for shard in samples(prepared / "data/augmented/full/on") for name in shard["sample_id"]}
+    assert used == training
 
 
 def test_two_workers_write_the_bytes_of_one(prepared, project):
     write_params(project, workers=2)
     # In a child process: Dask's processes and pytest's captured output do not get on.
-    code = "from tests.stages.test_stages import prepare; prepare()"
+    code = "from tests.helpers.data_project import prepare; prepare()"
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     subprocess.run([sys.executable, "-c", code], cwd=project, env=environment, check=True, timeout=300)
 
@@ -188,7 +154,7 @@ def test_a_bad_pair_is_set_aside_with_its_reason_and_the_run_goes_on(project, ra
     (folder / f"{stems[2]}.mat").unlink()
     write_params(project, max_reject_fraction=0.6)
     assert f"{len(stems)} in, {len(stems) - 3} out, 3 rejected" in must(index, "AFW")
-    with (project / "data/index/AFW/rejected.csv").open() as file:
+    with (project / "data/index/learn/AFW/rejected.csv").open() as file:
         reasons = {row["sample"]: row["reason"] for row in csv.DictReader(file)}
     assert "damaged or no Matlab file" in reasons[f"{stems[0]}.jpg"]
     assert "damaged or no picture" in reasons[f"{stems[1]}.jpg"]
@@ -214,11 +180,11 @@ def test_too_many_rejected_samples_stop_the_run(project, raw):
             face_model,
             (),
             {"root": "nowhere"},
-            "Error: The face model nowhere/bfm/Model_Shape.mat is missing; README.md",
+            "Error: The face model nowhere/bfm/Model_Shape.mat is missing; docs/data.md",
         ),
         (index, ("LFPW",), {}, "Error: 'LFPW' is not in data.subsets, which has AFW, AFW_Flip, AFLW2000."),
         (uv_embedding, (), {"size": 50}, "Error: data.size is 50; expected a multiple of 32 px."),
-        (meshes, ("AFW",), {}, "Error: data/index/AFW holds no shards; run the stage that makes it."),
+        (meshes, ("AFW",), {}, "Error: data/index/learn/AFW holds no shards; run the stage that makes it."),
     ],
 )
 def test_bad_input_gets_one_sentence(project, stage, arguments, break_it, sentence):

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages import thesis
 from stages.pages import machine, thesis_samples
+from stages.pages.thesis_reference import read_reference
 from stages.project.params import read_params
 from stages.project.published import LANDMARKS, NAMES, YAW, read_benchmark
 from tests.helpers.small_project import make_everything, make_project, read_json
@@ -17,31 +17,33 @@ from tests.helpers.small_project import make_everything, make_project, read_json
 
 @pytest.fixture(scope="module")
 def reference():
-    return thesis.read_reference()
+    return read_reference()
 
 
 class TestReference:
     def test_every_claim_is_of_variants_that_there_are(self, reference):
         variants = set(read_params()["variants"])
-        claims = reference["claims"]
-        assert {claim[side] for claim in claims for side in ("variant", "against")} <= variants
-        assert {number["variant"] for number in reference["numbers"]} <= variants
-        assert len({claim["name"] for claim in claims}) == len(claims)
-        assert {claim["expected"] for claim in claims} == {"better", "worse", "equal"}
+        claims = reference.claims
+        assert {getattr(claim, side) for claim in claims for side in ("variant", "against")} <= variants
+        assert {number.variant for number in reference.numbers} <= variants
+        assert len({claim.name for claim in claims}) == len(claims)
+        assert {claim.expected for claim in claims} == {"better", "worse", "equal"}
 
     def test_what_follows_from_the_thesis_s_own_means_is_computed_from_them(self, reference):
-        numbers = {(n["section"], n["variant"], n["metric"]): n["value"] for n in reference["numbers"]}
+        numbers = {(n.section, n.variant, n.metric): n.value for n in reference.numbers}
         checked = 0
-        for claim in reference["claims"]:
-            if "follows" in claim:
-                ours, other = (numbers[claim["section"], claim[s], claim["metric"]] for s in ("variant", "against"))
-                assert claim["follows"] == pytest.approx(100 * (1 - ours / other), abs=0.06), claim["name"]
+        for claim in reference.claims:
+            if claim.follows is not None:
+                ours, other = (
+                    numbers[claim.section, variant, claim.metric] for variant in (claim.variant, claim.against)
+                )
+                assert claim.follows == pytest.approx(100 * (1 - ours / other), abs=0.06), claim.name
                 checked += 1
         assert checked >= 10
 
     def test_its_contradictions_are_true_of_its_numbers(self, reference):
-        text = " ".join(reference["contradictions"])
-        numbers = {(n["section"], n["variant"], n["metric"]): n["value"] for n in reference["numbers"]}
+        text = " ".join(reference.contradictions)
+        numbers = {(n.section, n.variant, n.metric): n.value for n in reference.numbers}
         prn, final = (numbers["4.9", name, "thesis_mesh"] for name in ("prn", "final"))
         assert f"From {prn} (PRN) to {final} (final) the mesh error falls by {100 * (1 - final / prn):.1f} %" in text
         plain, augmented, author = (numbers["4.3", n, "thesis_68"] for n in ("prn_plain", "prn", "prn_author"))
@@ -131,7 +133,7 @@ class TestBenchmark:
 
 def test_the_machine_is_described_without_its_name():
     described = machine.describe_machine()
-    assert set(described) == set(thesis.read_reference()["machine"])
+    assert set(described) == set(read_reference().machine)
     assert all(described.values())
     assert "not installed" not in described["framework"]
     assert platform.node() not in " ".join(described.values())

@@ -3,6 +3,7 @@ import pytest
 
 from model.scores import protocols as evaluation
 from model.scores import scoring, smoothness, statistics
+from pipeline.uv.surface import Points, adjacent_triangles
 
 
 def rotation(axis, angle_deg):
@@ -125,46 +126,11 @@ class TestInvariance:
             assert function(2 * prediction, 2 * truth) == pytest.approx(function(prediction, truth))
 
 
-class TestSimilarityFit:
-    def test_it_finds_a_known_similarity(self):
-        source = np.random.default_rng(0).normal(size=(40, 3))
-        turn = rotation(0, 110) @ rotation(2, -70)
-        fit = evaluation.fit_similarity(source, 2.5 * source @ turn.T + [1, 2, 3])
-        assert fit.scale == pytest.approx(2.5)
-        assert fit.rotation == pytest.approx(turn)
-        assert fit.translation == pytest.approx([1, 2, 3])
-
+class TestReconstruction:
     @pytest.mark.parametrize("seed", range(20))
-    def test_a_mirrored_face_is_never_fitted_by_a_reflection(self, seed):
+    def test_a_mirrored_face_is_an_error_also_after_the_fit(self, seed):
         source = np.random.default_rng(seed).normal(size=(30, 3)) * [3, 2, 1]
-        fit = evaluation.fit_similarity(source, source * [-1, 1, 1])
-        assert np.linalg.det(fit.rotation) == pytest.approx(1)
-        assert fit.scale > 0
         assert evaluation.error_reconstruction(source, source * [-1, 1, 1], face()) > 0.5
-
-    def test_a_flat_face_has_a_proper_rotation(self):
-        source = np.random.default_rng(0).normal(size=(30, 3)) * [1, 1, 0]
-        fit = evaluation.fit_similarity(source, source @ rotation(2, 33).T)
-        assert np.linalg.det(fit.rotation) == pytest.approx(1)
-        assert source @ fit.rotation.T == pytest.approx(source @ rotation(2, 33).T)
-
-    @pytest.mark.parametrize("seed", range(5))
-    def test_no_other_scale_or_shift_fits_better(self, seed):
-        rng = np.random.default_rng(seed)
-        source, target = rng.normal(size=(2, 25, 3))
-        fit = evaluation.fit_similarity(source, target)
-
-        def residual(scale, translation):
-            return ((scale * source @ fit.rotation.T + translation - target) ** 2).sum()
-
-        best = residual(fit.scale, fit.translation)
-        for _ in range(20):
-            other = residual(fit.scale + rng.normal(scale=0.1), fit.translation + rng.normal(scale=0.1, size=3))
-            assert other > best
-
-    def test_a_collapsed_prediction_is_refused_with_a_sentence(self):
-        with pytest.raises(ValueError, match="one place"):
-            evaluation.fit_similarity(np.ones((5, 3)), np.eye(5)[:, :3])
 
 
 class TestYawBins:
@@ -247,18 +213,18 @@ class TestSmoothness:
         return vertices
 
     def test_adjacent_triangles_share_an_edge_and_rims_make_no_pair(self):
-        pairs = smoothness.adjacent_triangles(self.triangles)
+        pairs = adjacent_triangles(self.triangles)
         assert sorted(map(tuple, pairs.tolist())) == [(0, 1), (0, 3), (2, 3)]
 
     @pytest.mark.parametrize("angle", [0, 14, 16, 90, 150])
     def test_a_fold_has_its_angle_between_the_normals(self, angle):
-        pairs = smoothness.adjacent_triangles(self.triangles)
+        pairs = adjacent_triangles(self.triangles)
         cosines = smoothness.adjacent_cosines(self.folded(angle), self.triangles, pairs)
         assert sorted(np.rad2deg(np.arccos(cosines)).round(3)) == [0, 0, angle]
         assert smoothness.smooth_share(cosines) == pytest.approx(100 if angle < 15 else 200 / 3)
 
     def test_the_histogram_and_its_curve_tell_the_share_under_each_degree(self):
-        pairs = smoothness.adjacent_triangles(self.triangles)
+        pairs = adjacent_triangles(self.triangles)
         cosines = smoothness.adjacent_cosines(self.folded(40.5), self.triangles, pairs)
         histogram = smoothness.angle_histogram(cosines)
         assert histogram.shape == (180,)
@@ -273,59 +239,22 @@ class TestSmoothness:
     def test_a_triangle_without_area_counts_as_rough(self):
         vertices = self.vertices.copy()
         vertices[0] = vertices[1]
-        pairs = smoothness.adjacent_triangles(self.triangles)
+        pairs = adjacent_triangles(self.triangles)
         cosines = smoothness.adjacent_cosines(vertices, self.triangles, pairs)
         assert sorted(cosines.tolist()) == [0, 0, 1]
 
     def test_angles_do_not_change_with_a_similarity(self):
-        pairs = smoothness.adjacent_triangles(self.triangles)
+        pairs = adjacent_triangles(self.triangles)
         turned = 7 * self.folded(33) @ (rotation(0, 12) @ rotation(1, 80)).T + 5
         before = smoothness.adjacent_cosines(self.folded(33), self.triangles, pairs)
         assert smoothness.adjacent_cosines(turned, self.triangles, pairs) == pytest.approx(before)
 
 
 class TestScoring:
-    size = 9
-    # The last but one is 0.1 texel beyond the mask's first column, the last at the corner of the map.
-    uv = np.array([[0.25, 0.25], [0.75, 0.25], [0.75, 0.75], [0.25, 0.75], [0.9 / 8, 0.5], [1.0, 1.0]])
-    triangles = np.array([[0, 1, 2], [0, 2, 3], [0, 3, 4], [2, 5, 3]])
-    similarity = np.array([[0, -0.5, 100], [0.5, 0, 10], [0, 0, 1.0]])
-
-    def surface(self):
-        mask = np.zeros((self.size, self.size), bool)
-        mask[1:8, 1:8] = True
-        return scoring.make_surface(self.uv, self.triangles, np.zeros(68, int), mask)
-
-    def position_map(self):
-        row, column = np.mgrid[: self.size, : self.size].astype(float)
-        return np.stack([column, row, row * 0 + 5], axis=-1)
-
-    def test_only_the_vertices_and_triangles_under_the_face_mask_are_scored(self):
-        surface = self.surface()
-        assert surface.vertex_uv.tolist() == self.uv[:4].tolist()
-        assert surface.triangles.tolist() == [[0, 1, 2], [0, 2, 3]]
-        assert surface.pairs.tolist() == [[0, 1]]
-
-    def test_a_mask_that_covers_no_vertex_is_refused(self):
-        with pytest.raises(ValueError, match="covers no vertex"):
-            scoring.make_surface(self.uv, self.triangles, np.zeros(68, int), np.zeros((self.size, self.size), bool))
-
-    def test_points_return_to_the_raw_photo_and_depth_is_divided_by_the_scale(self):
-        points = scoring.read_points(self.position_map(), self.similarity, self.surface())
-        # uv (0.75, 0.25) is texel column 6, row 2: aligned (6, 2). Aligned x = 100 - y / 2 and y = 10 + x / 2, so the
-        # raw point is x = 2 (2 - 10) = -16, y = 2 (100 - 6) = 188; z = 5 / 0.5 = 10.
-        assert points.vertices[1] == pytest.approx([-16, 188, 10])
-        assert points.landmarks[0] == pytest.approx([2 * (2 - 10), 2 * (100 - 2), 10])
-        assert points.texels.shape == (49, 3)
-        # The first face texel is row 1, column 1.
-        assert points.texels[0] == pytest.approx([-18, 198, 10])
-
     def test_every_protocol_is_scored_and_the_truth_has_no_error(self):
         rng = np.random.default_rng(0)
-        position_map = rng.uniform(0, 8, (self.size, self.size, 3))
-        truth = scoring.read_points(position_map, self.similarity, self.surface())
-        landmarks = truth.landmarks + rng.normal(size=(68, 3))
-        perfect = scoring.Points(landmarks, truth.vertices, truth.texels)
+        landmarks, vertices, texels = (rng.uniform(0, 8, (count, 3)) for count in (68, 4, 49))
+        truth, perfect = Points(face(), vertices, texels), Points(landmarks, vertices, texels)
         errors = scoring.score(perfect, truth, landmarks)
         assert list(errors) == [name for name in evaluation.PROTOCOLS if name != "nme68_2d_reannotated"]
         assert max(errors.values()) == pytest.approx(0, abs=1e-9)

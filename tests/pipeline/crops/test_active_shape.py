@@ -6,8 +6,9 @@ import pytest
 
 from model.scores.protocols import error_3ddfa
 from pipeline.crops import active_shape
-from pipeline.crops.active_shape import FRAME, LINES
-from pipeline.face.camera import apply_similarity, make_similarity
+from pipeline.crops.active_shape import FRAME
+from pipeline.face.landmarks import LINES
+from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.photos import read_photo
 
@@ -42,9 +43,9 @@ def draw(shape, size=FRAME):
     head = np.concatenate([fixed[:17], fixed[26:21:-1] - [0, 300], fixed[21:16:-1] - [0, 300]])
     cv2.fillPoly(photo, [head], (190, 160, 140), cv2.LINE_AA, 4)
     for numbers, closed in LINES[1:]:
-        points = fixed[list(numbers)]
+        points = fixed[numbers]
         if closed:
-            cv2.fillPoly(photo, [points], (90, 40, 40) if numbers[0] < 60 else (30, 10, 10), cv2.LINE_AA, 4)
+            cv2.fillPoly(photo, [points], (90, 40, 40) if numbers.start < 60 else (30, 10, 10), cv2.LINE_AA, 4)
         else:
             cv2.polylines(photo, [points], False, (80, 60, 50), 2, cv2.LINE_AA, 4)
     return photo

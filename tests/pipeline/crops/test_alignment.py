@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 
 from pipeline.crops.alignment import align, face_roll, resample
-from pipeline.crops.augmentation import AugmentationPolicy, disturb, draw_similarity, sample_rng
+from pipeline.crops.augmentation import NOISES, AugmentationPolicy, disturb, draw_similarity, sample_rng
 from pipeline.crops.detection import choose_box
-from pipeline.face.camera import apply_similarity, make_similarity, similarity_angle, similarity_scale
+from pipeline.face.similarity import apply_similarity, make_similarity, similarity_angle, similarity_scale
 from pipeline.uv.position_map import sample_map
 
 
@@ -143,4 +143,4 @@ def test_a_policy_out_of_range_is_refused():
     with pytest.raises(ValueError, match="zoom"):
         AugmentationPolicy(1, 0, (1.3, 0.7), 0, (1, 1), 0)
     with pytest.raises(ValueError, match="noises"):
-        AugmentationPolicy(1, 0, (1, 1), 0, (1, 1), 4)
+        AugmentationPolicy(1, 0, (1, 1), 0, (1, 1), len(NOISES) + 1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.crops import dlib_faces
-from pipeline.face.camera import apply_similarity, make_similarity
+from pipeline.face.similarity import apply_similarity, make_similarity
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from pipeline.crops import face_finding
 from pipeline.crops.alignment import align, face_roll, resample
 from pipeline.crops.detection import choose_box
 from pipeline.crops.face_finding import Face, find_faces, first_crop, points_roll, turn_back
-from pipeline.face.camera import apply_similarity, make_similarity, similarity_angle, similarity_scale
+from pipeline.face.similarity import apply_similarity, make_similarity, similarity_angle, similarity_scale
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.photos import read_photo
 
@@ -125,7 +125,7 @@ def red_field():
 )
 def test_the_way_up_is_the_one_whose_largest_face_is_most_certain(monkeypatch, red_field, confidences, chosen):
     detector = FoundUpright(confidences)
-    monkeypatch.setattr(face_finding, "_detector", lambda: detector)
+    monkeypatch.setattr(face_finding, "open_mtcnn", lambda: detector)
     faces = find_faces(red_field)
     assert len(detector.shapes) == len(confidences)
     assert [face.quarter_turns for face in faces] == ([] if chosen is None else [chosen])
@@ -139,7 +139,7 @@ def test_the_way_up_is_the_one_whose_largest_face_is_most_certain(monkeypatch, r
 @pytest.mark.parametrize("factor", [3, 7])
 def test_a_large_photo_is_searched_at_a_bounded_size_and_told_in_its_own_pixels(monkeypatch, factor):
     detector = FoundUpright([1.0])
-    monkeypatch.setattr(face_finding, "_detector", lambda: detector)
+    monkeypatch.setattr(face_finding, "open_mtcnn", lambda: detector)
     photo = np.zeros((500 * factor, 1000 * factor, 3), np.uint8)
     photo[100 * factor : 200 * factor, 300 * factor : 450 * factor, 0] = 255
     face = find_faces(photo)[0]
@@ -152,13 +152,13 @@ def test_a_large_photo_is_searched_at_a_bounded_size_and_told_in_its_own_pixels(
 def test_faces_of_a_few_pixels_are_dropped(monkeypatch):
     photo = np.zeros((300, 500, 3), np.uint8)
     photo[40:60, 60:80, 0] = 255
-    monkeypatch.setattr(face_finding, "_detector", lambda: FoundUpright([1.0] * 4))
+    monkeypatch.setattr(face_finding, "open_mtcnn", lambda: FoundUpright([1.0] * 4))
     assert find_faces(photo) == []
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (20, 400), (30, 8000)])
 def test_a_photo_too_narrow_for_a_face_has_none(monkeypatch, shape):
-    monkeypatch.setattr(face_finding, "_detector", None)
+    monkeypatch.setattr(face_finding, "open_mtcnn", None)
     assert find_faces(np.zeros((*shape, 3), np.uint8)) == []
 
 

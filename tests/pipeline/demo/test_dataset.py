@@ -17,6 +17,8 @@ from pipeline.face import face_model
 from pipeline.face.camera import euler_angles, project, rotation_matrix
 from pipeline.face.rendering import depth
 from pipeline.raw import annotations, photos
+from pipeline.raw.bfm import load_bfm
+from pipeline.raw.splitting import identity
 from stages import demo_data
 
 SIZE = 128
@@ -47,7 +49,7 @@ def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def model(root: Path) -> face_model.FaceModel:
-    return face_model.load_bfm(root / "bfm")
+    return load_bfm(root / "bfm")
 
 
 def read_fit(model: face_model.FaceModel, path: Path) -> tuple[np.ndarray, np.ndarray]:
@@ -161,7 +163,7 @@ def test_the_tree_is_the_real_data_s(root):
         pairs, alone = annotations.list_pairs(root / subset)
         assert len(pairs) == 3
         assert not alone
-        identities = {annotations.identity(f"{subset.split('/')[1]}/{Path(photo).stem}") for photo, _ in pairs}
+        identities = {identity(f"{subset.split('/')[1]}/{Path(photo).stem}") for photo, _ in pairs}
         assert len(identities) == 1
     assert [path.name for path in sorted(root.glob("AFLW2000/*.jpg"))][:2] == ["image00002.jpg", "image00004.jpg"]
 
@@ -356,7 +358,8 @@ def test_the_profile_in_the_photo_lies_where_the_annotation_puts_it_to_a_tenth_o
 
 def run_stage(folder: Path, monkeypatch: pytest.MonkeyPatch, root: str, photos: int = 1):
     monkeypatch.chdir(folder)
-    data = f"data: {{root: {root}, subsets: {{AFW: 300W_LP/AFW}}, size: 64, levels: ['on'], samples_per_shard: 8, "
+    data = f"data: {{root: {root}, subsets: {{AFW: {{folder: 300W_LP/AFW, use: learn, boxes: meshes}}}}, size: 64, "
+    data += "levels: ['on'], samples_per_shard: 8, "
     demo = f"demo_data: {{seed: 1, photos_per_subset: {photos}, test_photos: 3, photo_size: 96}}"
     Path("params.yaml").write_text(f"{data}max_reject_fraction: 0.02}}\n{demo}\n")
     return CliRunner().invoke(demo_data.main)

@@ -1,17 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.face.camera import (
-    apply_similarity,
-    euler_angles,
-    make_similarity,
-    project,
-    rotation_matrix,
-    similarity_angle,
-    similarity_scale,
-    transform_pose,
-    wrap_angle,
-)
+from pipeline.face.camera import euler_angles, project, rotation_matrix, transform_pose, wrap_angle, wrap_degrees
+from pipeline.face.similarity import apply_similarity, make_similarity
 
 QUARTER = np.pi / 2
 
@@ -52,14 +43,6 @@ def test_an_unknown_convention_is_refused_by_name():
         project(np.ones((1, 3)), np.ones(7), 100, "matlab")
 
 
-def test_a_similarity_turns_clockwise_on_the_screen_and_scales_z():
-    similarity = make_similarity(2.0, QUARTER, (1, 1), (10, 20))
-    # From (1, 1) one step right becomes two steps down.
-    assert apply_similarity(similarity, np.array([2.0, 1.0, 7.0])) == pytest.approx([10, 22, 14])
-    assert similarity_scale(similarity) == pytest.approx(2)
-    assert similarity_angle(similarity) == pytest.approx(QUARTER)
-
-
 def test_the_pose_of_an_aligned_image_projects_to_the_moved_points():
     rng = np.random.default_rng(2)
     for _ in range(50):
@@ -72,3 +55,4 @@ def test_the_pose_of_an_aligned_image_projects_to_the_moved_points():
 
 def test_angles_wrap_into_a_half_open_circle():
     assert np.rad2deg(wrap_angle(np.deg2rad([-351.0, 190.0, 180.0, 10.0]))) == pytest.approx([9, -170, -180, 10])
+    assert wrap_degrees([-351.0, 190.0, 180.0, 10.0]).tolist() == [9, -170, -180, 10]

@@ -6,7 +6,8 @@ import pytest
 import skimage.data
 import trimesh
 
-from pipeline.photo.editing import REGIONS, edit_region, face_axes, match_colours, swap_face, warp_photo
+from pipeline.face.landmarks import REGIONS
+from pipeline.photo.editing import edit_region, face_axes, match_colours, swap_face, warp_photo
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ import PIL.Image
 import pytest
 
 from pipeline.photo import photo_files
-from pipeline.photo.photo_files import list_photos, open_photo, read_frames
+from pipeline.photo.photo_files import encode_grey, encode_image, list_photos, open_photo, read_frames
 
 COLOURS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[0, 0, 0], [255, 255, 255], [255, 255, 0]]], np.uint8)
 # What a camera stores of an upright picture, by EXIF's definition: where row 0 and column 0 of the stored pixels lie
@@ -256,3 +256,18 @@ def test_a_video_that_is_missing_or_damaged_is_said(tmp_path):
 def test_a_webcam_that_is_not_there_is_said():
     with pytest.raises(ValueError, match="The webcam 987 gives no frame"):
         next(read_frames("987"))
+
+
+def test_an_encoded_png_has_the_pixels_and_a_jpeg_is_near_them(tmp_path):
+    (tmp_path / "a.png").write_bytes(encode_image(colours(16), ".png"))
+    (tmp_path / "a.jpg").write_bytes(encode_image(colours(16), ".jpg"))
+    assert np.array_equal(open_photo(tmp_path / "a.png")[0], colours(16))
+    middles = open_photo(tmp_path / "a.jpg")[0][8::16, 8::16].astype(int)
+    assert np.abs(middles - COLOURS).max() < 30
+
+
+def test_an_encoded_grey_picture_keeps_all_16_bits():
+    grey = np.array([[0, 1, 255], [256, 65_534, 65_535]], np.uint16)
+    decoded = cv2.imdecode(np.frombuffer(encode_grey(grey), np.uint8), cv2.IMREAD_UNCHANGED)
+    assert decoded.dtype == np.uint16
+    assert np.array_equal(decoded, grey)

@@ -5,7 +5,15 @@ import numpy as np
 import pytest
 import trimesh
 
-from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
+from pipeline.photo.texture import (
+    depth_image,
+    encode_depth,
+    enlarge,
+    fill_by_symmetry,
+    texture_map,
+    vertex_colours,
+    visible_vertices,
+)
 
 
 def sphere(radius=40.0, centre=(100.0, 80.0)):
@@ -45,6 +53,12 @@ def test_a_texel_has_the_colour_that_the_photo_has_where_it_lies():
         expected = [10 + 40 * place[1] / 30, 5 + 30 * place[0] / 30, 0]
         assert texture[place].tolist() == pytest.approx(expected, abs=0.51)
     assert texture_map(photo, position_map + np.array([500, 0, 0]), 4).max() == 0
+
+
+def test_a_vertex_has_the_colour_of_the_nearest_pixel_and_beyond_the_photo_that_of_its_border():
+    photo = np.arange(2 * 3 * 3, dtype=np.uint8).reshape(2, 3, 3)
+    vertices = np.array([[0.4, 0.6, 5.0], [1.6, 0.4, -9.0], [-7.0, -7.0, 0.0], [30.0, 0.9, 0.0]])
+    assert np.array_equal(vertex_colours(photo, vertices), [photo[1, 0], photo[0, 2], photo[0, 0], photo[1, 2]])
 
 
 def test_a_map_is_enlarged_from_corner_to_corner():

@@ -3,9 +3,9 @@ import numpy as np
 import pytest
 import scipy.io
 
-from pipeline.raw.annotations import hash_pair, identity, list_pairs, read_annotation
+from pipeline.raw.annotations import hash_pair, list_pairs, read_annotation
 from pipeline.raw.photos import decode_photo
-from pipeline.raw.splitting import assign_parts
+from pipeline.raw.splitting import assign_parts, identity
 
 
 def annotation(**changes):

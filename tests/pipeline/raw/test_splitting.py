@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.raw.annotations import identity
-from pipeline.raw.splitting import assign_parts
+from pipeline.raw.splitting import assign_parts, identity
 
 # Names as 300W-LP has them. A number says which photo it is, and nothing of what follows does.
 PATTERNS = {

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from tests.faults.test_faults import (
+from tests.helpers.dvc_project import dvc, git, make_dvc_project, targets
+from tests.helpers.stage_runs import (
     BIN,
     STAGES,
     SUBSETS,
@@ -18,14 +19,10 @@ from tests.faults.test_faults import (
     copy_code,
     digests,
     draw_photos,
-    dvc,
     environment_of,
-    git,
     kill_group,
     make_data,
-    make_dvc_project,
     stage_run,
-    targets,
     write_params,
 )
 
@@ -180,12 +177,12 @@ def test_ten_times_the_photos_need_no_more_memory(inline, code, tmp_path, capsys
         project = tmp_path / f"{copies}"
         photos = repeat_photos(inline / "raw", project / "raw", copies)
         write_params(project, samples_per_shard=16)
-        for name in ("face_model", "uv_embedding", "index/AFLW2000"):
+        for name in ("face_model", "uv_embedding", "index/test/AFLW2000"):
             shutil.copytree(inline / "data" / name, project / "data" / name)
-        for stage in ("index AFW", "meshes AFW", "aligned AFW on", "position_maps AFW on", "split"):
+        for stage in ("index AFW", "meshes AFW", "aligned AFW", "position_maps AFW", "split"):
             peaks.setdefault(stage, []).append(peak_memory(project, code, stage.split()))
-        peaks.setdefault("augmented mild on", []).append(peak_memory(project, code, arguments_of("augmented")))
-        made = (project / "data/position_maps/AFW-on/counts.json").read_text()
+        peaks.setdefault("augmented mild", []).append(peak_memory(project, code, arguments_of("augmented")))
+        made = (project / "data/position_maps/learn/AFW/on/counts.json").read_text()
         assert f'"out": {photos}' in made
     with capsys.disabled():
         for stage, (one, ten) in peaks.items():

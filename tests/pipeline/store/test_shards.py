@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from pipeline.store.encoding import accumulate, difference, encode_positions, position_range
+from pipeline.store.files import while_unchanged
 from pipeline.store.shards import (
     append_images,
     count_samples,
     list_shards,
     read_shard,
     read_stored,
-    while_unchanged,
     write_shard,
     writing,
 )

@@ -3,16 +3,9 @@ import pytest
 
 from pipeline.uv.embedding import boundary_loops, count_flipped, embed
 from pipeline.uv.masks import face_mask, weight_mask
-from pipeline.uv.position_map import (
-    UVLayout,
-    load_uv,
-    make_operator,
-    nearest_texels,
-    render_map,
-    sample_map,
-    save_uv,
-)
-from tests.conftest import grid_mesh
+from pipeline.uv.operator import make_operator
+from pipeline.uv.position_map import UVLayout, load_uv, nearest_texels, render_map, sample_map, save_uv
+from tests.helpers.meshes import grid_mesh
 
 
 def test_boundary_loops_follow_the_directed_edges_longest_first():

@@ -4,7 +4,7 @@ import numpy as np
 
 from pipeline.uv.embedding import count_flipped, from_table
 from pipeline.uv.texels import barycentric, find_triangles
-from tests.conftest import grid_mesh
+from tests.helpers.meshes import grid_mesh
 
 # The unit square as two triangles, clockwise with v down, as the mesh's are: lower left and upper right half.
 SQUARE = np.array([[0, 0], [1, 0], [0, 1], [1, 1]], np.float64)

@@ -1,52 +1,16 @@
 """Variants: overrides in params.yaml, merged strictly."""
 
+import dataclasses
+import json
 from pathlib import Path
 
 import pytest
 from ruamel.yaml import YAML
 
-from stages.project.variants import merge, read_variant
-
-TERMS = {"regions": True, "position": 1.0, "symmetry": 0.0, "smoothness": 0.0}
-PARAMS = {
-    "train": {
-        "variant": "final",
-        "policy": "full",
-        "level": "on",
-        "scaling": "tanh",
-        "strategy": "joint",
-        "init": "random",
-        "lr": 0.001,
-        "epochs": 3,
-        "batch_size": 4,
-        "seeds": [1],
-        "halve_every": 5,
-        "patience": 5,
-        "xla": False,
-        "precision": "float32",
-        "devices": 1,
-    },
-    "network": {
-        "regresses": "position_map",
-        "width": 8,
-        "levels": 5,
-        "batch_norm_momentum": 0.9,
-        "residual": True,
-        "residual_blocks": 8,
-        "residual_width": 16,
-        "residual_head_width": 64,
-        "residual_join": "logits",
-        "residual_stages": 1,
-        "residual_shrink": 1,
-    },
-    "loss": {"norm": "l1", "brief": TERMS, "final": TERMS},
-    "variants": {
-        "final": {},
-        "prn": {"network": {"residual": False}},
-        "coarse": {"train": {"scaling": "sigmoid", "lr": 1e-05}, "loss": {"norm": "l2"}},
-    },
-    "thesis": {"variants": {"prn": "random", "coarse": "prn"}},
-}
+from model.settings import LossTerms
+from stages.project.params import read_params
+from stages.project.variants import merge, read_settings, read_variant, resolve_variant
+from tests.helpers.made_params import PARAMS, TERMS
 
 
 def write(folder: Path, changes: dict) -> Path:
@@ -99,6 +63,14 @@ def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
         ({"train": {"variant": "final"}}, "variants.prn must not override train.variant"),
         ({"train": {"lr": 0}}, "train.lr is 0.0; expected a rate above 0"),
         ({"train": {"init": "prn"}}, "must not override train.init; thesis.variants.prn says what it starts from"),
+        (
+            {"train": {"policy": "none"}},
+            "must not override train.policy; thesis.variants.prn says which samples it lea",
+        ),
+        ({"train": {"level": "off"}}, "must not override train.level; thesis.variants.prn says which samples it lea"),
+        ({"train": {"pace": 1}}, r"variants.prn.train.pace overrides nothing; .*\. Did you mean patience\?"),
+        ({"train": {"learning_rate": 1}}, r"train.learning_rate overrides nothing; .*\. Did you mean lr\?"),
+        ({"network": {"residual_blocks": 0}}, "network.residual_blocks is 0; expected 1 or more"),
         ({"train": {"strategy": "slow"}}, "train.strategy is 'slow'; expected one of joint, frozen, staged"),
         ({"train": {"seeds": [2, 2]}}, r"train.seeds is \[2, 2\]; expected one or more different numbers"),
         ({"train": {"epochs": 0}}, "train.epochs is 0; expected 1 or more, or 0 to apply the weights of train.init"),
@@ -126,3 +98,133 @@ def test_a_wrong_override_is_named_with_what_would_be_right(tmp_path: Path, over
 def test_an_unknown_variant_is_named_with_those_that_exist(tmp_path: Path):
     with pytest.raises(ValueError, match=r"no variant 'prm' in .*; it has final, prn, coarse"):
         read_variant("prm", write(tmp_path, {}))
+
+
+def test_a_variant_learns_from_what_the_thesis_section_names(tmp_path: Path):
+    path = write(tmp_path, {})
+    sources = {name: read_variant(name, path).train for name in ("coarse", "prn", "final")}
+    assert {name: (train.policy, train.level) for name, train in sources.items()} == {
+        "coarse": ("none", "off"),
+        "prn": ("full", "on"),
+        "final": ("full", "on"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("train", "sentences"),
+    [
+        ({"init": "prn", "policy": "none", "level": "off"}, []),
+        (
+            {"init": "prn", "policy": "full", "level": "off"},
+            [
+                "train.variant is coarse, which learns from policy none; train.policy is full: add -S "
+                "train.policy=none, or name a variant of your own in variants."
+            ],
+        ),
+        (
+            {"init": "random", "policy": "none", "level": "on"},
+            [
+                "train.variant is coarse, which starts from init prn; train.init is random: add -S train.init=prn, or "
+                "name a variant of your own in variants.",
+                "train.variant is coarse, which learns from level off; train.level is on: add -S train.level=off, or "
+                "name a variant of your own in variants.",
+            ],
+        ),
+    ],
+)
+def test_the_main_run_of_a_variant_is_the_experiment_that_the_thesis_section_says(train: dict, sentences: list):
+    params = PARAMS | {"train": PARAMS["train"] | {"variant": "coarse"} | train}
+    if not sentences:
+        assert resolve_variant(params, None) == resolve_variant(params, "coarse")
+    else:
+        with pytest.raises(ValueError, match="is coarse, which") as error:
+            resolve_variant(params, None)
+        assert str(error.value).splitlines() == sentences
+
+
+def used(params: dict, name: str | None = None) -> dict:
+    return resolve_variant(params, name).used()
+
+
+def test_what_is_neutral_may_be_left_out_and_a_variant_may_set_it_all_the_same():
+    neutral = {"residual_join", "residual_stages", "residual_shrink"}
+    params = PARAMS | {
+        "network": {name: value for name, value in PARAMS["network"].items() if name not in neutral},
+        "train": {k: v for k, v in PARAMS["train"].items() if k not in ("xla", "precision", "devices", "init")},
+        "loss": {"norm": "l1", "brief": {"regions": True}, "final": {"regions": True}},
+    }
+    assert resolve_variant(params, None) == resolve_variant(PARAMS, None)
+    assert used(params) == used(PARAMS)
+    params["variants"] = PARAMS["variants"] | {"fast": {"network": {"residual_shrink": 4}, "train": {"xla": True}}}
+    assert resolve_variant(params, "fast").network.residual_shrink == 4
+    assert used(params, "fast")["train"]["xla"] is True
+
+
+def test_what_is_used_is_what_is_not_neutral():
+    assert used(PARAMS, "prn") == {
+        "network": {"regresses": "position_map", "width": 8, "levels": 5, "batch_norm_momentum": 0.9},
+        "loss": {"final": {"regions": True}},
+        "train": {
+            "variant": "prn",
+            "policy": "full",
+            "level": "on",
+            "scaling": "tanh",
+            "lr": 0.001,
+            "epochs": 3,
+            "batch_size": 4,
+            "seeds": [1],
+            "halve_every": 5,
+            "patience": 5,
+        },
+    }
+
+
+@pytest.mark.parametrize(
+    ("section", "key", "value", "changed"),
+    [
+        ("network", "residual_blocks", 3, {"final", "coarse"}),
+        ("network", "residual_shrink", 4, {"final", "coarse"}),
+        ("network", "levels", 4, {"final", "coarse", "prn"}),
+        ("network", "width", 4, {"final", "coarse", "prn", "3ddfa"}),
+        ("loss", "brief", TERMS | {"symmetry": 0.5}, {"final", "coarse"}),
+        ("loss", "final", TERMS | {"symmetry": 0.5}, {"final", "coarse", "prn"}),
+        ("train", "strategy", "frozen", {"final", "coarse"}),
+        ("train", "epochs", 4, {"final", "coarse", "prn", "3ddfa"}),
+        ("train", "level", "off", {"final", "3ddfa"}),
+    ],
+)
+def test_a_key_changes_only_variants_that_use_it(section: str, key: str, value: object, changed: set):
+    base = PARAMS | {"variants": PARAMS["variants"] | {"3ddfa": {"network": {"regresses": "coefficients"}}}}
+    other = base | {section: base[section] | {key: value}}
+    assert {name for name in base["variants"] if used(base, name) != used(other, name)} == changed
+
+
+@pytest.mark.parametrize("name", [None, *read_params()["thesis"]["variants"]])
+def test_every_variant_of_the_project_comes_back_from_what_it_uses(tmp_path: Path, name: str | None):
+    settings = resolve_variant(read_params(), name)
+    path = tmp_path / "settings.json"
+    path.write_text(json.dumps(settings.used()))
+    back = read_settings(path)
+    expected = settings
+    if not settings.network.refined:
+        # No network without a refinement is built, and no loss or phase chosen, by any of these.
+        none = {"residual_blocks": 0, "residual_width": 0, "residual_head_width": 0}
+        expected = dataclasses.replace(
+            settings,
+            network=dataclasses.replace(settings.network, **none, residual=False),
+            loss=dataclasses.replace(settings.loss, brief=LossTerms()),
+            train=dataclasses.replace(settings.train, strategy="joint"),
+        )
+    if name == "3ddfa":
+        network = dataclasses.replace(expected.network, levels=0)
+        expected = dataclasses.replace(expected, network=network, loss=type(expected.loss)())
+    assert back == expected
+    assert back.used() == settings.used()
+
+
+def test_settings_that_are_not_there_or_no_settings_are_refused(tmp_path: Path):
+    with pytest.raises(FileNotFoundError, match=r"prn.json is missing: run `python -m stages.settings`"):
+        read_settings(tmp_path / "prn.json")
+    (tmp_path / "prn.json").write_text(json.dumps(used(PARAMS, "prn") | {"los": {}}))
+    with pytest.raises(ValueError, match=r"Unknown key los in .*prn.json; did you mean loss\?"):
+        read_settings(tmp_path / "prn.json")

@@ -1,0 +1,33 @@
+"""Compare the demo's data, as this machine made it, with what every machine makes: docs/results/demo/data.txt.
+
+``python .ci/same_bytes.py`` compares, ``python .ci/same_bytes.py --write`` writes the list anew.
+"""
+
+import sys
+from pathlib import Path
+
+from ruamel.yaml import YAML
+
+LIST = Path("docs/results/demo/data.txt")
+# Code and settings change with every edit; what training makes differs by processor.
+DATA = ("demo", "face_model", "uv_embedding", "index", "split", "meshes", "aligned", "position_maps", "augmented")
+
+
+def main() -> None:
+    """Compare, or write."""
+    stages = YAML(typ="safe").load(Path("dvc.lock"))["stages"]
+    outs = [out for stage in stages.values() for out in stage.get("outs", [])]
+    data = sorted(
+        (out["path"], out["md5"]) for out in outs if out["path"].split("/")[1] in (*DATA, "asm", "validation")
+    )
+    text = "".join(f"{md5}  {path}\n" for path, md5 in data)
+    if "--write" in sys.argv:
+        LIST.write_text(text)
+    different = sorted(set(LIST.read_text().splitlines()) ^ set(text.splitlines()))
+    if different:
+        sys.exit("The demo's data are not the bytes that other machines make:\n" + "\n".join(different))
+    sys.stdout.write(f"The demo's data, {len(data)} outputs, are the bytes that other machines make.\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""From a face's place in a photo to its mesh: landmarks by a first pass, and the map of the crop that they place."""
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..crops.alignment import align, resample
+from ..face.face_model import FaceModel
+from ..face.head_pose import estimate_pose
+from ..uv.surface import Surface, read_points
+
+# From a crop (S, S, 3) uint8 to its position map (S, S, 3) float32 in px of the crop.
+Predict = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+@dataclasses.dataclass(frozen=True)
+class Reconstruction:
+    """One face of a photo in 3D.
+
+    Attributes
+    ----------
+    similarity : (3, 3) float64
+        Photo pixels to pixels of the levelled crop.
+    crop : (S, S, 3) uint8
+    position_map : (S, S, 3) float32
+        Pixels of the crop.
+    vertices : (V, 3) float64
+        The face's mesh (`Surface.triangles`) in photo pixels.
+    landmarks : (68, 3) float64
+        Photo pixels.
+    pose : (7,) float64
+        As `pipeline.face.head_pose.estimate_pose` gives it.
+    """
+
+    similarity: NDArray[np.float64]
+    crop: NDArray[np.uint8]
+    position_map: NDArray[np.float32]
+    vertices: NDArray[np.float64]
+    landmarks: NDArray[np.float64]
+    pose: NDArray[np.float64]
+
+
+def find_landmarks(
+    photo: NDArray[np.uint8], first: NDArray, predict: Predict, surface: Surface, size: int
+) -> NDArray[np.float64]:
+    """Landmarks by a first pass of the network, for which a face's place need not be known well.
+
+    Parameters
+    ----------
+    photo : (H, W, 3) uint8
+        RGB.
+    first : (3, 3) float64
+        Photo pixels to a first crop of `size` px.
+    predict : callable
+    surface : Surface
+    size : int
+
+    Returns
+    -------
+    (68, 3) float64
+        Photo pixels.
+    """
+    return read_points(predict(resample(photo, first, size)), first, surface).landmarks
+
+
+def reconstruct(
+    photo: NDArray[np.uint8],
+    landmarks: NDArray,
+    predict: Predict,
+    surface: Surface,
+    model: FaceModel,
+    margin: float,
+    size: int,
+) -> Reconstruction:
+    """Crop and level a face by its landmarks, as the training data were, and read its mesh from the predicted map.
+
+    Parameters
+    ----------
+    photo : (H, W, 3) uint8
+        RGB.
+    landmarks : (68, >=2) float
+        Photo pixels.
+    predict : callable
+    surface : Surface
+    model : FaceModel
+    margin : float
+        Side of the crop in sides of the landmarks' box.
+    size : int
+        Of the crop in px.
+
+    Returns
+    -------
+    Reconstruction
+
+    Raises
+    ------
+    ValueError
+        If the landmarks or the predicted mesh have no extent.
+    """
+    similarity = align(landmarks, margin, level=True, size=size)
+    crop = resample(photo, similarity, size)
+    position_map = predict(crop)
+    points = read_points(position_map, similarity, surface)
+    pose = estimate_pose(points.vertices, model.mean[surface.vertices], len(photo))
+    return Reconstruction(similarity, crop, position_map, points.vertices, points.landmarks, pose)

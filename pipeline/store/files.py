@@ -1,0 +1,82 @@
+"""Files that are whole under their names, read once while they stay the same, and known by their bytes."""
+
+import contextlib
+import functools
+import hashlib
+import os
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TypeVar
+
+Loaded = TypeVar("Loaded")
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a place beside a file to write to, which takes its name when the block ends well.
+
+    Raises
+    ------
+    OSError
+        If it can't be written: no space, no permission, no folder. Nothing is left of it then.
+    """
+    part = beside(path)
+    with naming(path):
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            yield part
+            part.replace(path)
+        except OSError:
+            with contextlib.suppress(OSError):
+                part.unlink(missing_ok=True)
+            raise
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Say which file or folder it was that could not be written: the system's own error of a full disk does not.
+
+    Raises
+    ------
+    OSError
+        With its name and what to do, in place of the one that was raised within the block.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise OSError(
+            f"{path} can't be written: {error.strerror or error}. Free the disk or the folder, and run it again."
+        ) from error
+
+
+def beside(path: Path) -> Path:
+    """Name beside a file that no other thread, process or host uses."""
+    return path.with_name(f".{path.name}.{socket.gethostname()}.{os.getpid()}.{threading.get_ident()}.part")
+
+
+def while_unchanged(load: Callable[[Path], Loaded]) -> Callable[[Path], Loaded]:
+    """Decorate a function of a file so that it runs once in a process while the file's size and time stay.
+
+    It raises FileNotFoundError if the file is missing.
+    """
+
+    @functools.lru_cache(maxsize=16)
+    def load_version(path: Path, size: int, time: int) -> Loaded:  # noqa: ARG001
+        return load(path)
+
+    @functools.wraps(load)
+    def load_cached(path: Path) -> Loaded:
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; run the stage that makes it.")
+        status = path.stat()
+        return load_version(path.absolute(), status.st_size, status.st_mtime_ns)
+
+    return load_cached
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,184 @@
+"""Variants compared with each other, as metrics/thesis.json has it."""
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import scipy.stats
+from numpy.typing import NDArray
+
+from model.scores import statistics
+from stages.pages.thesis_reference import METRICS, Claim
+from stages.project.result_params import EvaluateParams
+from stages.project.results import Results
+from stages.project.strict import check
+
+ROUNDED = 3
+# A rise of the validation loss above its best so far that counts as one of section 4.7's abrupt changes, in percent.
+JUMP_PERCENT = 10.0
+
+
+@dataclasses.dataclass(frozen=True)
+class Summary:
+    """The errors that the thesis has of a variant, and how abruptly its loss rose.
+
+    Attributes
+    ----------
+    jumps : int
+        Epochs of all seeds whose validation loss is more than `JUMP_PERCENT` above the best before it in the same run.
+    thesis_68, thesis_mesh, smooth_15deg : float
+        Percent.
+    worst_rise : float
+        The largest rise of the validation loss above its best so far, in percent; 0 where the loss only fell.
+    """
+
+    jumps: int
+    thesis_68: float
+    thesis_mesh: float
+    smooth_15deg: float
+    worst_rise: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Correlation:
+    """Spearman's rank correlation, and the ends of its 95 % interval."""
+
+    rho: float
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Difference:
+    """Difference of two variants' mean errors with its 95 % interval, and by how many percent the first is lower."""
+
+    difference: float
+    low: float
+    high: float
+    lower_by: float
+
+
+@dataclasses.dataclass(frozen=True)
+class Comparison:
+    """All variants side by side.
+
+    Attributes
+    ----------
+    variants : dict of str to Summary
+        The main one first.
+    rank_correlation : Correlation or None
+        Of the main variant's errors of the 68 landmarks and of the mesh; None where they have no ranks to compare.
+    claims : dict of str to Difference
+        By the name of the thesis's claim; those whose two variants ran.
+    """
+
+    variants: dict[str, Summary]
+    rank_correlation: Correlation | None
+    claims: dict[str, Difference]
+
+    def as_metrics(self) -> dict[str, Any]:
+        """What metrics/thesis.json holds."""
+        return {
+            **{name: dataclasses.asdict(summary) for name, summary in self.variants.items()},
+            "rank_correlation": dataclasses.asdict(self.rank_correlation) if self.rank_correlation else {},
+            "claims": {name: dataclasses.asdict(difference) for name, difference in self.claims.items()},
+        }
+
+
+def compare_variants(results: dict[str, Results], claims: Sequence[Claim], params: EvaluateParams) -> Comparison:
+    """Summarise each variant, and test each claim of the thesis on the variants that there are.
+
+    Parameters
+    ----------
+    results : dict of str to Results
+        By variant, the main one first.
+    claims : sequence of Claim
+    params : EvaluateParams
+        The bootstrap's.
+
+    Raises
+    ------
+    ValueError
+        If two variants that a claim compares were not evaluated on the same images.
+    """
+    errors = next(iter(results.values())).per_image
+    return Comparison(
+        {name: summarise(result) for name, result in results.items()},
+        rank_correlation(errors["thesis_68"].to_numpy(), errors["thesis_mesh"].to_numpy(), params),
+        {
+            claim.name: compare(results[claim.variant], results[claim.against], claim.metric, params)
+            for claim in claims
+            if {claim.variant, claim.against} <= set(results)
+        },
+    )
+
+
+def summarise(result: Results) -> Summary:
+    """Take from a variant's results the errors that the thesis has, and the rises of its loss over all seeds."""
+    rises = np.concatenate([loss_rises(run) for _, run in result.seeds.groupby("seed")] or [np.zeros(0)])
+    return Summary(
+        jumps=int((rises > JUMP_PERCENT).sum()),
+        thesis_68=round(result.mean("thesis_68"), ROUNDED),
+        thesis_mesh=round(result.mean("thesis_mesh"), ROUNDED),
+        smooth_15deg=round(result.mean("smooth_prediction"), ROUNDED),
+        worst_rise=round(float(rises.max(initial=0.0)), ROUNDED),
+    )
+
+
+def loss_rises(run: pd.DataFrame) -> NDArray[np.float64]:
+    """Rise of the validation loss above its best so far, in percent, at each epoch of a seed's phases but the first.
+
+    Other phases have other losses, so each starts anew.
+    """
+    rises = [
+        100 * (losses[1:] / np.minimum.accumulate(losses)[:-1] - 1)
+        for losses in (phase["val_loss"].to_numpy(np.float64) for _, phase in run.groupby("phase"))
+    ]
+    return np.concatenate(rises)
+
+
+def rank_correlation(first: NDArray, second: NDArray, params: EvaluateParams) -> Correlation | None:
+    """Spearman's rank correlation of two errors (N,) of the same images, with its bootstrap interval.
+
+    None for fewer than 3 images or equal errors, which have no ranks to compare.
+    """
+    errors = (first, second)
+    if len(first) < 3 or min(np.ptp(values) for values in errors) == 0:
+        return None
+    rng = np.random.default_rng(params.seed)
+    draws = rng.integers(len(first), size=(params.bootstrap, len(first)))
+    ranks = [scipy.stats.rankdata(values[draws], axis=1) for values in errors]
+    centred = [rank - rank.mean(axis=1, keepdims=True) for rank in ranks]
+    size = np.sqrt((centred[0] ** 2).sum(axis=1) * (centred[1] ** 2).sum(axis=1))
+    drawn = ((centred[0] * centred[1]).sum(axis=1)[size > 0]) / size[size > 0]
+    low, high = np.percentile(drawn, [2.5, 97.5])
+    rho = scipy.stats.spearmanr(*errors).statistic
+    return Correlation(*(round(float(value), ROUNDED) for value in (rho, low, high)))
+
+
+def compare(ours: Results, other: Results, metric: str, params: EvaluateParams) -> Difference:
+    """Difference ``ours - other`` of the mean error by one of `METRICS`.
+
+    The error of `smooth_15deg` is the share of adjacent triangles that are *not* at an angle under 15 degrees, so that
+    less is better in every metric.
+
+    Raises
+    ------
+    ValueError
+        If the two were not evaluated on the same images.
+    """
+    column = METRICS[metric].error
+    pairs = ours.per_image.merge(other.per_image, on="sample_id", suffixes=("", "_other"))
+    check(
+        len(pairs) == len(ours.per_image) == len(other.per_image),
+        f"{ours.variant} and {other.variant} were not evaluated on the same images: evaluate both again.",
+    )
+    first, second = (pairs[name].to_numpy(np.float64) for name in (column, f"{column}_other"))
+    if metric == "smooth_15deg":
+        first, second = 100 - first, 100 - second
+    interval = statistics.paired_interval(first, second, params.bootstrap, params.seed)
+    # Of no error at all there is nothing to be lower by.
+    lower_by = -100.0 * interval.mean / float(second.mean()) if second.any() else 0.0
+    return Difference(*(round(value, ROUNDED) for value in (interval.mean, interval.low, interval.high, lower_by)))

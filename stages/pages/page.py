@@ -1,0 +1,58 @@
+"""Pages: HTML files that work offline, each from one of `templates/`, where everything put into it is escaped."""
+
+import base64
+import numbers
+from pathlib import Path
+
+import jinja2
+import numpy as np
+
+
+def render(template: str, **values: object) -> str:
+    """Fill in a template.
+
+    Parameters
+    ----------
+    template : str
+        Name of a file in ``stages/pages/templates``.
+    values : object
+        By the names that the template has for them.
+
+    Returns
+    -------
+    str
+        HTML.
+
+    Raises
+    ------
+    jinja2.UndefinedError
+        If the template asks for a value that it is not given.
+    """
+    return _ENVIRONMENT.get_template(template).render(values)
+
+
+def three_digits(value: object) -> object:
+    """Show a number with a fraction with 3 digits, as in the metrics files; anything else as it is."""
+    return f"{value:.3f}" if isinstance(value, (float, np.floating)) else value
+
+
+def interval_text(low: object, high: object) -> str:
+    """Interval in percent, kept on one line; an end that is no number, from a file of others, is shown as it is."""
+    ends = (f"{float(end):.3f}" if isinstance(end, numbers.Real) else str(end) for end in (low, high))
+    return "\u00a0to\u00a0".join(ends)
+
+
+def data_uri(image: bytes) -> str:
+    """Make the address of a picture, a PNG or JPEG file's bytes, that has the picture in it."""
+    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
+    return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
+
+
+_ENVIRONMENT = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=jinja2.StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters |= {"three_digits": three_digits, "data_uri": data_uri}

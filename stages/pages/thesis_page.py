@@ -1,0 +1,122 @@
+"""reports/index.html: the thesis's chapters 2 to 4 in their order, each number and figure beside ours."""
+
+import dataclasses
+from collections.abc import Mapping
+
+from model.layer_table import Row
+from stages.pages import thesis_tables as tables
+from stages.pages.comparison import Comparison
+from stages.pages.machine import describe_machine
+from stages.pages.methods import Metrics, method_header, method_row
+from stages.pages.page import render
+from stages.pages.plots import error_figure, scatter_figure, smoothness_figure
+from stages.pages.provenance import Provenance
+from stages.pages.thesis_reference import METRICS, Reference
+from stages.project.results import Results
+
+# The variants whose cumulative errors a figure draws, and whose smoothness Figure 4.7 does.
+CURVES = {
+    "4.1": ("prn", "prn_plain", "prn_author"),
+    "4.2": ("prn", "prn_sigmoid"),
+    "4.3": ("3ddfa", "prn", "frozen", "joint"),
+    "4.8": ("final", "prn", "3ddfa"),
+}
+CURVE_ERRORS = ("thesis_68", "thesis_mesh")
+# PRN + ResNet of sections 4.5 and 4.6 is both parts trained at once.
+SMOOTHNESS = ("prn", "joint", "final")
+
+
+@dataclasses.dataclass(frozen=True)
+class Findings:
+    """What the page puts side by side.
+
+    Attributes
+    ----------
+    provenance : Provenance
+        Of our numbers; the head of each column that has them says it in a few words.
+    results : dict of str to Results
+        By variant, the main one first.
+    comparison : Comparison
+        Of these variants.
+    reference : Reference
+        What the thesis says.
+    layers : dict of str to list of Row
+        Our Tables 3.1 to 3.3.
+    pictures : dict of str to bytes
+        PNG or JPEG by the number of the thesis's figure.
+    foreign : dict of str to mapping
+        Metrics of other methods by their names.
+    training : dict of str to float
+        Our hyperparameters of section 4.2.
+    """
+
+    provenance: Provenance
+    results: dict[str, Results]
+    comparison: Comparison
+    reference: Reference
+    layers: dict[str, list[Row]]
+    pictures: dict[str, bytes]
+    foreign: dict[str, Metrics]
+    training: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class ErrorCurves:
+    """One of the thesis's figures of cumulative errors: its variants that did not run here, and pictures by error."""
+
+    absent: list[str]
+    images: dict[str, bytes]
+
+
+def thesis_page(findings: Findings) -> str:
+    """Make the page, as HTML."""
+    results, comparison, reference = findings.results, findings.comparison, findings.reference
+    variant, main = next(iter(results.items()))
+    ours = [method_row(name, result.metrics) for name, result in results.items()]
+    others = [method_row(f"{name} (scored from its files)", metrics) for name, metrics in findings.foreign.items()]
+    return render(
+        "thesis.html",
+        provenance=findings.provenance,
+        variant=variant,
+        conclusions=tables.conclusion_rows(reference.claims, comparison),
+        contradictions=reference.contradictions,
+        meshes=["truth", *results],
+        pictures=findings.pictures,
+        layers={
+            number: tables.layer_rows(rows, findings.layers.get(number, []))
+            for number, rows in reference.layers.items()
+        },
+        machine=tables.machine_rows(reference, describe_machine(), findings.training),
+        numbers=tables.number_rows(reference.numbers, results),
+        error_curves={number: draw_errors(results, variants) for number, variants in CURVES.items()},
+        biases=tables.bias_rows(results),
+        smoothness_curves=draw_smoothness(results),
+        losses=tables.loss_rows(reference.numbers, results, findings.provenance.label),
+        loss_rises=tables.rise_rows(results, comparison),
+        correlation=comparison.rank_correlation,
+        error_scatter=scatter_figure(main.per_image["thesis_68"], main.per_image["thesis_mesh"]),
+        method_header=method_header(),
+        methods=ours + others,
+    )
+
+
+def draw_errors(results: Mapping[str, Results], variants: tuple[str, ...]) -> ErrorCurves:
+    """Draw the cumulative errors of those of a figure's variants that ran here, a picture for each of the errors."""
+    found = [results[name] for name in variants if name in results]
+    images = {
+        METRICS[error].text: error_figure(
+            {result.variant: result.ced[error] for result in found}, found[0].ced["error"]
+        )
+        for error in CURVE_ERRORS
+        if found
+    }
+    return ErrorCurves([name for name in variants if name not in results], images)
+
+
+def draw_smoothness(results: Mapping[str, Results]) -> bytes:
+    """Figure 4.7: adjacent triangles by the cosine of their angle, of the truth and of the thesis's variants."""
+    first = next(iter(results.values()))
+    shares = {"truth": first.smoothness["truth"]} | {
+        name: results[name].smoothness["prediction"] for name in SMOOTHNESS if name in results
+    }
+    return smoothness_figure(shares, first.smoothness["cosine"])

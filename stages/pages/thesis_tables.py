@@ -1,0 +1,119 @@
+"""Rows of the tables on reports/index.html: the thesis's numbers, and ours beside them."""
+
+from collections.abc import Mapping, Sequence
+
+from model.layer_table import Row
+from model.scores import statistics
+from stages.pages.comparison import Comparison
+from stages.pages.page import interval_text
+from stages.pages.thesis_reference import METRICS, Claim, Layer, Number, Reference
+from stages.project.results import Results
+
+TABLE_4_1 = {
+    "PRN": ("prn_l1", "prn_l1_k", "prn_l1_s", "prn_l1_k_s", "prn"),
+    "PRN + ResNet": ("final_l1", "final_l1_k", "final_l1_s", "final_l1_k_s", "final"),
+}
+SCALED_OUTPUTS = ("prn", "prn_sigmoid")
+AXES = {"x": "right", "y": "down", "z": "to the viewer"}
+ABSENT = "not run here"
+
+
+def conclusion_rows(claims: Sequence[Claim], comparison: Comparison) -> list[tuple]:
+    """What the thesis concludes, and whether it holds here."""
+    rows: list[tuple] = []
+    for claim in claims:
+        found = comparison.claims.get(claim.name)
+        variants = f"{claim.variant} against {claim.against}"
+        told = (claim.section, variants, METRICS[claim.metric].text, claim_text(claim))
+        if found is None:
+            rows.append((*told, ABSENT, "", "", "", ""))
+            continue
+        verdict = statistics.verdict(statistics.Interval(found.difference, found.low, found.high))
+        between = interval_text(found.low, found.high)
+        rows.append((*told, found.difference, between, found.lower_by, verdict, conclude(claim.expected, verdict)))
+    return rows
+
+
+def claim_text(claim: Claim) -> str:
+    """What the thesis says of a claim, with the percentages that it gives and that follow from its means."""
+    words = [claim.expected]
+    if claim.lower_by is not None:
+        words.append(f"by {claim.lower_by:g} %")
+    if claim.follows is not None:
+        words.append(f"({claim.follows:g} % from its means)")
+    return " ".join([*words, claim.note]).strip()
+
+
+def conclude(expected: str, verdict: str) -> str:
+    """Say whether a conclusion of the thesis holds, from what this test set says of the two variants."""
+    if verdict not in ("better", "worse"):
+        return "is not contradicted" if expected == "equal" else "cannot be told"
+    return "holds" if verdict == expected else "does not hold"
+
+
+def layer_rows(theirs: Sequence[Layer], ours: Sequence[Row]) -> list[tuple]:
+    """One of the tables 3.1 to 3.3, layer by layer beside ours."""
+    found = {row[0]: row[1:] for row in ours}
+    return [tuple(map(str, (*layer, *found.get(layer.name, ("none",) * 3)))) for layer in theirs]
+
+
+def machine_rows(reference: Reference, machine: Mapping[str, str], training: Mapping[str, float]) -> list[tuple]:
+    """Sections 4.1 and 4.2: the machine and the hyperparameters, the thesis's and ours."""
+    rows = [(name, theirs, machine[name]) for name, theirs in reference.machine.items()]
+    return rows + [(name, f"{theirs:g}", f"{training[name]:g}") for name, theirs in reference.training.items()]
+
+
+def number_rows(numbers: Sequence[Number], results: Mapping[str, Results]) -> list[tuple]:
+    """Every number of sections 4.3 to 4.9 beside ours."""
+    rows: list[tuple] = []
+    for number in numbers:
+        metric = METRICS[number.metric]
+        told = f"{number.value:g}" + (f" ({number.note})" if number.note else "")
+        row = results[number.variant].described(metric.error) if number.variant in results else None
+        ours: tuple = (ABSENT, "")
+        if row is not None:
+            ours = (row[metric.statistic], interval_text(row["low"], row["high"]) if metric.statistic == "mean" else "")
+        rows.append((number.section, number.variant, metric.text, told, *ours))
+    return rows
+
+
+def bias_rows(results: Mapping[str, Results]) -> list[tuple]:
+    """Section 4.4's errors that "accumulate in one direction": the signed error of each axis."""
+    found = [
+        (variant, f"{axis} ({way})", results[variant].described(f"bias_{axis}"))
+        for variant in SCALED_OUTPUTS
+        if variant in results
+        for axis, way in AXES.items()
+    ]
+    return [(*told, row["mean"], interval_text(row["low"], row["high"])) for *told, row in found if row]
+
+
+def loss_rows(numbers: Sequence[Number], results: Mapping[str, Results], label: str) -> list[tuple]:
+    """Table 4.1: mean error of the mesh by loss, the thesis's and ours."""
+    theirs = {number.variant: number.value for number in numbers if number.section == "4.7"}
+    rows: list[tuple] = []
+    for name, variants in TABLE_4_1.items():
+        rows.append((f"{name}, thesis", *(f"{theirs[variant]:.3f}" for variant in variants)))
+        rows.append((f"{name}, {label}", *(_mesh_error(results, variant) for variant in variants)))
+    return rows
+
+
+def _mesh_error(results: Mapping[str, Results], variant: str) -> str:
+    row = results[variant].described("thesis_mesh") if variant in results else None
+    return ABSENT if row is None else f"{row['mean']:.3f} ({interval_text(row['low'], row['high'])})"
+
+
+def rise_rows(results: Mapping[str, Results], comparison: Comparison) -> list[tuple]:
+    """How abruptly the loss rose in the runs behind Table 4.1."""
+    shown = {variant for variants in TABLE_4_1.values() for variant in variants}
+    return [
+        (
+            name,
+            result.seeds["seed"].nunique(),
+            len(result.seeds),
+            comparison.variants[name].jumps,
+            comparison.variants[name].worst_rise,
+        )
+        for name, result in results.items()
+        if name in shown
+    ]

@@ -1,0 +1,142 @@
+"""Many photos, or frames of a video, reconstructed one after the other or in several processes."""
+
+import multiprocessing
+import operator
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from functools import cache, partial
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.photo.photo_files import open_photo, read_frames
+from stages.photo.files import write_faces
+from stages.photo.options import NetworkOptions
+from stages.photo.reconstructor import Reconstructor, open_reconstructor
+from stages.project.strict import check
+
+Image = NDArray[np.uint8]
+# Gives a photo (H, W, 3) uint8, and how many px of it a pixel stands for along each side.
+Decode = Callable[[], tuple[Image, int]]
+# With fewer photos a process, its start takes longer than it saves: TensorFlow's takes five seconds.
+PHOTOS_A_PROCESS = 12
+
+
+def name_photos(paths: Iterable[Path]) -> list[tuple[str, Decode]]:
+    """Name each photo's folder by its stem, or by its whole name where two photos share a stem.
+
+    Returns
+    -------
+    list of (name, what decodes the photo)
+
+    Raises
+    ------
+    ValueError
+        If two photos have the same name.
+    """
+    paths = list(paths)
+    stems = [path.stem for path in paths]
+    names = [path.stem if stems.count(path.stem) == 1 else path.name for path in paths]
+    check(len(set(names)) == len(names), "Two of the photos have the same name: reconstruct them into two folders.")
+    return [(name, partial(open_photo, path)) for name, path in zip(names, paths, strict=True)]
+
+
+def name_frames(video: str, every: int) -> Iterator[tuple[str, Decode]]:
+    """Each so many-th frame of a video, or the first of a webcam, as `name_photos` gives photos."""
+    frames = islice(read_frames(video), 1) if video.isdecimal() else islice(read_frames(video), 0, None, every)
+    return ((name, partial(_whole, frame)) for name, frame in frames)
+
+
+def _whole(frame: Image) -> tuple[Image, int]:
+    return frame, 1
+
+
+def reconstruct_photos(
+    photos: Iterable[tuple[str, Decode]], network: NetworkOptions, out: Path, kinds: tuple[str, ...], fill: bool
+) -> Iterator[dict]:
+    """Reconstruct every face of every photo and write its files; many photos are shared among processes.
+
+    Parameters
+    ----------
+    photos : iterable of (name, decode)
+        A list may be shared among processes; what is read as one goes is not.
+    network : NetworkOptions
+    out : Path
+        Folder of all results.
+    kinds : tuple of str
+        Some of `stages.photo.files.KINDS`.
+    fill : bool
+        Whether hidden parts of a texture are filled by symmetry.
+
+    Yields
+    ------
+    dict
+        See `reconstruct_photo`; in the order of the photos.
+
+    Raises
+    ------
+    ValueError
+        If the network or what it needs cannot be opened, which is told before any photo is read.
+    """
+    cores = os.cpu_count() or 1
+    workers = max(1, min(cores, operator.length_hint(photos) // PHOTOS_A_PROCESS))
+    threads = cores // workers
+    _open_once(network, threads)
+    tasks = ((name, decode, network, threads, out, kinds, fill) for name, decode in photos)
+    yield from in_processes(tasks, workers) if workers > 1 else (reconstruct_photo(*task) for task in tasks)
+
+
+def in_processes(tasks: Iterable[tuple], workers: int) -> Iterator[dict]:
+    """Reconstruct photos in some processes, in the order of the tasks; a few ahead, so that memory is bounded."""
+    # Forked, a process would share TensorFlow's locks with this one.
+    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+        waiting: deque[Future[dict]] = deque()
+        for task in tasks:
+            waiting.append(pool.submit(reconstruct_photo, *task))
+            if len(waiting) > 2 * workers:
+                yield waiting.popleft().result()
+        while waiting:
+            yield waiting.popleft().result()
+
+
+def reconstruct_photo(
+    name: str, decode: Decode, network: NetworkOptions, threads: int, out: Path, kinds: tuple[str, ...], fill: bool
+) -> dict:
+    """Reconstruct every face of a photo and write its files; what fails is told in the result.
+
+    Parameters
+    ----------
+    name : str
+        Of the photo's folder in `out`.
+    decode : callable
+    network : NetworkOptions
+    threads : int
+        That the network may use; it is opened once a process.
+    out : Path
+    kinds : tuple of str
+    fill : bool
+
+    Returns
+    -------
+    dict
+        `photo`, `faces` (the numbers of each, the largest first), `error`, which is empty where there are faces, and
+        `reduced`: in how many px of the photo a pixel of all these numbers is.
+    """
+    result = {"photo": name, "reduced": 1, "error": "", "faces": []}
+    try:
+        reconstructor = _open_once(network, threads)
+        photo, result["reduced"] = decode()
+        faces = reconstructor.find_faces(photo)
+        check(bool(faces), "No face was found in it.")
+        return result | {"faces": write_faces(out / name, photo, faces, reconstructor, kinds, fill)}
+    except (ValueError, OSError) as error:
+        return result | {"error": str(error)}
+
+
+@cache
+def _open_once(network: NetworkOptions, threads: int) -> Reconstructor:
+    return open_reconstructor(network, threads)

@@ -1,0 +1,87 @@
+"""Samples in, out and rejected of every stage, and what of the labels a network cannot reach."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+
+from model.scaling import Scaling, clipped_share
+from model.settings import SCALINGS
+from pipeline.uv.position_map import load_uv
+from stages.project.params import DataParams
+from stages.project.paths import AUGMENTED, LAYOUT, LEVELLED_STAGES, SUBSET_STAGES, VALIDATION
+from stages.project.samples import locate, read_maps, read_part, spread
+from stages.project.shard_stage import read_counts
+from stages.project.strict import check
+
+Counts = dict[str, int]
+# Enough labels to know the share of texels out of the frame to the digits that are shown.
+SAMPLES = 2000
+# Photos of 300W-LP, 61,225 in all, and as many mirrored ones (thesis, section 3.1.1).
+THESIS_PAIRS = {"HELEN": 37_676, "LFPW": 16_556, "AFW": 5_207, "IBUG": 1_786}
+
+
+def count_stages(root: Path, data: DataParams) -> dict[str, dict[str, Counts]]:
+    """Samples in, out and rejected, by stage and by output folder, named ``<subset>`` or ``<subset>-<level>``."""
+    stages = {
+        stage: {name: read_counts(folder) for name, folder in subset_folders(root, data, stage)}
+        for stage in SUBSET_STAGES
+    }
+    gathered = {
+        "augmented": sorted((root / AUGMENTED).glob("*/*")),
+        "validation": sorted((root / VALIDATION).iterdir()),
+    }
+    for stage, folders in gathered.items():
+        stages[stage] = {
+            "-".join(folder.relative_to(root / "data").parts[1:]): read_counts(folder) for folder in folders
+        }
+    return stages
+
+
+def subset_folders(root: Path, data: DataParams, stage: str) -> Iterator[tuple[str, Path]]:
+    """Name and folder of each output of a stage that every subset passes."""
+    for subset in data.subsets:
+        if stage in LEVELLED_STAGES:
+            yield from ((f"{subset}-{level}", root / data.shards(stage, subset, level)) for level in data.levels)
+        else:
+            yield subset, root / data.shards(stage, subset)
+
+
+def count_subset(stages: Mapping[str, Mapping[str, Counts]], subset: str, levels: list[str]) -> Counts:
+    """Count a subset's pairs in, samples that every level has, and those rejected between."""
+    taken = stages["index"][subset]["in"]
+    made = min(stages["position_maps"][f"{subset}-{level}"]["out"] for level in levels)
+    return {"in": taken, "out": made, "rejected": taken - made}
+
+
+def missing_pairs(found: Mapping[str, int]) -> Counts:
+    """Hold the pairs of each subset of 300W-LP, and of its mirrored one, against the thesis's count (section 3.1.1).
+
+    Returns
+    -------
+    dict of str to int
+        Pairs that are missing; negative where there are more. Nothing for subsets of other names.
+    """
+    expected = {subset: THESIS_PAIRS.get(subset.removesuffix("_Flip")) for subset in found}
+    return {subset: count - found[subset] for subset, count in expected.items() if count is not None}
+
+
+def outside_percent(root: Path, level: str, size: int) -> dict[str, dict[str, float]]:
+    """Percent of the face's texels whose label is out of the range of each scaling, for x, y and z.
+
+    Raises
+    ------
+    ValueError
+        If the training part has no position maps.
+    """
+    face_mask = load_uv(root / LAYOUT).face_mask
+    places = spread(locate(root, level, read_part(root, "train")), SAMPLES)
+    check(bool(places), "The training part has no position maps: every sample was rejected.")
+    totals = {name: np.zeros(3) for name in SCALINGS}
+    for position_map in read_maps(places):
+        for name, total in totals.items():
+            total += clipped_share(position_map, face_mask, Scaling(name, size))
+    return {
+        name: {axis: round(float(100 * share), 3) for axis, share in zip("xyz", total / len(places), strict=True)}
+        for name, total in totals.items()
+    }

@@ -1,0 +1,156 @@
+"""Scores of another method's predictions, which lie in files, against annotations in raw photos."""
+
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import scipy.sparse
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from model.scores import smoothness
+from model.scores.protocols import error_3ddfa
+from model.scores.scoring import score, score_landmarks
+from pipeline.face.camera import project, wrap_degrees
+from pipeline.face.face_model import FaceModel, deform, load_model, select_coefficients
+from pipeline.face.landmarks import LANDMARKS
+from pipeline.photo.point_files import find_point_file, read_point_file
+from pipeline.raw.annotations import PHOTO_SUFFIXES, Annotation, read_annotation
+from pipeline.raw.photos import check_photo, read_content
+from pipeline.uv.position_map import load_uv
+from pipeline.uv.surface import Surface, load_surface, mesh_points
+from stages.project.paths import LAYOUT, MODEL
+from stages.project.published import Benchmark
+from stages.project.results import FAILED_COLUMNS
+from stages.project.strict import check
+
+
+@dataclasses.dataclass(frozen=True)
+class Mesh:
+    """What turns coefficients into true points, and a mesh into the points that are compared."""
+
+    model: FaceModel
+    surface: Surface
+    operator: scipy.sparse.csr_array
+
+
+def score_folder(
+    predictions: Path, truths: Path, mesh: Mesh | None, benchmark: Benchmark
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Score every annotation of a folder that has a prediction.
+
+    Parameters
+    ----------
+    predictions : Path
+        With ``<sample>.npy``, ``.mat`` or ``.obj`` for an annotation ``<sample>.mat`` below `truths`: 68 landmarks
+        (68, 3) or all vertices of the face model (V, 3), in pixels of the raw photo: 0-based, x right, y down, z
+        towards the viewer.
+    truths : Path
+        Annotations as 300W-LP and AFLW2000-3D have them, each beside its photo.
+    mesh : Mesh or None
+        Without it only landmarks can be scored, against ``pt3d_68``.
+    benchmark : Benchmark
+
+    Returns
+    -------
+    scores : DataFrame
+        As per_image.csv of a run, with the errors that the predictions allow.
+    failed : DataFrame
+        Annotations that could not be used or have no usable prediction, with the reason.
+
+    Raises
+    ------
+    ValueError
+        If there are no annotations, or nothing could be scored.
+    """
+    annotations = sorted(truths.rglob("*.mat"))
+    check(bool(annotations), f"{truths} holds no annotations (.mat).")
+    rows, failed = [], []
+    for path in tqdm(annotations, unit="image", desc="score", disable=None):
+        sample_id = path.relative_to(truths).with_suffix("").as_posix()
+        try:
+            rows.append(score_sample(sample_id, path, find_point_file(predictions, sample_id), mesh, benchmark))
+        except (ValueError, OSError) as error:
+            failed.append((sample_id, "score", str(error)))
+    first = f" First: {failed[0][2]}" if failed else ""
+    check(bool(rows), f"Nothing in {predictions} could be scored against {truths}.{first}")
+    return pd.DataFrame(rows).round(4), pd.DataFrame(failed, columns=FAILED_COLUMNS)
+
+
+def score_sample(
+    sample_id: str, annotation_path: Path, prediction_path: Path, mesh: Mesh | None, benchmark: Benchmark
+) -> dict:
+    """Score one prediction: a row of per_image.csv.
+
+    Raises
+    ------
+    ValueError
+        If the prediction has points of neither kind, or nothing true to compare them with.
+    """
+    annotation = read_annotation(annotation_path)
+    predicted = read_point_file(prediction_path)
+    landmarks = true_landmarks(annotation, annotation_path, mesh)
+    yaw = benchmark.replace_yaw([sample_id], np.rad2deg(annotation.pose[1:2]).round(4))[0]
+    row = {
+        "sample_id": sample_id,
+        "yaw_deg": float(wrap_degrees(yaw)),
+        "truth": "pt3d_68" if np.isfinite(annotation.true_landmarks).all() else "model",
+    }
+    if len(predicted) == LANDMARKS:
+        row |= score_landmarks(predicted, landmarks)
+    elif mesh is not None and len(predicted) == len(mesh.model.mean):
+        row |= score_mesh(predicted, true_vertices(annotation, annotation_path, mesh), landmarks, mesh)
+        predicted = predicted[mesh.model.landmarks]
+    else:
+        vertices = f" or {len(mesh.model.mean)} vertices" if mesh else ""
+        raise ValueError(f"{prediction_path} has {len(predicted)} points; expected {LANDMARKS} landmarks{vertices}.")
+    second = benchmark.landmarks_of(sample_id)
+    return row if second is None else row | {"nme68_2d_reannotated": float(error_3ddfa(predicted, second))}
+
+
+def score_mesh(predicted: NDArray, true: NDArray, landmarks: NDArray, mesh: Mesh) -> dict[str, float]:
+    """Score all vertices by every protocol, and how smooth both meshes are."""
+    prediction, truth = (mesh_points(vertices, mesh.surface, mesh.operator) for vertices in (predicted, true))
+    scores = dict(score(prediction, truth, landmarks))
+    for name, points in (("truth", truth), ("prediction", prediction)):
+        cosines = smoothness.adjacent_cosines(points.vertices, mesh.surface.triangles, mesh.surface.pairs)
+        scores[f"smooth_{name}"] = smoothness.smooth_share(cosines)
+    return scores
+
+
+def true_landmarks(annotation: Annotation, path: Path, mesh: Mesh | None) -> NDArray[np.float64]:
+    """Annotated landmarks (68, 3) in pixels of the raw photo; of the annotated mesh where ``pt3d_68`` is missing.
+
+    Raises
+    ------
+    ValueError
+        If there are none and no mesh.
+    """
+    if np.isfinite(annotation.true_landmarks).all():
+        return annotation.true_landmarks.astype(np.float64)
+    if mesh is None:
+        raise ValueError(f"{path} has no pt3d_68, and without data/face_model and data/uv_embedding no other truth.")
+    return true_vertices(annotation, path, mesh)[mesh.model.landmarks]
+
+
+def true_vertices(annotation: Annotation, path: Path, mesh: Mesh) -> NDArray[np.float64]:
+    """Annotated mesh (V, 3) in pixels of the raw photo, whose height is read from the photo beside the annotation.
+
+    Raises
+    ------
+    ValueError
+        If the photo is missing.
+    """
+    photos = [photo for photo in sorted(path.parent.glob(f"{path.stem}.*")) if photo.suffix.lower() in PHOTO_SUFFIXES]
+    check(bool(photos), f"The photo of {path} is missing beside it: its height places the annotated mesh.")
+    height, _ = check_photo(read_content(photos[0]), photos[0])
+    coefficients = select_coefficients(mesh.model, annotation.shape[None], annotation.expression[None])
+    return project(deform(mesh.model, coefficients)[0].astype(np.float64), annotation.pose, height)
+
+
+def read_mesh() -> Mesh | None:
+    """Read the project's face model and UV layout; None where the project has not made them yet."""
+    if not (MODEL.is_file() and LAYOUT.is_file()):
+        return None
+    return Mesh(load_model(MODEL), load_surface(MODEL, LAYOUT), load_uv(LAYOUT).operator)

@@ -1,0 +1,59 @@
+"""Where everything lies, from the project's root: one name for each place that a stage writes and another reads."""
+
+from pathlib import Path
+
+# Texts that other stages depend on instead of on code and params.yaml: see `stages.code` and `stages.settings`.
+CODE = Path("data/code")
+SETTINGS = Path("data/settings")
+
+DEMO = Path("data/demo")
+MODEL = Path("data/face_model/model.h5")
+LAYOUT = Path("data/uv_embedding/uv.h5")
+SHAPES = Path("data/asm/model.h5")
+SPLIT = Path("data/split")
+AUGMENTED = Path("data/augmented")
+VALIDATION = Path("data/validation")
+RUNS = Path("runs")
+
+EVALUATION = Path("metrics/evaluation.json")
+EXPORT_METRICS = Path("metrics/export.json")
+DATA_METRICS = Path("metrics/data.json")
+DATA_COUNTS = Path("reports/data.json")
+UV_METRICS = Path("metrics/uv_embedding.json")
+UV_PICTURE = Path("reports/uv_embedding.png")
+THESIS_METRICS = Path("metrics/thesis.json")
+# Metrics of other methods, as `python -m stages.score` writes them.
+FOREIGN = Path("metrics/foreign")
+MAIN_PAGE, THESIS_PAGE = Path("reports/main.html"), Path("reports/index.html")
+
+# The stages that every subset passes, in their order; the last two make a folder for each level.
+SUBSET_STAGES = ("index", "meshes", "aligned", "position_maps")
+LEVELLED_STAGES = ("aligned", "position_maps")
+# What a subset is for. The folders are apart so that a subset to test on makes nothing stale that is learnt from.
+LEARN, TEST = "learn", "test"
+PARTS = ("train", "validation", "test")
+
+# Folder in runs/ of what the root's dvc.yaml trains, whichever variant that is: so `dvc metrics diff` and `dvc plots
+# diff` compare two experiments by the same files, and no other variant shares an output with it.
+MAIN_RUN = "main"
+
+
+def subset_folder(stage: str, use: str, subset: str, level: str | None = None) -> Path:
+    """Folder of a subset's shards, as one of `SUBSET_STAGES` makes them; of one level where the stage has levels."""
+    folder = Path("data") / stage / use / subset
+    return folder / level if level else folder
+
+
+def weights_of(run: str) -> Path:
+    """Weights of a run, by its folder's name."""
+    return RUNS / run / "model.weights.h5"
+
+
+def predictions_of(run: str) -> Path:
+    """Predicted maps of a run's test part."""
+    return RUNS / run / "predictions.h5"
+
+
+def scores_of(run: str) -> Path:
+    """Folder of the tables that `evaluate` writes of a run."""
+    return RUNS / run / "scores"

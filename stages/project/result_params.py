@@ -1,0 +1,61 @@
+"""Sections of params.yaml that are read when a network is trained: `evaluate`, `export` and `report`."""
+
+import dataclasses
+
+from stages.project.strict import check_all, check_at_least_one
+
+
+@dataclasses.dataclass(frozen=True)
+class EvaluateParams:
+    """Section `evaluate`.
+
+    Attributes
+    ----------
+    bootstrap, seed : int
+        Resamples behind each interval, and the seed that draws them.
+    share_under : float
+        Percent: the table of protocols counts the images with at most this error.
+    benchmark : str
+        Folder with the published tables of AFLW2000-3D, see `stages.project.published`; data/none for none.
+    """
+
+    bootstrap: int
+    seed: int
+    share_under: float
+    benchmark: str
+
+    def __post_init__(self) -> None:
+        check_all(
+            (self.bootstrap >= 100, f"evaluate.bootstrap is {self.bootstrap}; expected 100 resamples or more."),
+            (self.seed >= 0, f"evaluate.seed is {self.seed}; expected 0 or more."),
+            (self.share_under > 0, f"evaluate.share_under is {self.share_under}; expected a percentage above 0."),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class ExportParams:
+    """Section `export`.
+
+    Attributes
+    ----------
+    samples : int
+        Test samples, evenly spaced, that each file is compared with Keras on; all if there are fewer.
+    calibration : int
+        Training samples, evenly spaced, that give int8 the range of each layer's values; all if there are fewer.
+    """
+
+    samples: int
+    calibration: int
+
+    def __post_init__(self) -> None:
+        check_at_least_one("export", self)
+
+
+@dataclasses.dataclass(frozen=True)
+class ReportParams:
+    """Section `report`: how many test samples are drawn."""
+
+    samples: int
+
+    def __post_init__(self) -> None:
+        check_at_least_one("report", self)

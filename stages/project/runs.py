@@ -1,0 +1,106 @@
+"""What a run is trained and applied with: its regression, its samples, the weights it starts from."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from model import regression
+from model.regression import Regression
+from model.scaling import Scaling
+from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
+from pipeline.face.face_model import load_model
+from pipeline.store.samples import Sample, locate, read_labels
+from pipeline.store.shards import list_shards
+from pipeline.uv.position_map import UVLayout
+from stages.project.paths import AUGMENTED, MODEL, SETTINGS, VALIDATION, weights_of
+from stages.project.samples import read_part
+from stages.project.strict import check
+from stages.project.variants import VariantSettings, read_settings
+
+
+def choose_regression(
+    settings: VariantSettings, layout: UVLayout, training: Sequence[Sample] | None = None
+) -> Regression:
+    """Say what a run's network regresses.
+
+    Parameters
+    ----------
+    settings : VariantSettings
+    layout : UVLayout
+    training : sequence of Sample, optional
+        The samples to learn from; none where the network takes weights that have learnt.
+
+    Returns
+    -------
+    Regression
+    """
+    if settings.network.regresses == "coefficients":
+        labels = None if training is None else lambda: read_labels(training, ("pose", "coefficients"))
+        return regression.coefficients(settings.network, layout, load_model(MODEL), labels)
+    scaling = Scaling(settings.train.scaling, layout.size)
+    return regression.position_maps(settings.network, settings.loss, scaling, layout)
+
+
+def find_samples(train: TrainConfig) -> dict[str, list[Sample]]:
+    """Find the samples to learn from (`train`, augmented) and those to judge that on (`validation`, plain).
+
+    Raises
+    ------
+    ValueError
+        If a part has none, or one that the split does not have in it.
+    """
+    samples = {
+        "train": locate(list_shards(AUGMENTED / train.policy / train.level)),
+        "validation": locate(list_shards(VALIDATION / train.level)),
+    }
+    for part, found in samples.items():
+        check(bool(found), f"There is no sample for {part}; see the reject lists of the data stages.")
+        known = set(read_part(Path(), part))
+        strays = [sample.sample_id for sample in found if sample.sample_id not in known]
+        check(
+            not strays,
+            f"{len(strays)} samples are in no {part} part of the split, first {strays[:1]}: run dvc repro.",
+        )
+    return samples
+
+
+def initial_network(init: str, settings: VariantSettings, layout: UVLayout) -> Any:
+    """Build the network whose weights the encoder-decoder starts from; None where it starts at random.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are no such weights.
+    ValueError
+        If they are of another network.
+    """
+    if init == RANDOM:
+        return None
+    path = weights_of(init)
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path} is missing: train the variant {init!r} first, or make it from a checkpoint by stages.import_prnet."
+        )
+    # What is no variant are weights from elsewhere, which are of the encoder-decoder.
+    other = SETTINGS / f"{init}.json"
+    network = read_settings(other).network if other.is_file() else replace(settings.network, residual=False)
+    return load_network(path, network, settings.loss, settings.train.scaling, layout)
+
+
+def load_network(path: Path, network: NetworkConfig, loss: LossConfig, scaling: str, layout: UVLayout) -> Any:
+    """Build a network that regresses position maps and give it its weights; raises as `initial_network`.
+
+    Raises
+    ------
+    ValueError
+        If they are of another network.
+    """
+    model = regression.position_maps(network, loss, Scaling(scaling, layout.size), layout).build()
+    try:
+        model.load_weights(path)
+    except ValueError as error:
+        raise ValueError(
+            f"{path} does not fit the network of section network (width {network.width}, {network.levels} levels)."
+        ) from error
+    return model

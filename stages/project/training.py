@@ -1,0 +1,102 @@
+"""The training of a run from each of its seeds, found again where a kill left it."""
+
+import hashlib
+import importlib.metadata
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pipeline
+from model.backend import prepare_keras
+from model.feed import Feed
+from model.regression import Regression
+from pipeline.store.resume import digest_code
+from pipeline.uv.position_map import UVLayout
+from stages.project.paths import RUNS, weights_of
+from stages.project.runs import initial_network
+from stages.project.train_history import history_writer, write_history
+from stages.project.variants import VariantSettings
+
+if TYPE_CHECKING:
+    from model.training import Trained
+
+# Beside the work of the data stages, the last of which ends its own when training begins.
+WORK = Path("work/shards")
+ROOT = Path(pipeline.__path__[0]).parent
+CODE = ("pipeline", "model", "stages")
+
+
+def checkpoint_key(settings: VariantSettings, size: int, feeds: Mapping[str, Feed]) -> str:
+    """Name what training is made from: code, libraries, settings, and the files by their size and time."""
+    files = sorted({sample.shard for feed in feeds.values() for sample in feed.samples})
+    initial = weights_of(settings.train.init)
+    files += [initial] if initial.is_file() else []
+    status = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+    backend = (importlib.metadata.version("keras"), os.environ.get("KERAS_BACKEND", "tensorflow"))
+    code = digest_code(ROOT, CODE)
+    return hashlib.sha256(repr((code, backend, settings, size, status)).encode()).hexdigest()[:32]
+
+
+def train_seeds(
+    run: str,
+    settings: VariantSettings,
+    layout: UVLayout,
+    task: Regression,
+    feeds: Mapping[str, Feed],
+    checkpoint: Path,
+) -> "Trained":
+    """Train from each seed, or go on from its checkpoint, and keep the weights of the best.
+
+    Parameters
+    ----------
+    run : str
+        Folder in runs/, which gets the weights, history.csv and seeds.csv.
+    settings : VariantSettings
+    layout : UVLayout
+    task : Regression
+    feeds : mapping of str to Feed
+        `train` and `validation`.
+    checkpoint : Path
+        Where training is found again: a file for each seed is named after it.
+
+    Returns
+    -------
+    Trained
+        How the best was trained.
+    """
+    config, folder = settings.train, RUNS / run
+    prepare_keras(config.precision, config.xla, config.devices)
+    import keras
+
+    from model import training
+    from model.networks import copy_weights
+
+    initial = initial_network(config.init, settings, layout)
+    every: list[tuple[int, Trained]] = []
+    for seed in config.seeds:
+        keras.utils.set_random_seed(seed)
+        model = task.build()
+        if initial is not None:
+            copy_weights(initial, model)
+        with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+            trained = training.train(
+                model,
+                feeds["train"],
+                feeds["validation"],
+                *task.make_losses(model),
+                config,
+                seed,
+                training.phases(config.strategy, "brief" in model.output, initial is not None),
+                report=history_writer(file),
+                checkpoint=checkpoint.with_name(f"{checkpoint.name}-{seed}.h5"),
+            )
+        if all(trained.best_loss < other.best_loss for _, other in every):
+            best, weights = trained, model.get_weights()
+        every.append((seed, trained))
+    model.set_weights(weights)
+    # A compiled network's file would hold its optimizer's variables too, twice as many as its weights.
+    keras.Model(model.input, model.output).save_weights(weights_of(run))
+    write_history(folder / "history.csv", best.history)
+    write_history(folder / "seeds.csv", [{"seed": seed} | row for seed, each in every for row in each.history])
+    return best

@@ -1,0 +1,67 @@
+"""Networks for inference, against the networks that they were made from."""
+
+import numpy as np
+import pytest
+
+from tests.helpers.settled_networks import IGNORE_LAMBDAS, PHOTOS, make_coefficient_network, make_network, pixels
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def inference_form(keras):
+    from model.inference import inference_form
+
+    return inference_form
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"residual": False},
+        {"scaling": "sigmoid"},
+        {"scaling": "prnet"},
+        {},
+        {"join": "thesis"},
+        {"stages": 2},
+        {"shrink": 4},
+    ],
+    ids=["prn", "sigmoid", "prnet", "resnet", "thesis", "twice", "fast"],
+)
+def test_the_inference_form_is_the_same_function(inference_form, changes):
+    model = make_network(**changes)
+    before = [values.copy() for values in model.get_weights()]
+    form = inference_form(model)
+    scaling = changes.get("scaling", "tanh")
+    expected, found = (pixels(values, scaling) for values in (model(PHOTOS)["final"], form(PHOTOS)))
+    # px: a network that puts out next to nothing would prove nothing
+    assert expected.std(axis=(0, 1, 2)).min() > 0.5
+    assert np.abs(found - expected).max() < 5e-3
+    assert all(np.array_equal(a, b) for a, b in zip(before, model.get_weights(), strict=True))
+    kinds = [type(layer).__name__ for layer in form.layers]
+    assert kinds.count("Conv2DTranspose") == 0
+    # Only what follows the additions of the encoder's six blocks is left.
+    sums = [layer.name for layer in form.layers if layer.name.startswith("encoder") and layer.name.endswith("_add")]
+    assert kinds.count("BatchNormalization") == len(sums) == 6
+
+
+def test_the_inference_form_computes_in_float32_whatever_was_trained(inference_form, set_precision):
+    set_precision("mixed_bfloat16")
+    mixed = make_network()
+    assert "bfloat16" in {layer.compute_dtype for layer in mixed.layers}
+    set_precision("float32")
+    assert {layer.compute_dtype for layer in inference_form(mixed).layers} == {"float32"}
+
+
+@IGNORE_LAMBDAS
+def test_a_network_of_coefficients_has_an_inference_form_too(inference_form):
+    model = make_coefficient_network()
+    expected = np.asarray(model(PHOTOS)["final"])
+    assert np.abs(np.asarray(inference_form(model)(PHOTOS)) - expected).max() < 1e-4 * expected.std()
+
+
+def test_another_transposed_convolution_is_refused(keras, inference_form):
+    photo = keras.Input((8, 8, 2))
+    other = keras.layers.Conv2DTranspose(3, 3, padding="same", name="other")(photo)
+    with pytest.raises(ValueError, match=r"^other is no transposed convolution of kernel 4"):
+        inference_form(keras.Model(photo, {"final": other}))

@@ -1,0 +1,255 @@
+"""Training on small synthetic samples."""
+
+import itertools
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pytest
+
+from model import feed
+from model.scaling import Scaling
+from model.settings import LossConfig, LossTerms, NetworkConfig, TrainConfig
+from pipeline.store.samples import locate, read_samples
+from pipeline.store.shards import list_shards, write_shard
+from pipeline.uv.position_map import UVLayout
+from tests.helpers.train_project import NETWORK, SIZE, make_samples
+
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("keras")]
+
+TERMS = LossTerms(regions=True, position=1.0, symmetry=0.0, smoothness=0.0)
+LAYOUT = UVLayout(
+    None, None, np.ones((SIZE, SIZE), bool), np.ones((SIZE, SIZE), np.float32), np.zeros((68, 2), np.int32)
+)
+# Overrides of the network, by the name of what it is.
+NETWORKS: dict[str, dict] = {"final": {}, "thesis": {"residual_join": "thesis"}, "prn": {"residual": False}}
+
+
+@pytest.fixture(scope="module")
+def shards(tmp_path_factory) -> list[Path]:
+    """Eight samples."""
+    folder = tmp_path_factory.mktemp("samples")
+    samples = make_samples(8, seed=0)
+    write_shard(folder / "00000.h5", samples | {"sample_id": np.array([f"a/{i}" for i in range(8)], object)}, {})
+    return list_shards(folder)
+
+
+@pytest.fixture(scope="module")
+def training(keras):
+    from model import training
+
+    return training
+
+
+def configure(**changes) -> TrainConfig:
+    settings = {
+        "variant": "final",
+        "policy": "full",
+        "level": "on",
+        "scaling": "tanh",
+        "strategy": "joint",
+        "init": "random",
+        "lr": 0.01,
+        "halve_every": 110,
+        "epochs": 110,
+        "patience": 110,
+        "batch_size": 4,
+        "seeds": [1],
+        "xla": False,
+        "precision": "float32",
+        "devices": 1,
+    }
+    return TrainConfig(**settings | changes)
+
+
+class Untrained(NamedTuple):
+    task: Any
+    model: Any
+    samples: feed.Feed
+    losses: dict
+
+
+def make(shards, **changes) -> Untrained:
+    import keras
+
+    from model import regression
+
+    network = NetworkConfig(**NETWORK | changes)
+    task = regression.position_maps(network, LossConfig("l1", TERMS, TERMS), Scaling("tanh", SIZE), LAYOUT)
+    keras.utils.set_random_seed(1)
+    model = task.build()
+    samples = feed.Feed(locate(shards), 4, task.datasets, task.to_label)
+    return Untrained(task, model, samples, task.make_losses(model)[0])
+
+
+def train(made: Untrained, settings: TrainConfig, work: Path, report=lambda _: None):
+    """Train it, and judge it by the samples that it learns from."""
+    from model import training
+
+    plan = training.phases(settings.strategy, "brief" in made.losses, False)
+    return training.train(
+        made.model, made.samples, made.samples, made.losses, made.losses, settings, 1, plan, report, work
+    )
+
+
+@pytest.fixture(scope="module")
+def learnt(shards, keras, tmp_path_factory) -> tuple:
+    """The main model that has learnt the samples by heart, and how."""
+    made = make(shards)
+    return made, train(made, configure(), tmp_path_factory.mktemp("final") / "work")
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_network_learns_a_few_samples_by_heart(learnt, shards, tmp_path, name):
+    trained = learnt[1] if name == "final" else train(make(shards, **NETWORKS[name]), configure(), tmp_path / "work")
+    losses = [row["loss"] for row in trained.history]
+    assert losses[-1] < losses[0] / 2.5
+
+
+def loss_now(training, made):
+    learner = training.make_learner(made.model, training.Phase("all", "final"), made.losses, made.losses, configure())
+    return training.evaluate(learner, made.samples)["final"]
+
+
+def test_the_weights_kept_are_the_best_on_the_validation_samples(training, learnt):
+    made, trained = learnt
+    assert loss_now(training, made) == pytest.approx(trained.best_loss, rel=1e-5)
+
+
+def test_predictions_are_in_px_and_agree_with_the_loss_that_was_reached(training, learnt):
+    made, _ = learnt
+    maps = np.concatenate([made.task.to_maps(final) for _, final in training.predict(made.model, made.samples)])
+    true = read_samples(made.samples.samples, ["position_map"])["position_map"]
+    shift = (maps - true)[..., 2].mean(axis=(1, 2), keepdims=True)
+    error = np.abs(maps - true)
+    error[..., 2] = np.abs((maps - true)[..., 2] - shift)
+    assert error.sum(axis=-1).mean() == pytest.approx(loss_now(training, made), rel=0.05)
+
+
+def script_validation(training, monkeypatch, made, losses) -> list:
+    """Let evaluations find the given losses; the weights at each of them."""
+    script, weights = iter(losses), []
+
+    def scripted(learner, *_):
+        weights.append(made.model.get_weights())
+        return {"final": next(script), "brief": 0.0}
+
+    monkeypatch.setattr(training, "evaluate", scripted)
+    return weights
+
+
+def are_equal(ours, theirs):
+    return all(np.array_equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+@pytest.fixture(scope="module")
+def scripted(training, shards, tmp_path_factory):
+    """A validation loss that is best in epoch 2, with nothing new for 3 epochs: the rows, and whether the weights are
+    those of each epoch.
+    """
+    made = make(shards)
+    settings = configure(lr=0.004, epochs=20, halve_every=2, patience=3)
+    with pytest.MonkeyPatch.context() as patch:
+        weights = script_validation(training, patch, made, [5.0, 4.0, 4.5, 4.0, 4.1])
+        trained = train(made, settings, tmp_path_factory.mktemp("scripted") / "work")
+    return trained.history, [are_equal(made.model.get_weights(), kept) for kept in weights]
+
+
+def test_training_stops_when_the_last_epochs_brought_nothing_and_goes_back_to_the_best(scripted):
+    rows, restored = scripted
+    assert [row["val_loss"] for row in rows] == [5.0, 4.0, 4.5, 4.0, 4.1]
+    assert restored == [False, True, False, False, False]
+
+
+def test_the_rate_is_halved_on_schedule(scripted):
+    assert [row["lr"] for row in scripted[0]] == [0.004, 0.004, 0.002, 0.002, 0.001]
+
+
+class Staged(NamedTuple):
+    """Rows of a staged run, and which values moved in each of its epochs: of the encoder-decoder, of the refinement."""
+
+    rows: list[dict]
+    brief: list[np.ndarray]
+    refinement: list[np.ndarray]
+
+
+@pytest.fixture(scope="module")
+def staged(training, shards, tmp_path_factory) -> Staged:
+    from model.networks import brief_part
+
+    made = make(shards)
+    seen, evaluate = [made.model.get_weights()], training.evaluate
+
+    def looking(learner, *rest):
+        seen.append(made.model.get_weights())
+        return evaluate(learner, *rest)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "evaluate", looking)
+        trained = train(made, configure(strategy="staged", epochs=2), tmp_path_factory.mktemp("staged") / "work")
+    inside = {id(variable) for variable in brief_part(made.model).weights}
+    brief = np.array([id(variable) in inside for variable in made.model.weights])
+    moved = [
+        np.array([not np.array_equal(a, b) for a, b in zip(old, new, strict=True)])
+        for old, new in itertools.pairwise(seen)
+    ]
+    return Staged(trained.history, [epoch[brief] for epoch in moved], [epoch[~brief] for epoch in moved])
+
+
+def test_a_staged_run_trains_the_encoder_decoder_then_the_refinement_then_both(staged):
+    assert [row["phase"] for row in staged.rows] == ["brief", "brief", "refinement", "refinement", "all", "all"]
+    assert [row["epoch"] for row in staged.rows] == [1, 2, 3, 4, 5, 6]
+    # All of the encoder-decoder's weights and batch statistics move, or none; the same of the refinement's.
+    for epoch, brief, refinement in ((0, True, False), (1, True, False), (3, False, True), (5, True, True)):
+        assert set(staged.brief[epoch].tolist()) == {brief}
+        assert set(staged.refinement[epoch].tolist()) == {refinement}
+    assert min(len(staged.brief[0]), len(staged.refinement[0])) > 10
+
+
+def test_the_fixed_output_keeps_its_loss_and_the_brief_phase_watches_its_own(staged):
+    rows = staged.rows
+    assert all(row["loss"] == row["brief_loss"] and row["val_loss"] == row["val_brief_loss"] for row in rows[:2])
+    # The refinement begins where the encoder-decoder was best, not where it was last.
+    fixed = {row["val_brief_loss"] for row in rows[2:4]}
+    assert len(fixed) == 1
+    assert fixed.pop() == pytest.approx(min(row["val_loss"] for row in rows[:2]), rel=1e-6)
+
+
+def test_weights_of_an_earlier_phase_are_kept_if_no_later_epoch_was_better(training, shards, tmp_path, monkeypatch):
+    made = make(shards)
+    # The refinement alone is better than what all parts reach together.
+    weights = script_validation(training, monkeypatch, made, [9.0, 8.0, 3.0, 2.0, 2.5, 2.2])
+    trained = train(made, configure(strategy="staged", epochs=2), tmp_path / "work")
+    assert trained.best_loss == 2.0
+    restored = [are_equal(made.model.get_weights(), kept) for kept in weights]
+    assert restored == [False, False, False, True, False, False]
+
+
+@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+def test_mixed_precision_computes_in_16_bits_learns_and_puts_out_float32(set_precision, shards, tmp_path, precision):
+    set_precision(precision)
+    made = make(shards)
+    losses = [row["loss"] for row in train(made, configure(epochs=30), tmp_path / "work").history]
+    assert made.model.get_layer("encoder_conv").compute_dtype == precision.removeprefix("mixed_")
+    assert {str(output.dtype) for output in made.model.output.values()} == {"float32"}
+    assert losses[-1] < losses[0] / 1.5
+
+
+def test_waiting_for_samples_is_measured(learnt):
+    assert 0 < learnt[1].waiting < 1
+
+
+def test_a_loss_that_is_no_number_stops_with_a_sentence_and_leaves_the_last_good_weights(shards, tmp_path, monkeypatch):
+    made, rows, read = make(shards), [], read_samples
+
+    def no_numbers_from_the_second_epoch_on(chosen, names):
+        arrays = read(chosen, names)
+        if rows:
+            arrays["position_map"] *= np.nan
+        return arrays
+
+    monkeypatch.setattr(feed, "read_samples", no_numbers_from_the_second_epoch_on)
+    sentence = r"^The loss became nan in step 1 of epoch 2, at a rate of 0\.01\. Lower train\.lr"
+    with pytest.raises(ValueError, match=sentence):
+        train(made, configure(epochs=3), tmp_path / "work", rows.append)
+    assert all(np.isfinite(weights).all() for weights in made.model.get_weights())

@@ -1,0 +1,102 @@
+"""Comparisons of variants by hand, what the page says of them, and methods that others scored."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.pages.comparison import Comparison, Correlation, Difference, Summary, loss_rises, rank_correlation
+from stages.pages.methods import method_header, method_row, read_foreign
+from stages.pages.thesis_reference import Claim
+from stages.pages.thesis_tables import claim_text, conclude, conclusion_rows
+from stages.project.result_params import EvaluateParams
+
+PARAMS = EvaluateParams(bootstrap=100, seed=1, share_under=5.0, benchmark="none")
+CLAIM = Claim("a", "4.3", "prn", "final", "thesis_68", "better", lower_by=30.0, follows=23.1, note="at most")
+SCORES = {"images": 5, "failed": 2, "nme68_2d": 3.987, "nme68_2d_low": 3.8, "nme68_2d_high": 4}
+
+
+def test_rises_of_the_loss_are_from_the_best_so_far_in_its_phase():
+    run = pd.DataFrame({"phase": ["brief", "brief", "all", "all", "all"], "val_loss": [4.0, 5.0, 10.0, 8.0, 12.0]})
+    # Phases are taken by name: all from 10 to 8 and from the best, 8, to 12; brief from 4 to 5.
+    assert loss_rises(run).tolist() == pytest.approx([-20, 50, 25])
+
+
+def test_a_rank_correlation_is_spearman_s():
+    # Ranks 1 2 3 4 and 1 2 4 3: 1 - 6 * 2 / (4 * 15).
+    found = rank_correlation(np.array([1.0, 2, 3, 9]), np.array([10.0, 20, 80, 30]), PARAMS)
+    assert found.rho == 0.8
+    assert found.low <= found.rho <= found.high
+
+
+@pytest.mark.parametrize(("first", "second"), [([1.0, 2.0], [1.0, 2.0]), ([1.0, 2.0, 3.0], [4.0, 4.0, 4.0])])
+def test_without_ranks_there_is_no_correlation(first, second):
+    assert rank_correlation(np.array(first), np.array(second), PARAMS) is None
+
+
+def test_the_metrics_file_has_variants_correlation_and_claims():
+    summary, difference = Summary(1, 2.0, 3.0, 97.0, 5.0), Difference(-1.0, -2.0, -0.5, 30.0)
+    metrics = Comparison({"prn": summary}, Correlation(0.5, 0.25, 0.75), {"a": difference}).as_metrics()
+    assert metrics == {
+        "prn": {"jumps": 1, "thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_15deg": 97.0, "worst_rise": 5.0},
+        "rank_correlation": {"rho": 0.5, "low": 0.25, "high": 0.75},
+        "claims": {"a": {"difference": -1.0, "low": -2.0, "high": -0.5, "lower_by": 30.0}},
+    }
+    assert Comparison({}, None, {}).as_metrics() == {"rank_correlation": {}, "claims": {}}
+
+
+def test_a_claim_is_told_with_its_percentages_and_its_note():
+    assert claim_text(CLAIM) == "better by 30 % (23.1 % from its means) at most"
+    assert (
+        claim_text(Claim("a", "4.3", "prn", "final", "thesis_68", "equal", follows=0.0)) == "equal (0 % from its means)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "verdict", "said"),
+    [
+        ("better", "better", "holds"),
+        ("better", "worse", "does not hold"),
+        ("equal", "better", "does not hold"),
+        ("equal", "not told apart by this test set", "is not contradicted"),
+        ("worse", "not told apart by this test set", "cannot be told"),
+    ],
+)
+def test_whether_a_conclusion_holds(expected, verdict, said):
+    assert conclude(expected, verdict) == said
+
+
+def test_a_claim_whose_variants_did_not_run_says_so_and_has_as_many_cells():
+    found = {"a": Difference(-1.0, -2.0, -0.5, 30.0)}
+    ran, absent = (conclusion_rows([CLAIM], Comparison({}, None, claims))[0] for claims in (found, {}))
+    assert ran[4:] == (-1.0, "-2.000\u00a0to\u00a0-0.500", 30.0, "better", "holds")
+    assert absent[4:] == ("not run here", "", "", "", "")
+
+
+def test_a_method_s_row_fits_its_head_and_leaves_empty_what_it_lacks():
+    row = dict(zip(method_header(), method_row("theirs", SCORES | {"dense_3d": 2.5}), strict=True))
+    assert row["method"] == "theirs"
+    assert row["95 % interval"] == "3.800\u00a0to\u00a04.000"
+    assert (row["nme68 2d"], row["dense 3d"], row["dense 2d"], row["mean of bins"]) == (3.987, 2.5, "", "")
+
+
+def test_foreign_metrics_are_read_by_name_in_order(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(SCORES))
+    assert list(read_foreign(tmp_path).items()) == [("a", SCORES), ("b", SCORES)]
+    assert read_foreign(tmp_path / "none") == {}
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", r"theirs.json is no JSON .*: write it with `python -m stages.score`\.$"),
+        ("[1]", r"theirs.json holds no metrics: write it with"),
+        ('{"images": 5, "failed": 2}', r"theirs.json lacks nme68_2d, nme68_2d_low, nme68_2d_high: write it with"),
+    ],
+)
+def test_a_foreign_file_that_cannot_be_shown_is_named(tmp_path, content, sentence):
+    (tmp_path / "theirs.json").write_text(content)
+    with pytest.raises(ValueError, match=sentence):
+        read_foreign(tmp_path)

@@ -1,0 +1,53 @@
+"""What every page is made with: templates that miss nothing and escape everything, and how numbers are shown."""
+
+import base64
+from pathlib import Path
+
+import jinja2
+import numpy as np
+import pytest
+
+from stages.pages.faces_page import FaceViews, faces_page
+from stages.pages.page import data_uri, interval_text, render, three_digits
+from stages.pages.provenance import Provenance
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [(1.23456, "1.235"), (np.float32(2), "2.000"), (7, 7), (np.int64(7), 7), ("1.23456", "1.23456"), ("", "")],
+)
+def test_a_number_with_a_fraction_has_3_digits_and_nothing_else_is_touched(value, shown):
+    assert three_digits(value) == shown
+
+
+def test_an_interval_stays_on_one_line_whatever_a_foreign_file_has_for_its_ends():
+    assert interval_text(1.23456, 4) == "1.235\u00a0to\u00a04.000"
+    assert interval_text("low", None) == "low\u00a0to\u00a0None"
+
+
+@pytest.mark.parametrize(("start", "kind"), [(b"\x89PNG\r\n", "png"), (b"\xff\xd8\xff", "jpeg")])
+def test_a_picture_is_within_its_address(start, kind):
+    address = data_uri(start + b"rest")
+    head, _, data = address.partition(",")
+    assert head == f"data:image/{kind};base64"
+    assert base64.b64decode(data) == start + b"rest"
+
+
+def test_a_value_that_a_template_misses_is_an_error():
+    with pytest.raises(jinja2.UndefinedError, match="'provenance' is undefined"):
+        render("provenance.html")
+
+
+def test_the_label_says_data_and_scale():
+    assert Provenance("data/demo", 64, 8, {}, 3).label == "demo faces, 64 px, width 8"
+    assert Provenance("../faces", 256, 16, {}, 3).label == "../faces, 256 px, width 16"
+
+
+def test_a_photo_s_page_numbers_its_faces_from_1():
+    views = FaceViews([(b"\xff\xd8\xff", "a caption")], "<p>viewer</p>")
+    page = faces_page("photo", [("Yaw 3.", views), ("Yaw 4.", views)])
+    assert page.startswith("<!DOCTYPE html>\n")
+    assert page.index("<h2>Face 1</h2>") < page.index("Yaw 3.") < page.index("<h2>Face 2</h2>") < page.index("Yaw 4.")
+    assert page.count('srcdoc="&lt;p&gt;viewer&lt;/p&gt;"') == 2

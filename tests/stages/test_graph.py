@@ -1,0 +1,233 @@
+"""The real dvc.yaml files under DVC: what an edit, another test set, another policy or another parameter re-runs.
+
+Each test works on a copy of one small finished project, whose path has a space, and counts the stages that ran.
+"""
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from modulefinder import ModuleFinder
+from pathlib import Path
+
+import pytest
+from ruamel.yaml import YAML
+
+ROOT = Path(__file__).parents[2]
+BIN = Path(sys.executable).parent
+pytestmark = pytest.mark.slow
+
+# Of the variants two: one learns from another policy, one from another level.
+VARIANTS = {
+    "prn": {"init": "random", "policy": "mild", "level": "on"},
+    "prn_plain": {"init": "random", "policy": "none", "level": "off"},
+}
+TESTED = {"predict", "evaluate", "export", "report", "data_report", "ablation:predict", "ablation:evaluate"}
+
+
+def run(folder: Path, *command: str, fails: bool = False) -> str:
+    """Run a command of the project's environment in a folder; returns what it prints."""
+    names = {"DVC_NO_ANALYTICS": "1", "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run(command, cwd=folder, env=os.environ | names, capture_output=True, text=True, check=False)
+    assert (done.returncode != 0) == fails, done.stdout[-3000:] + done.stderr[-3000:]
+    return done.stdout + done.stderr
+
+
+def ran(output: str) -> set[str]:
+    """Stages that DVC ran, those of ablation/dvc.yaml as ``ablation:<name>``."""
+    names = re.findall(r"Running stage '(.+?)'", output)
+    return {name.replace("ablation/dvc.yaml:", "ablation:") for name in names}
+
+
+def groups(stages: set[str]) -> set[str]:
+    return {stage.partition("@")[0] for stage in stages}
+
+
+def change(folder: Path, edit) -> None:
+    yaml = YAML()
+    path = folder / "params.yaml"
+    params = yaml.load(path)
+    edit(params)
+    yaml.dump(params, path)
+
+
+def shrink(params) -> None:
+    """As small as a run can be."""
+    params["demo_data"] |= {"photos_per_subset": 6, "test_photos": 6, "photo_size": 96}
+    subsets = params["data"]["subsets"]
+    for name in [name for name in subsets if name not in ("AFW", "AFLW2000")]:
+        del subsets[name]
+    params["data"]["size"] = 32
+    policies = params["augmented"]["policies"]
+    del policies["full"]
+    params["network"] |= {"width": 1, "residual_width": 2, "residual_head_width": 2}
+    params["train"] |= {"epochs": 1, "strategy": "joint"}
+    params["asm"]["components"] = 2
+    params["export"] |= {"samples": 2, "calibration": 2}
+    params["evaluate"]["bootstrap"] = 100
+    params["report"]["samples"] = 2
+    for name in [name for name in params["thesis"]["variants"] if name not in VARIANTS]:
+        del params["thesis"]["variants"][name]
+    for name, source in VARIANTS.items():
+        params["thesis"]["variants"][name] = source
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A small project in which everything has been made, and its baseline committed."""
+    folder = tmp_path_factory.mktemp("a project") / "with spaces"
+    listed = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
+    for name in listed:
+        if name and (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "benchmarks/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(ROOT / name, folder / name)
+    change(folder, shrink)
+    for command in (
+        "git init -q",
+        "git config user.email somebody@example.org",
+        "git config user.name somebody",
+        "git add -A",
+        "git commit -qm code",
+        "dvc repro -P",
+        "git add -A",
+        "git commit -qm baseline",
+    ):
+        run(folder, *command.split())
+    return folder
+
+
+@pytest.fixture
+def project(finished, tmp_path):
+    folder = tmp_path / "a copy"
+    shutil.copytree(finished, folder, symlinks=True)
+    return folder
+
+
+def test_after_a_run_nothing_is_stale_and_git_is_clean(finished):
+    assert ran(run(finished, "dvc", "repro", "-P")) == set()
+    assert run(finished, "git", "status", "--porcelain") == ""
+
+
+def test_an_edit_re_runs_exactly_the_stages_that_import_the_module(project):
+    edited = ["pipeline/face/camera.py", "pipeline/uv/masks.py", "model/losses.py", "stages/project/samples.py"]
+    unused = "stages/unused.py"
+    (project / unused).write_text("from pipeline.face import camera\n")
+    stages = {path.stem for path in (project / "stages").glob("*.py")}
+    needs = {stage: modules_by_finder(project, stage) for stage in stages}
+    for file in [*edited, unused]:
+        with (project / file).open("a") as module:
+            module.write("# a comment\n")
+        run(project, "dvc", "repro", "code")
+        stale = set(json.loads(run(project, "dvc", "status", "--json")))
+        names = {name.rpartition(":")[2].partition("@")[0] for name in stale}
+        known = set(YAML(typ="safe").load(project / "dvc.yaml")["stages"])
+        known |= set(YAML(typ="safe").load(project / "ablation/dvc.yaml")["stages"])
+        assert names == {stage for stage in known if file in needs[stage]} - {"detected"}, file
+        run(project, "git", "checkout", "-q", ".")
+        run(project, "dvc", "checkout", "-q")
+
+
+def modules_by_finder(folder: Path, stage: str) -> set[str]:
+    """Modules of the project that a stage imports, found by the standard library in the bytecode."""
+    finder = ModuleFinder(path=[str(folder)])
+    finder.run_script(str(folder / f"stages/{stage}.py"))
+    files = [Path(module.__file__) for module in finder.modules.values() if module.__file__]
+    return {str(file.relative_to(folder)) for file in files} - {""}
+
+
+def test_another_test_set_costs_its_data_and_no_training(project):
+    def add(params):
+        params["data"]["subsets"]["MORE"] = {"folder": "300W_LP/HELEN", "use": "test", "boxes": "meshes"}
+
+    change(project, add)
+    again = ran(run(project, "dvc", "repro", "-P"))
+    data = {f"{stage}@MORE" for stage in ("index", "meshes", "aligned", "position_maps")} | {"settings", "split"}
+    assert {stage for stage in again if stage.partition("@")[0] not in {*TESTED, "ablation:thesis"}} == data
+    assert groups(again) >= TESTED
+    scores = (project / "runs/main/scores/protocols.csv").read_text().splitlines()
+    assert {row.split(",")[1] for row in scores} >= {"all", "AFLW2000", "MORE"}
+
+
+def test_a_policy_of_one_variant_makes_no_other_stale(project):
+    def add(params):
+        params["augmented"]["policies"]["turned"] = params["augmented"]["policies"]["mild"] | {"rotation_deg": 30}
+        params["thesis"]["variants"]["prn"]["policy"] = "turned"
+
+    change(project, add)
+    again = ran(run(project, "dvc", "repro", "-P"))
+    assert {stage for stage in again if "train" in stage} == {"ablation:train@prn"}
+    assert {stage for stage in again if "augmented" in stage} == {"augmented@turned"}
+
+
+def test_a_parameter_makes_only_the_variants_stale_that_use_it(project):
+    change(project, lambda params: params["network"].pop("residual_shrink"))  # its default is neutral
+    assert ran(run(project, "dvc", "repro", "-P")) == {"settings"}
+    change(project, lambda params: params["network"].update(residual_blocks=1))
+    again = ran(run(project, "dvc", "repro", "-P"))
+    assert {stage for stage in again if "train" in stage} == {"train"}  # neither prn nor prn_plain has a refinement
+
+
+def test_an_experiment_re_runs_training_alone_and_the_old_value_restores_the_old_result(project):
+    before = (project / "metrics/evaluation.json").read_text()
+    weights = (project / "runs/main/model.weights.h5").read_bytes()
+    again = ran(run(project, "dvc", "exp", "run", "-n", "faster", "-S", "train.lr=0.001"))
+    assert again == {"settings", "train", "predict", "evaluate", "export", "report"}
+    assert (project / "runs/main/model.weights.h5").read_bytes() != weights
+    assert "metrics/evaluation.json" in run(project, "dvc", "metrics", "diff")
+    assert ran(run(project, "dvc", "exp", "run", "-S", "train.lr=0.003")) == set()
+    assert (project / "metrics/evaluation.json").read_text() == before
+    assert (project / "runs/main/model.weights.h5").read_bytes() == weights
+    run(project, "dvc", "exp", "apply", "faster")
+    assert (project / "runs/main/model.weights.h5").read_bytes() != weights
+    assert "lr: 0.001" in (project / "params.yaml").read_text()
+    run(project, "git", "checkout", ".")
+    run(project, "dvc", "checkout")
+    assert (project / "runs/main/model.weights.h5").read_bytes() == weights
+
+
+def test_a_queued_experiment_runs_in_a_copy(project):
+    run(project, "dvc", "exp", "run", "--queue", "-n", "queued", "-S", "train.lr=0.002")
+    run(project, "dvc", "queue", "start", "-j", "1")
+    run(project, "dvc", "queue", "logs", "-f", "queued")
+    shown = json.loads(run(project, "dvc", "metrics", "diff", "--json", "queued"))
+    assert "metrics/evaluation.json" in shown
+    run(project, "dvc", "queue", "stop")
+
+
+@pytest.mark.parametrize(
+    ("edit", "sentence"),
+    [
+        (lambda params: params["train"].update(lr=-1), "train.lr is -1"),
+        (lambda params: params["variants"]["prn"].update(network={"residul": False}), "Did you mean residual?"),
+        (lambda params: params["thesis"]["variants"]["prn"].update(policy="strong"), "strong"),
+        (lambda params: params["data"].update(root="data/raw"), "data/raw"),
+    ],
+    ids=["rate", "key", "policy", "root"],
+)
+def test_a_slip_is_told_before_anything_is_deleted(project, edit, sentence):
+    change(project, edit)
+
+    def made():
+        return {path for name in ("data", "runs", "reports", "metrics") for path in (project / name).rglob("*")}
+
+    before = {path for path in made() if "data/settings" not in str(path)}
+    output = run(project, "dvc", "repro", fails=True)
+    assert ran(output) == {"settings"}
+    assert sentence in output
+    assert made() >= before
+
+
+def test_git_and_dvc_check_out_what_a_first_run_made(finished, tmp_path):
+    """As in a fresh clone before its baseline is committed: git does not know dvc.lock and the metrics."""
+    folder = tmp_path / "clone"
+    shutil.copytree(finished, folder, symlinks=True)
+    run(folder, "git", "rm", "-q", "--cached", "dvc.lock", "ablation/dvc.lock", "metrics/evaluation.json")
+    run(folder, "git", "commit", "-qm", "no baseline")
+    shutil.rmtree(folder / "runs/main")
+    run(folder, "git", "checkout", ".")
+    run(folder, "dvc", "checkout")
+    assert (folder / "runs/main/model.weights.h5").read_bytes() == (
+        finished / "runs/main/model.weights.h5"
+    ).read_bytes()

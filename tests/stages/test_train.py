@@ -1,0 +1,165 @@
+"""The stage `train` in child processes: its files, kills, weights to start from, and what it refuses."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipeline.store.shards import read_shard, reading, write_shard
+from stages.project.paths import MAIN_RUN
+from tests.helpers.train_project import (
+    PREDICT,
+    ROOT,
+    SIZE,
+    STAGE,
+    change_params,
+    make_samples,
+    prepare_project,
+    read_rows,
+    run_stage,
+    source,
+)
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def projects(tmp_path_factory) -> list[Path]:
+    """The stage, run twice from the same input."""
+    folders = [prepare_project(tmp_path_factory.mktemp(name)) for name in ("first", "second")]
+    with ThreadPoolExecutor() as pool:
+        for stage, said in ((STAGE, "12 samples in, 3 to validate on"), (PREDICT, "5 test samples in and out")):
+            for child in pool.map(partial(run_stage, stage=stage), folders):
+                assert child.returncode == 0, child.stderr
+                assert said in child.stdout
+                assert child.stderr == ""
+    return folders
+
+
+@pytest.mark.parametrize("name", ["model.weights.h5", "history.csv", "seeds.csv", "predictions.h5"])
+def test_two_runs_of_the_stage_write_the_same_bytes(projects, name):
+    first, second = (folder / "runs" / MAIN_RUN / name for folder in projects)
+    assert first.read_bytes() == second.read_bytes()
+
+
+def test_the_stage_predicts_each_test_sample_once_with_the_similarity_of_its_crop(projects):
+    predictions = read_shard(projects[0] / "runs" / MAIN_RUN / "predictions.h5")
+    truth = read_shard(projects[0] / "data/position_maps/test/B/on/00000.h5")
+    assert predictions["sample_id"].tolist() == [f"B/{i}" for i in range(5)]
+    np.testing.assert_array_equal(predictions["similarity"], truth["similarity"])
+    assert predictions["position_map"].shape == (5, SIZE, SIZE, 3)
+    # tanh reaches half a side beyond the centre of the image, and half a side in depth.
+    assert np.abs(predictions["position_map"] - [15.5, 15.5, 0]).max() <= 16.01
+
+
+def history_of(checkpoint: Path) -> list[dict]:
+    with reading(checkpoint) as file:
+        return json.loads(file.attrs["history"])
+
+
+@pytest.mark.parametrize("rows_before_the_kill", [1, 2, 4, 7])
+def test_training_that_was_killed_ends_with_the_bytes_of_a_run_that_was_not(projects, tmp_path, rows_before_the_kill):
+    """Killed in and between phases of the first seed, and in the second."""
+    folder = prepare_project(tmp_path)
+    child = subprocess.Popen(
+        [sys.executable, "-c", STAGE, str(ROOT)], cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True
+    )
+    assert child.stdout is not None
+    for _ in range(rows_before_the_kill):
+        assert child.stdout.readline().startswith("epoch ")
+    time.sleep(0.1)
+    os.killpg(child.pid, signal.SIGKILL)
+    child.wait()
+    child.stdout.close()
+    kept = sorted((folder / "work/shards/train@main").glob("*.h5"))
+    assert rows_before_the_kill - 1 <= sum(len(history_of(path)) for path in kept) < 12
+    result = run_stage(folder)
+    assert result.returncode == 0, result.stderr
+    for name in ("model.weights.h5", "history.csv", "seeds.csv"):
+        ours, undisturbed = (root / "runs" / MAIN_RUN / name for root in (folder, projects[0]))
+        assert ours.read_bytes() == undisturbed.read_bytes(), name
+
+
+def test_the_history_has_a_row_an_epoch_of_the_seed_that_was_best(projects):
+    rows = read_rows(projects[0] / "runs" / MAIN_RUN / "history.csv")
+    assert list(rows[0]) == ["epoch", "phase", "lr", "loss", "brief_loss", "val_loss", "val_brief_loss"]
+    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    every = read_rows(projects[0] / "runs" / MAIN_RUN / "seeds.csv")
+    assert [row.pop("seed") for row in every] == ["2"] * 6 + ["1"] * 6
+    assert every[:6] != every[6:]
+    best = [min(float(row["val_loss"]) for row in part[2:]) for part in (every[:6], every[6:])]
+    assert rows == (every[:6] if best[0] < best[1] else every[6:])
+
+
+def load_weights(path: Path) -> dict[str, np.ndarray]:
+    found = {}
+    with reading(path) as file:
+        file.visititems(lambda name, item: found.update({name: item[()]}) if hasattr(item, "shape") else None)
+    return found
+
+
+def test_a_variant_starts_from_another_one_s_weights_and_does_not_train_them_alone_again(tmp_path):
+    folder = prepare_project(tmp_path)
+    change_params(
+        folder,
+        train={"seeds": [1], "strategy": "frozen"},
+        variants={"applied": {"train": {"epochs": 0}, "network": {"residual": False}}},
+        thesis={"variants": {"prn": source("random"), "coarse": source("prn"), "applied": source("prn")}},
+    )
+    missing = run_stage(folder, "coarse")
+    assert missing.returncode == 1
+    assert "runs/prn/model.weights.h5 is missing: train the variant 'prn' first" in missing.stderr
+    for variant in ("prn", "coarse", "applied"):
+        for stage in (STAGE, PREDICT):
+            result = run_stage(folder, variant, stage=stage)
+            assert result.returncode == 0, result.stderr
+    assert {row["phase"] for row in read_rows(folder / "runs/coarse/history.csv")} == {"refinement"}
+    start, refined = (load_weights(folder / f"runs/{variant}/model.weights.h5") for variant in ("prn", "coarse"))
+    shared = set(start) & set(refined)
+    assert len(shared) > 100
+    values = [array.tobytes() for array in refined.values()]
+    assert all(array.tobytes() in values for array in start.values())
+    # Weights that are applied as they are predict what their own run predicted.
+    assert read_rows(folder / "runs/applied/history.csv") == []
+    ours, theirs = ((folder / f"runs/{variant}/predictions.h5").read_bytes() for variant in ("applied", "prn"))
+    assert ours == theirs
+
+
+def test_weights_of_another_width_are_refused(tmp_path):
+    folder = prepare_project(tmp_path)
+    change_params(
+        folder,
+        train={"seeds": [1], "epochs": 1},
+        variants={"wide": {"network": {"width": 4}}},
+        thesis={"variants": {"prn": source("random"), "wide": source("elsewhere")}},
+    )
+    assert run_stage(folder, "prn").returncode == 0
+    (folder / "runs/prn").rename(folder / "runs/elsewhere")
+    result = run_stage(folder, "wide")
+    assert result.returncode == 1
+    assert "runs/elsewhere/model.weights.h5 does not fit the network of section network (width 4, 5 le" in result.stderr
+
+
+def test_more_than_one_device_needs_jax(tmp_path):
+    folder = prepare_project(tmp_path)
+    change_params(folder, train={"devices": 2})
+    result = run_stage(folder, KERAS_BACKEND="tensorflow")
+    assert result.returncode == 1
+    assert "train.devices is 2, but Keras shares batches between devices only on JAX" in result.stderr
+
+
+def test_a_sample_of_another_part_among_those_to_learn_from_is_refused_before_tensorflow_starts(tmp_path):
+    folder = prepare_project(tmp_path)
+    strays = make_samples(2, seed=3) | {"sample_id": np.array(["A/0", "B/1"], object)}
+    write_shard(folder / "data/augmented/full/on/00000.h5", strays, {})
+    child = run_stage(folder)
+    assert child.returncode == 1
+    assert "1 samples are in no train part of the split, first ['B/1']" in child.stderr
