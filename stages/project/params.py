@@ -6,6 +6,7 @@ What the data stages do not read is elsewhere, so that an edit there does not ma
 
 import contextlib
 import dataclasses
+import functools
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,7 +52,7 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run the stage from the project's root.")
     try:
-        values = YAML(typ="safe").load(path)
+        values = _parse(path.read_text(encoding="utf-8"))
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
@@ -60,6 +61,12 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
         raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from error
     check(isinstance(values, dict), f"{path} has no sections; expected a mapping of mappings.")
     return values
+
+
+@functools.lru_cache(maxsize=1)
+def _parse(text: str) -> Any:
+    """Parse the file once for all sections that a stage reads; nobody changes what this gives."""
+    return YAML(typ="safe").load(text)
 
 
 def read(section: str, cls: type[T], path: Path = PARAMS_FILE) -> T:
