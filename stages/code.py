@@ -4,6 +4,7 @@ DVC does not follow imports. So an edit re-runs this stage, and then the stages 
 """
 
 import ast
+import functools
 import hashlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -47,7 +48,7 @@ def import_closure(root: Path, entry: Path) -> set[Path]:
     while waiting:
         file = waiting.pop()
         found.add(file)
-        waiting |= set(imported_modules(root, file)) - found
+        waiting |= imported_modules(root, file) - found
     folders = {file.parent for file in found}
     return found | {path for path in _data_files(root) if _module_folder(root, path) in folders}
 
@@ -65,8 +66,10 @@ def _module_folder(root: Path, file: Path) -> Path:
     return next(folder for folder in file.parents if any((root / folder).glob("*.py")))
 
 
-def imported_modules(root: Path, file: Path) -> Iterator[Path]:
+@functools.cache
+def imported_modules(root: Path, file: Path) -> frozenset[Path]:
     """Modules of the project that a file imports itself, absolutely or relatively, anywhere in it."""
+    found = set()
     for node in ast.walk(ast.parse((root / file).read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -79,7 +82,8 @@ def imported_modules(root: Path, file: Path) -> Iterator[Path]:
         for name in names:
             path = Path(*name.split(".")).with_suffix(".py")
             if path.parts[0] in PACKAGES and (root / path).is_file():
-                yield path
+                found.add(path)
+    return frozenset(found)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,8 @@
 import contextlib
 import ctypes
 import os
+import time
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -16,8 +18,8 @@ Result = TypeVar("Result")
 KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": (-1, 2**28), "MALLOC_MMAP_THRESHOLD_": (-3, 2**25)}
 LOCAL: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
 CONNECT_SECONDS = 10
-# So many shards or fewer this process makes itself, where nobody asks for a number: Dask takes seconds to start.
-FEW_SHARDS = 4
+# For so long this process makes shards itself, where nobody asks for a number: Dask takes seconds to start.
+ALONE_SECONDS = 5.0
 
 
 def map_shards(
@@ -32,7 +34,7 @@ def map_shards(
     tasks : sequence of tuple
         Small arguments: paths and numbers, no arrays of samples.
     workers : int
-        Local processes; 0 for one a core, or this process alone for `FEW_SHARDS` and fewer.
+        Local processes; 0 for one a core, once this process has worked alone for `ALONE_SECONDS`.
     scheduler : str
         Address of a running Dask scheduler, as in ``tcp://host:port``; empty for local processes.
     title : str
@@ -52,13 +54,17 @@ def map_shards(
     -----
     Each task computes with one thread, so that the bytes it writes do not depend on where it runs.
     """
-    count = min(workers or (1 if len(tasks) <= FEW_SHARDS else os.cpu_count() or 1), len(tasks))
-    bar = tqdm(total=len(tasks), desc=title, unit="shard", disable=None, leave=False)
-    with bar:
-        if not scheduler and count <= 1:
-            results: Iterator[Result] = (_one_thread(function, task) for task in tasks)
+    waiting = deque(tasks)
+    end = time.perf_counter() + (0.0 if workers or scheduler else ALONE_SECONDS)
+    with tqdm(total=len(tasks), desc=title, unit="shard", disable=None, leave=False) as bar:
+        while waiting and time.perf_counter() < end:
+            yield _one_thread(function, waiting.popleft())
+            bar.update()
+        count = min(workers or os.cpu_count() or 1, len(waiting))
+        if scheduler or count > 1:
+            results = _map_on_dask(function, list(waiting), count, scheduler)
         else:
-            results = _map_on_dask(function, tasks, count, scheduler)
+            results = (_one_thread(function, task) for task in waiting)
         for result in results:
             bar.update()
             yield result
