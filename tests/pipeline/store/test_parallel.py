@@ -31,6 +31,6 @@ def test_what_is_left_after_a_while_is_shared_and_keeps_its_order(monkeypatch):
 
 
 def test_processes_that_are_asked_for_are_used_at_once(monkeypatch):
-    monkeypatch.setattr(parallel, "_map_on_dask", lambda function, tasks, *where: iter([(len(tasks), *where)]))
+    monkeypatch.setattr(parallel, "_map_on_dask", lambda _, tasks, *where: iter([(len(tasks), *where)]))
     assert list(map_shards(place, [(1,), (2,)], 2, "", "asked")) == [(2, 2, "")]
     assert list(map_shards(place, [(1,)], 0, "tcp://host:1", "cluster")) == [(1, 1, "tcp://host:1")]
