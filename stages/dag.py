@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import click
+import networkx
 
 from stages.project.params import sentences
 
@@ -31,9 +32,21 @@ def main() -> None:
 
 
 def collapse(edges: Iterable[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Join the stages of each group: ``ablation/dvc.yaml:train@prn`` is ``ablation:train``; sorted, each edge once."""
+    """Join the stages of each group, and leave out what other arrows say already.
+
+    Parameters
+    ----------
+    edges : iterable of (str, str)
+        Names of stages as DVC has them: ``ablation/dvc.yaml:train@prn``.
+
+    Returns
+    -------
+    list of (str, str)
+        Names of groups, ``ablation:train``, in their order, without the arrows that a way over others replaces.
+    """
     joined = {tuple(name.partition("@")[0].replace("/dvc.yaml", "") for name in edge) for edge in edges}
-    return sorted((first, second) for first, second in joined if first != second)
+    groups = networkx.DiGraph((first, second) for first, second in joined if first != second)
+    return sorted(networkx.transitive_reduction(groups).edges)
 
 
 def mermaid(edges: Iterable[tuple[str, str]]) -> str:
