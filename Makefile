@@ -38,7 +38,7 @@ baseline:
 	git commit --quiet -m "Results of this machine, the baseline of its experiments" -- dvc.lock $(wildcard ablation/dvc.lock) metrics
 
 table: $(READY)
-	@dvc exp show --no-pager --only-changed --drop '^(data|model|pipeline|stages|params.yaml|runs|reports|metrics/(data|export|thesis)).*'
+	@dvc exp show --md --only-changed --drop '^(data|model|pipeline|stages|params.yaml|runs|reports|metrics/(data|export|thesis)).*'
 
 dag: $(READY)
 	@python -m stages.dag
