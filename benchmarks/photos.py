@@ -34,9 +34,9 @@ from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
 from stages.photo.options import NetworkOptions, network_options
 from stages.photo.reconstructor import Finder, Reconstructor, open_reconstructor
-from stages.project import samples as truth
 from stages.project.params import DataParams, read, sentences
 from stages.project.paths import MAIN_RUN, SHAPES
+from stages.project.samples import locate, read_accepted, read_part, read_truths, spread, subset_of
 
 RESAMPLES, SEED = 1000, 1
 # Photos whose steps are timed.
@@ -62,12 +62,12 @@ class Photo:
 
 def read_photos(root: Path, data: DataParams, find_faces: Finder) -> Iterator[Photo]:
     """Read the test part and find its faces, one at a time."""
-    names = truth.read_part(root, "test")
-    rows = {row["sample_id"]: row for row in truth.read_accepted(root, names)}
-    places = truth.locate(root, "on", names)
-    for sample in tqdm(truth.read_truths(root, places), total=len(places), unit="photo", disable=None):
+    names = read_part(root, "test")
+    rows = {row["sample_id"]: row for row in read_accepted(root, names)}
+    places = locate(root, "on", names)
+    for sample in tqdm(read_truths(root, places), total=len(places), unit="photo", disable=None):
         row = rows[sample.sample_id]
-        path = root / data.folder(truth.subset_of(sample.sample_id)) / row["photo"]
+        path = root / data.folder(subset_of(sample.sample_id)) / row["photo"]
         pixels = read_photo(path)
         pose = np.array([float(row[key]) for key in ("pitch", "yaw", "roll", "tx", "ty", "tz", "scale")])
         yield Photo(sample.sample_id, path, pixels, sample.landmarks, pose, match(find_faces(pixels), sample.landmarks))
@@ -164,7 +164,7 @@ def turned_rows(photos: list[Photo], backends: dict[str, Backend], find_faces: F
     rows = []
     for degrees in TURNS:
         left: dict[str, list[float]] = {name: [] for name in backends}
-        sample = truth.spread(photos, TURNED)
+        sample = spread(photos, TURNED)
         for photo in sample:
             middle = (np.array(photo.pixels.shape[1::-1]) - 1) / 2
             side = int(np.ceil(np.hypot(*photo.pixels.shape[:2])))
@@ -217,7 +217,7 @@ def levelling_rows(root: Path) -> list[dict]:
     if not all(path.is_file() for path in paths):
         return []
     tables = [pd.read_csv(path).set_index("sample_id")["nme68_2d"] for path in paths]
-    accepted = truth.read_accepted(root, tables[0].index)
+    accepted = read_accepted(root, tables[0].index)
     roll = np.abs(np.rad2deg(wrap_angle(np.array([float(row["roll"]) for row in accepted]))))
     rows = []
     for low, high in ROLLS:

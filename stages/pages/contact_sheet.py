@@ -6,10 +6,9 @@ from numpy.typing import NDArray
 
 from pipeline.face.rendering import overlay
 from pipeline.face.similarity import apply_similarity
+from pipeline.store.arrays import Image
 from pipeline.uv.surface import Surface, read_points
 from stages.project.samples import Truth
-
-Image = NDArray[np.uint8]
 
 TILE = 240
 CAPTION_HEIGHT = 24

@@ -9,10 +9,10 @@ import pandas as pd
 from pipeline.raw.photos import read_photo
 from pipeline.uv.surface import load_surface
 from stages.pages.contact_sheet import Image, draw_strip
-from stages.project import samples as truth
 from stages.project.params import DataParams
 from stages.project.paths import LAYOUT, MAIN_RUN, MODEL, predictions_of
 from stages.project.predictions import Predictions
+from stages.project.samples import locate, read_accepted, read_truths, subset_of
 
 
 def draw_samples(root: Path, level: str, data: DataParams, chosen: pd.DataFrame) -> Iterator[tuple[str, Image]]:
@@ -36,12 +36,12 @@ def draw_samples(root: Path, level: str, data: DataParams, chosen: pd.DataFrame)
     """
     surface = load_surface(root / MODEL, root / LAYOUT)
     ids = list(chosen["sample_id"])
-    photos = {row["sample_id"]: row["photo"] for row in truth.read_accepted(root, ids)}
-    truths = {sample.sample_id: sample for sample in truth.read_truths(root, truth.locate(root, level, ids))}
+    photos = {row["sample_id"]: row["photo"] for row in read_accepted(root, ids)}
+    truths = {sample.sample_id: sample for sample in read_truths(root, locate(root, level, ids))}
     with Predictions(root / predictions_of(MAIN_RUN)) as predictions:
         for row in chosen.to_dict("records"):
             name = row["sample_id"]
-            photo = read_photo(root / data.folder(truth.subset_of(name)) / photos[name])
+            photo = read_photo(root / data.folder(subset_of(name)) / photos[name])
             text = (
                 f"{row['why']}: {name}, yaw {row['yaw_deg']:.1f} degrees, 68 landmarks in 2D {row['nme68_2d']:.3f} %, "
                 f"mesh {row['thesis_mesh']:.3f} %"

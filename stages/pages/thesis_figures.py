@@ -10,12 +10,12 @@ from pipeline.crops.alignment import align, face_roll, resample
 from pipeline.face.landmarks import EYES, NOSE_ROOT
 from pipeline.face.rendering import shade
 from pipeline.face.similarity import apply_similarity
+from pipeline.store.arrays import Image
 from pipeline.uv.surface import Surface, read_points
 from stages.pages import contact_sheet
 from stages.pages.plots import COLOURS, encode_figure
 from stages.project.samples import Truth
 
-Image = NDArray[np.uint8]
 TILE = 360
 SIDE_LIGHT = (1.0, -0.4, 0.6)
 DOT = (40, 220, 60)

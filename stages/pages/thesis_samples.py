@@ -11,16 +11,16 @@ from pipeline.face.camera import wrap_angle
 from pipeline.photo.mesh_files import to_trimesh, viewer_page
 from pipeline.photo.photo_files import encode_image
 from pipeline.raw.photos import read_photo
+from pipeline.store.arrays import Image
 from pipeline.uv.surface import Surface, load_surface, read_points
 from stages.pages import thesis_figures as figures
-from stages.project import samples as truth
 from stages.project.params import DataParams
 from stages.project.paths import LAYOUT, MAIN_RUN, MODEL, predictions_of
 from stages.project.predictions import Predictions
 from stages.project.results import Results
+from stages.project.samples import Truth, locate, read_accepted, read_truths, spread, subset_of
 from stages.project.variants import VariantSettings
 
-Image = NDArray[np.uint8]
 SPREAD = 4
 FRONTAL_DEG = 30.0
 
@@ -45,9 +45,9 @@ class Examples:
     """
 
     surface: Surface
-    front: truth.Truth
-    rolled: truth.Truth
-    spread: list[truth.Truth]
+    front: Truth
+    rolled: Truth
+    spread: list[Truth]
     photos: dict[str, Image]
     predicted: dict[str, dict[str, NDArray[np.float64]]]
 
@@ -56,11 +56,11 @@ def read_examples(root: Path, settings: VariantSettings, data: DataParams, resul
     """Choose the samples by the main variant's errors, and read what the pictures need of them."""
     surface = load_surface(root / MODEL, root / LAYOUT)
     table = results[settings.variant].per_image
-    rows = {row["sample_id"]: row for row in truth.read_accepted(root, table["sample_id"])}
+    rows = {row["sample_id"]: row for row in read_accepted(root, table["sample_id"])}
     front, rolled, spread = choose(table, {name: float(row["roll"]) for name, row in rows.items()})
-    places = truth.locate(root, settings.train.level, [front, rolled, *spread])
-    truths = {sample.sample_id: sample for sample in truth.read_truths(root, places)}
-    photos = {name: read_photo(root / data.folder(truth.subset_of(name)) / rows[name]["photo"]) for name in truths}
+    places = locate(root, settings.train.level, [front, rolled, *spread])
+    truths = {sample.sample_id: sample for sample in read_truths(root, places)}
+    photos = {name: read_photo(root / data.folder(subset_of(name)) / rows[name]["photo"]) for name in truths}
     predicted = {}
     for variant in results:
         run = MAIN_RUN if variant == settings.variant else variant
@@ -91,7 +91,7 @@ def choose(table: pd.DataFrame, roll_rad: dict[str, float]) -> tuple[str, str, l
     rolls = pd.Series({name: roll_rad[name] for name in sorted(by_error["sample_id"])})
     wrapped = rolls.map(wrap_angle).abs()
     by_yaw = table.assign(size=table["yaw_deg"].abs()).sort_values(["size", "sample_id"])["sample_id"].tolist()
-    return by_error["sample_id"].iloc[len(by_error) // 2], str(wrapped.idxmax()), list(truth.spread(by_yaw, SPREAD))
+    return by_error["sample_id"].iloc[len(by_error) // 2], str(wrapped.idxmax()), list(spread(by_yaw, SPREAD))
 
 
 def example_meshes(examples: Examples) -> dict[str, NDArray[np.float64]]:
@@ -110,7 +110,7 @@ def write_meshes(folder: Path, examples: Examples) -> None:
         (folder / f"{name}.html").write_text(viewer_page(mesh), encoding="utf-8")
 
 
-def true_vertices(sample: truth.Truth, surface: Surface) -> NDArray[np.float64]:
+def true_vertices(sample: Truth, surface: Surface) -> NDArray[np.float64]:
     """Vertices of a sample's true map, in raw photo pixels."""
     return read_points(sample.position_map, sample.similarity, surface).vertices
 

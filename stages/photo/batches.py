@@ -10,16 +10,13 @@ from functools import cache, partial
 from itertools import islice
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
 from pipeline.photo.photo_files import open_photo, read_frames
+from pipeline.store.arrays import Image
 from stages.photo.files import write_faces
 from stages.photo.options import NetworkOptions
 from stages.photo.reconstructor import Reconstructor, open_reconstructor
 from stages.project.strict import check
 
-Image = NDArray[np.uint8]
 # Gives a photo (H, W, 3) uint8, and how many px of it a pixel stands for along each side.
 Decode = Callable[[], tuple[Image, int]]
 # With fewer photos a process, its start takes longer than it saves: TensorFlow's takes five seconds.

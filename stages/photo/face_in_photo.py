@@ -11,13 +11,13 @@ from pipeline.face.head_pose import head_box
 from pipeline.face.similarity import apply_similarity
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
+from pipeline.store.arrays import Image
 from stages.photo.pictures import draw_face, draw_head_box, mark_hidden
 from stages.photo.reconstructor import Reconstructor
 
 if TYPE_CHECKING:  # a CPU second of imports, which only those pay who want a mesh
     import trimesh
 
-Image = NDArray[np.uint8]
 TEXTURE_SIZE = 512
 
 

@@ -13,12 +13,12 @@ from pipeline.face.camera import wrap_angle
 from pipeline.photo.photo_files import encode_grey, encode_image
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import vertex_colours
+from pipeline.store.arrays import Image
 from stages.pages.faces_page import FaceViews, faces_page
 from stages.photo.face_in_photo import FaceInPhoto
 from stages.photo.pictures import around, map_picture
 from stages.photo.reconstructor import Reconstructor
 
-Image = NDArray[np.uint8]
 DEFAULT_KINDS = ("obj", "glb", "overlay", "pose", "depth", "page")
 
 

@@ -6,8 +6,8 @@ from numpy.typing import NDArray
 
 from pipeline.face.head_pose import BOX_EDGES
 from pipeline.face.rendering import overlay
+from pipeline.store.arrays import Image
 
-Image = NDArray[np.uint8]
 POINT_COLOUR, BOX_COLOUR, FRONT_COLOUR = (255, 60, 40), (255, 220, 0), (40, 220, 60)
 MESH_OPACITY = 0.75
 # Edges of the box whose two corners lie on the face's side, that of the larger z in the model frame.

@@ -15,6 +15,7 @@ from pipeline.crops.face_finding import Face, find_faces, first_crop
 from pipeline.face.face_model import FaceModel, load_model
 from pipeline.photo.photo_files import open_photo
 from pipeline.photo.reconstruction import Predict, Reconstruction, find_landmarks, reconstruct
+from pipeline.store.arrays import Image
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface
 from stages.photo.network import open_regressor
@@ -24,7 +25,6 @@ from stages.project.paths import LAYOUT, MODEL, SHAPES
 from stages.project.strict import check
 from stages.project.variants import read_variant
 
-Image = NDArray[np.uint8]
 # From a photo and a face in it to the 68 landmarks (68, >=2) in pixels of the photo.
 Landmarker = Callable[[Image, Face], NDArray[np.float64]]
 Finder = Callable[[Image], list[Face]]

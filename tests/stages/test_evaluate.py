@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from stages import evaluate
-from stages.project import samples as truth
+from stages.project.samples import mean_training_map
 from tests.helpers.small_project import (
     ANNOTATED,
     NO_FACE,
@@ -170,7 +170,7 @@ class TestEvaluate:
     def test_the_mean_map_is_the_mean_of_the_training_maps_with_its_depth_centred(self, project):
         mask = np.zeros((SIZE, SIZE), bool)
         mask[3:29, 3:29] = True
-        mean = truth.mean_training_map(project, "on", mask)
+        mean = mean_training_map(project, "on", mask)
         expected = face_map(grid_uv(SIZE), dx=-2.0)
         expected[..., 2] -= expected[mask, 2].mean()
         assert mean == pytest.approx(expected, abs=0.002)

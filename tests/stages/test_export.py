@@ -9,7 +9,7 @@ from model.export import position_nodes
 from model.scores.protocols import error_3ddfa
 from pipeline.uv.surface import Surface
 from stages import export
-from stages.project import samples as truth
+from stages.project.samples import Truth
 
 
 def make_graph(nodes, weights):
@@ -64,7 +64,7 @@ def samples():
     image = np.zeros((4, 4, 3), np.uint8)
     similarity = np.diag([2.0, 2.0, 1.0])
     return [
-        truth.Truth(name, image, np.zeros((4, 4, 3), np.float32), similarity, landmarks, True)
+        Truth(name, image, np.zeros((4, 4, 3), np.float32), similarity, landmarks, True)
         for name in ("test/a", "test/b")
     ]
 

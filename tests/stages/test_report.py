@@ -16,7 +16,7 @@ from stages.pages import contact_sheet
 from stages.pages.page import render
 from stages.pages.provenance import Provenance
 from stages.pages.report_samples import choose_samples
-from stages.project import samples as truth
+from stages.project.samples import locate, read_truths
 from tests.helpers.small_project import (
     LAYERS,
     PHOTO,
@@ -135,7 +135,7 @@ class TestPages:
 class TestDrawing:
     @pytest.fixture
     def sample(self, project):
-        return next(truth.read_truths(project, truth.locate(project, "on", ["test/a"])))
+        return next(read_truths(project, locate(project, "on", ["test/a"])))
 
     @pytest.fixture
     def surface(self, project):

@@ -13,10 +13,10 @@ import scipy.sparse
 from pipeline.face.camera import project
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.surface import load_surface, make_surface, read_points
-from stages.project import samples as truth
 from stages.project.foreign import Mesh, score_folder
 from stages.project.predictions import Predictions
 from stages.project.published import Benchmark, read_benchmark
+from stages.project.samples import locate, read_truths
 from tests.helpers.places import ROOT
 from tests.helpers.small_project import (
     GRID,
@@ -183,8 +183,8 @@ def test_our_own_predictions_as_files_have_the_scores_of_our_own_evaluation(proj
             landmarks = read_points(*predictions.read(f"test/{name}"), surface).landmarks
             (root / "theirs").mkdir(exist_ok=True)
             np.save(root / f"theirs/{name}.npy", landmarks)
-            samples = truth.locate(root, "on", [f"test/{name}"])
-            known = next(truth.read_truths(root, samples)).landmarks
+            samples = locate(root, "on", [f"test/{name}"])
+            known = next(read_truths(root, samples)).landmarks
             write_annotation(root / f"annotations/{name}.mat", (0, np.deg2rad(YAW_DEG[name]), 0, 1, 1, 1, 1), known)
     command = [sys.executable, "-m", "stages.score", "--predictions", "theirs", "--truth", "annotations"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}

@@ -5,8 +5,8 @@ import pytest
 
 from pipeline.raw.annotations import hash_pair
 from pipeline.store.shards import write_shard
-from stages.project import samples as truth
 from stages.project.params import DataParams
+from stages.project.samples import read_part
 from stages.project.tracing import trace
 from tests.helpers.small_project import NO_FACE, SIZE, SUBSETS, YAW_DEG, make_everything, read_json, read_rows
 
@@ -80,4 +80,4 @@ def test_a_sample_without_a_score_is_told_with_the_reason(root):
         follow(root, "test/noface")
     with pytest.raises(ValueError, match=r"per_image.csv has no test/nobody; its first is test/a"):
         follow(root, "test/nobody")
-    assert truth.read_part(root, "test")[-1] == "test/noface"
+    assert read_part(root, "test")[-1] == "test/noface"
