@@ -18,7 +18,7 @@ CODE = [
         for package in ("pipeline", "model", "stages", "benchmarks")
         for path in sorted((ROOT / package).rglob("*.py"))
     ),
-    *(ROOT / name for name in ("Makefile", "params.yaml", "dvc.yaml", "ablation/dvc.yaml", "pyproject.toml")),
+    *(ROOT / name for name in ("Makefile", "params.yaml", "dvc.yaml", "ablation/stages.yaml", "pyproject.toml")),
     *sorted(ROOT.glob("requirements*.txt")),
     *sorted((ROOT / "requirements").glob("*.in")),
 ]
@@ -114,7 +114,7 @@ def test_tables_have_a_header_and_as_many_cells_in_every_row(path):
 
 def test_every_stage_has_its_row():
     rows = re.findall(r"^\| `(\w+)(?:@\w+)?` \|", "\n".join(text_of(path) for path in READERS_PAGES), re.MULTILINE)
-    stages = [*read_yaml("dvc.yaml")["stages"], *read_yaml("ablation/dvc.yaml")["stages"]]
+    stages = [*read_yaml("dvc.yaml")["stages"], *read_yaml("ablation/stages.yaml")["stages"]]
     assert len(stages) > 20
     assert not set(stages) - set(rows)
 

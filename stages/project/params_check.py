@@ -30,6 +30,9 @@ from stages.project.variants import (
     resolve_variant,
 )
 
+# What `pipeline.demo.dataset` makes; to import that takes a second.
+LP_FOLDERS = [f"300W_LP/{name}{flip}" for name in ("AFW", "HELEN", "IBUG", "LFPW") for flip in ("", "_Flip")]
+DEMO_FOLDERS = (*LP_FOLDERS, "AFLW2000")
 # A name is a folder's, a part of a stage's name in DVC, and a key of params.
 NAME = re.compile(r"\w[\w-]*")
 T = typing.TypeVar("T")
@@ -190,6 +193,9 @@ def _missing_folders(data: DataParams) -> Iterator[str]:
     """Folders of real data that are not there."""
     root = Path(data.root)
     if root == DEMO:  # which the stage `demo_data` makes
+        for name, subset in data.subsets.items():
+            if subset.folder not in DEMO_FOLDERS:
+                yield f"data.subsets.{name}.folder is {subset.folder!r}; the demo has {', '.join(DEMO_FOLDERS)}."
         return
     if not root.is_dir():
         yield f"data.root is {root}, which is no folder: link or move the data there, or set it to {DEMO.as_posix()}."

@@ -13,7 +13,7 @@ from ruamel.yaml import YAML
 from tests.helpers.places import ROOT
 
 PACKAGES = ("pipeline", "model", "stages")
-DAGS = [ROOT / "dvc.yaml", ROOT / "ablation" / "dvc.yaml"]
+DAGS = [ROOT / "dvc.yaml", ROOT / "ablation" / "stages.yaml"]
 
 
 def imported_modules(path, root=ROOT):

@@ -84,6 +84,7 @@ def finished(tmp_path_factory):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
     change(folder, shrink)
+    shutil.copy(folder / "ablation/stages.yaml", folder / "ablation/dvc.yaml")
     for command in (
         "git init -q",
         "git config user.email somebody@example.org",
@@ -123,7 +124,7 @@ def test_an_edit_re_runs_exactly_the_stages_that_import_the_module(project):
         stale = set(json.loads(run(project, "dvc", "status", "--json")))
         names = {name.rpartition(":")[2].partition("@")[0] for name in stale}
         known = set(YAML(typ="safe").load(project / "dvc.yaml")["stages"])
-        known |= set(YAML(typ="safe").load(project / "ablation/dvc.yaml")["stages"])
+        known |= set(YAML(typ="safe").load(project / "ablation/stages.yaml")["stages"])
         assert names == {stage for stage in known if file in needs[stage]} - {"detected"}, file
         run(project, "git", "checkout", "-q", ".")
         run(project, "dvc", "checkout", "-q")
@@ -219,11 +220,12 @@ def test_a_slip_is_told_before_anything_is_deleted(project, edit, sentence):
     assert made() >= before
 
 
-def test_git_and_dvc_check_out_what_a_first_run_made(finished, tmp_path):
+def test_git_and_dvc_check_out_what_a_first_run_made_without_the_other_variants(finished, tmp_path):
     """As in a fresh clone before its baseline is committed: git does not know dvc.lock and the metrics."""
     folder = tmp_path / "clone"
     shutil.copytree(finished, folder, symlinks=True)
-    run(folder, "git", "rm", "-q", "--cached", "dvc.lock", "ablation/dvc.lock", "metrics/evaluation.json")
+    run(folder, "git", "rm", "-q", "--cached", "dvc.lock", "metrics/evaluation.json")
+    run(folder, "git", "rm", "-q", "ablation/dvc.lock", "ablation/dvc.yaml")
     run(folder, "git", "commit", "-qm", "no baseline")
     shutil.rmtree(folder / "runs/main")
     run(folder, "git", "checkout", ".")

@@ -124,6 +124,10 @@ MISTAKES = [
         ("split.tested", ["AFLW2000"]),
         "split.tested names 'AFLW2000', which is no subset to learn from; those are AFW, ",
     ),
+    (
+        ("data.subsets.AFW.folder", "300W_LP/A"),
+        "data.subsets.AFW.folder is '300W_LP/A'; the demo has 300W_LP/AFW, ",
+    ),
     (("data.subsets.AFLW2000.use", "learn"), "No subset is tested on: set use to test for one in data.subsets, or "),
     (("evaluate.benchmark", "data/tables"), "evaluate.benchmark is data/tables, which is no folder: name one, or "),
     (
@@ -131,11 +135,11 @@ MISTAKES = [
         "data.root is data/raw, which is no folder: link or move the data there, or set it to ",
     ),
     (
-        ("data.subsets.A@B", {"folder": "a", "use": "learn", "boxes": "meshes"}),
+        ("data.subsets.A@B", {"folder": "AFLW2000", "use": "learn", "boxes": "meshes"}),
         "data.subsets has 'A@B'; expected a name of letters, ",
     ),
     (
-        ("data.subsets.A B", {"folder": "a", "use": "learn", "boxes": "meshes"}),
+        ("data.subsets.A B", {"folder": "AFLW2000", "use": "learn", "boxes": "meshes"}),
         "data.subsets has 'A B'; expected a name of letters, ",
     ),
     (("variants.a/b", {}), "variants has 'a/b'; expected a name of letters, "),
