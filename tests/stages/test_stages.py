@@ -130,6 +130,7 @@ def test_only_training_samples_are_augmented(prepared):
     assert used == training
 
 
+@pytest.mark.slow
 def test_two_workers_write_the_bytes_of_one(prepared, project):
     write_params(project, workers=2)
     # In a child process: Dask's processes and pytest's captured output do not get on.

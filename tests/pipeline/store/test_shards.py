@@ -106,6 +106,7 @@ def test_differences_are_small_on_a_ramp_and_exact_on_anything(kind):
     assert not difference(ramp)[1:, 1:].any()
 
 
+@pytest.mark.slow
 def test_the_bytes_do_not_depend_on_who_holds_a_reference(samples, tmp_path):
     """A profiler that looks at frames keeps datasets open longer; HDF5 then laid the file out differently."""
     shard = {**samples, "position_map": encode_positions(samples["position_map"], 8)}
