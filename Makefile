@@ -46,11 +46,12 @@ table: $(READY)
 dag: $(READY)
 	@python -m stages.dag
 
+# Fast tests are of one core each, a file's on the same one; the slow ones use all cores themselves, so they run one by one.
 test: $(READY_DEV)
-	pytest
+	pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-test-all: $(READY_DEV)
-	pytest -m "slow or not slow"
+test-all: test
+	pytest -m slow
 
 bench-data: $(READY_DEV)
 	python -m benchmarks.data

@@ -1,6 +1,7 @@
 """Score predictions of another method from its files, and compare with what is known of them by hand."""
 
 import os
+import shutil
 import subprocess
 import sys
 
@@ -26,7 +27,6 @@ from tests.helpers.small_project import (
     grid_triangles,
     grid_uv,
     landmark_vertices,
-    make_everything,
     read_json,
     read_rows,
 )
@@ -164,9 +164,8 @@ def test_without_a_face_model_landmarks_can_still_be_scored(mesh, truths, tmp_pa
 
 
 @pytest.fixture(scope="module")
-def project_folder(tmp_path_factory):
-    root = tmp_path_factory.mktemp("project")
-    make_everything(root)
+def project_folder(project, tmp_path_factory):
+    root = shutil.copytree(project, tmp_path_factory.mktemp("score"), symlinks=True, dirs_exist_ok=True)
     (root / "params.yaml").write_text(
         "evaluate:\n  bootstrap: 200\n  seed: 4\n  share_under: 5.0\n  benchmark: benchmark\n"
     )

@@ -1,5 +1,7 @@
 """Follow a number of a small project back to its raw files."""
 
+import shutil
+
 import numpy as np
 import pytest
 
@@ -8,16 +10,15 @@ from pipeline.store.shards import write_shard
 from stages.project.params import DataParams
 from stages.project.samples import read_part
 from stages.project.tracing import trace
-from tests.helpers.small_project import NO_FACE, SIZE, SUBSETS, YAW_DEG, make_everything, read_json, read_rows
+from tests.helpers.small_project import NO_FACE, SIZE, SUBSETS, YAW_DEG, read_json, read_rows
 
 SHARDS = ("position_maps/test/test/on", "aligned/test/test/on", "meshes/test/test", "index/test/test")
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory):
+def root(project, tmp_path_factory):
     """The small project with shards that record what they were made from, in another order in each stage."""
-    root = tmp_path_factory.mktemp("trace")
-    make_everything(root)
+    root = shutil.copytree(project, tmp_path_factory.mktemp("trace"), symlinks=True, dirs_exist_ok=True)
     names = list(YAW_DEG)
     hashes = {}
     for name in names:
