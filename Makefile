@@ -37,6 +37,7 @@ SAY_NEW = test -z "$$($(NEW))" || echo "git sees new results in dvc.lock and met
 	none are published. 'make baseline' commits these, and 'dvc metrics diff' then compares with them."
 baseline:
 	@test -n "$$($(NEW))" || { echo "The results here are committed already, or none were made: make repro."; exit 1; }
+	@dvc status --quiet || { echo "Some results are not up to date (dvc status): make repro, or make thesis, first."; exit 1; }
 	git add dvc.lock ablation metrics
 	git commit --quiet -m "Results of this machine, the baseline of its experiments" -- dvc.lock ablation metrics
 
@@ -97,6 +98,7 @@ real-thesis: REAL_FIRST := $(ABLATION) &&
 real real-thesis: $(READY)
 	@test -d "$(FACE_DATA)/bfm" && test -d "$(FACE_DATA)/AFLW2000" || \
 	  { echo "FACE_DATA=$(FACE_DATA) has no bfm/ and AFLW2000/; see docs/data.md."; exit 1; }
+	@echo "Real faces: $(abspath $(FACE_DATA)), results in $(REAL); FACE_DATA=FOLDER names others."
 	@test -d $(REAL)/.git || git clone --quiet . $(REAL)
 	git -C $(REAL) fetch --quiet origin HEAD
 	git -C $(REAL) reset --quiet --hard FETCH_HEAD

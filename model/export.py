@@ -136,9 +136,11 @@ def write_onnx_int8(source: Path, target: Path, photos: Photos) -> None:
             op_types_to_quantize=list(QUANTIZED),
             nodes_to_exclude=sorted(position_nodes(onnx.load(source).graph)),
             per_channel=True,
-            # AVX512-VNNI multiplies unsigned by signed bytes.
+            # Processors with VNNI multiply unsigned by signed bytes; others add such products up in 16 bits, which
+            # 8-bit weights overflow and 7-bit ones do not.
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
+            reduce_range=True,
         )
 
 

@@ -75,6 +75,10 @@ class _RefusedError(Exception):
     """An array that is whole, and can't be used: its name, and why."""
 
 
+class _Version73Error(Exception):
+    """A file of version 7.3, which is HDF5."""
+
+
 @contextlib.contextmanager
 def _naming(path: Path) -> Iterator[None]:
     """Turn what readers raise into one sentence on the file."""
@@ -83,8 +87,8 @@ def _naming(path: Path) -> Iterator[None]:
     except _RefusedError as error:
         name, reason = error.args
         raise ValueError(f"{name} in {path} {reason}.") from None
-    except NotImplementedError as error:
-        raise ValueError(f"{path} is a Matlab 7.3 file; save it with -v7.") from error
+    except _Version73Error:
+        raise ValueError(f"{path} is a Matlab 7.3 file; save it with -v7.") from None
     except Exception as error:  # of many kinds, struct.error and zlib.error among them
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ValueError(f"{path} is damaged or no Matlab file: {reason}.") from error
@@ -98,7 +102,7 @@ def _read_version_5(content: bytes, names: Sequence[str], max_values: float) -> 
         raise ValueError("it does not begin as one")
     (version,) = struct.unpack(f"{order}H", content[124:126])
     if version >> 8 == 2:
-        raise NotImplementedError
+        raise _Version73Error
     arrays: dict[str, NDArray] = {}
     data, place = memoryview(content), 128
     while place < len(data):

@@ -19,6 +19,8 @@ EXPECTED = {
     "dict_type": "a mapping",
     "dataclass_type": "a mapping",
 }
+# Kind of pydantic's errors for a key that a dataclass has no field for.
+UNKNOWN_KEY = "unexpected_keyword_argument"
 T = TypeVar("T")
 
 
@@ -80,8 +82,10 @@ def build(where: str, values: Any, cls: type[T]) -> T:
     try:
         return _adapter(cls).validate_json(text)[where]  # type: ignore[arg-type]
     except ValidationError as error:
-        found = [_sentence(cls, each) for each in error.errors()]
-        # Unknown keys first: what is missing may be one of them, misspelt.
+        errors = error.errors()
+        # What is missing may be an unknown key, misspelt: that is one mistake.
+        misspelt = [(*each["loc"][:-1], _meant(cls, each)) for each in errors if each["type"] == UNKNOWN_KEY]
+        found = [_sentence(cls, each) for each in errors if each["type"] != "missing" or each["loc"] not in misspelt]
         found.sort(key=lambda sentence: not sentence.startswith("Unknown"))
         raise ValueError("\n".join(dict.fromkeys(found))) from error
 
@@ -113,13 +117,22 @@ def _whole(values: Any) -> Any:
     return int(values) if isinstance(values, float) and values.is_integer() else values
 
 
+def _known_keys(cls: Any, place: tuple) -> list[str]:
+    """Keys of the mapping at a place."""
+    return [field.name for field in dataclasses.fields(_hint_at(place, cls))]
+
+
+def _meant(cls: Any, error: Any) -> str:
+    """The key that an unknown one probably is, misspelt; empty if it is near none."""
+    return nearest(str(error["loc"][-1]), _known_keys(cls, error["loc"][:-1]))
+
+
 def _sentence(cls: Any, error: Any) -> str:
     """Say what pydantic found wrong; the first part of a place names the mapping that `cls` is filled from."""
     kind, place, value = error["type"], error["loc"], error["input"]
     inside = place[:-1]
-    if kind == "unexpected_keyword_argument":
-        known = [field.name for field in dataclasses.fields(_hint_at(inside, cls))]
-        meant = nearest(str(place[-1]), known)
+    if kind == UNKNOWN_KEY:
+        known, meant = _known_keys(cls, inside), _meant(cls, error)
         suggestion = f"did you mean {meant}? It" if meant else "it"
         return f"Unknown key {place[-1]} in {_name(inside)}; {suggestion} has {', '.join(known)}."
     if kind == "missing" and isinstance(place[-1], str):

@@ -63,7 +63,10 @@ def _find_scores(results: Results, folder: Path, sample_id: str) -> tuple[str, i
         row = failed.loc[sample_id]
         raise ValueError(f"{sample_id} has no score: the stage {row['stage']} refused it. {row['reason']}")
     names = results.per_image["sample_id"].tolist()
-    check(sample_id in names, f"{folder}/per_image.csv has no {sample_id}; its first is {names[0]}.")
+    check(
+        sample_id in names,
+        f"{folder}/per_image.csv has no {sample_id}: only test photos have scores, and its first is {names[0]}.",
+    )
     row = results.per_image.iloc[names.index(sample_id)]
     errors = [name for name in results.metrics if name in results.per_image.columns]
     means = ", ".join(f"{name} {results.metrics[name]:g}" for name in errors)

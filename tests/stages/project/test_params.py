@@ -90,7 +90,6 @@ def test_all_that_is_wrong_is_said_at_once_a_sentence_a_line():
     assert str(error.value).splitlines() == [
         "Unknown key nmae in s; did you mean name? It has lr, epochs, name, on, span, parts, nets, limit.",
         "s.epochs is 2.5; expected a whole number.",
-        "Missing key name in s.",
         "Missing key width in s.nets.a.",
         "Missing key limit in s.",
     ]

@@ -79,6 +79,6 @@ def test_raw_files_that_changed_since_are_told(root, tmp_path):
 def test_a_sample_without_a_score_is_told_with_the_reason(root):
     with pytest.raises(ValueError, match=f"test/noface has no score: the stage aligned refused it. {NO_FACE}"):
         follow(root, "test/noface")
-    with pytest.raises(ValueError, match=r"per_image.csv has no test/nobody; its first is test/a"):
+    with pytest.raises(ValueError, match="has no test/nobody: only test photos have scores, and its first is test/a"):
         follow(root, "test/nobody")
     assert read_part(root, "test")[-1] == "test/noface"
