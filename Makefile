@@ -68,12 +68,13 @@ check: $(READY_DEV)
 	ruff format --check .
 	mypy
 
-$(READY): requirements.txt
+$(READY): requirements.txt requirements-networks.txt
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' || \
 	  { echo "$(PYTHON) is not Python 3.11 to 3.13; say which one to use: make PYTHON=python3.13 ..."; exit 1; }
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV) || \
 	  { echo "Python could not make a virtual environment; on Debian, install the package python3-venv."; exit 1; }
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps -r requirements-networks.txt
 	@$(VENV)/bin/python -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true # on all cores, where pip takes one
 	@touch $@
 

@@ -11,10 +11,11 @@ export UV_CUSTOM_COMPILE_COMMAND="make requirements"
 linux="(platform_machine == 'aarch64' and sys_platform == 'linux') or (platform_machine == 'x86_64' and sys_platform == 'linux')"
 mac="(platform_machine == 'arm64' and sys_platform == 'darwin')"
 compile() {
-  $uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --annotation-style line "requirements/$1.in" -o "$2"
+  $uv pip compile --quiet ${3:-} --universal --python-version 3.11 --generate-hashes --annotation-style line "requirements/$1.in" -o "$2"
   sed -i.old -e "s/ and ($mac or $linux)//" -e "s/python_full_version < '3.14' and //" -e "s/ ; python_full_version < '3.14'//" "$2"
   rm "$2.old"
 }
 compile cpu requirements.txt
 compile dev requirements-dev.txt
 compile gpu requirements-gpu.txt
+compile networks requirements-networks.txt --no-deps
