@@ -9,9 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..store.files import while_unchanged
-from ..store.shards import reading, writing
+from ..store.shards import read_dataset, reading, write_dataset, writing
 
 UNITS = "micrometre"
+NAMES = "expression_names"
+ARRAYS = ("mean", "shape_basis", "expression_basis", "triangles", "landmarks")
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -30,6 +32,8 @@ class FaceModel:
         0-based, counter-clockwise seen from outside.
     landmarks : (68,) int32
         Vertices of the 68 iBUG points.
+    expression_names : tuple of E str
+        Of the expression vectors; empty where they have no meaning of their own, as BFM's have none.
     """
 
     mean: NDArray[np.float32]
@@ -37,6 +41,7 @@ class FaceModel:
     expression_basis: NDArray[np.float32]
     triangles: NDArray[np.int32]
     landmarks: NDArray[np.int32]
+    expression_names: tuple[str, ...] = ()
 
     @functools.cached_property
     def linear_map(self) -> NDArray[np.float32]:
@@ -87,6 +92,7 @@ def at_vertices(model: FaceModel, take: Callable[[NDArray], NDArray]) -> FaceMod
         expression_basis=take(model.expression_basis),
         triangles=np.zeros((0, 3), np.int32),
         landmarks=np.zeros(0, np.int32),
+        expression_names=model.expression_names,
     )
 
 
@@ -129,15 +135,18 @@ def select_coefficients(model: FaceModel, shape: NDArray, expression: NDArray) -
 
 
 def save_model(path: Path, model: FaceModel) -> None:
-    """Write the model as one HDF5 file."""
+    """Write the model as one HDF5 file; a model without names of its expressions has no dataset of them."""
     with writing(path) as file:
         file.attrs["units"] = UNITS
-        for field in dataclasses.fields(model):
-            file[field.name] = getattr(model, field.name)
+        for name in ARRAYS:
+            file[name] = getattr(model, name)
+        if model.expression_names:
+            write_dataset(file, NAMES, np.array(model.expression_names))
 
 
 @while_unchanged
 def load_model(path: Path) -> FaceModel:
     """Read what `save_model` wrote."""
     with reading(path) as file:
-        return FaceModel(**{field.name: file[field.name][:] for field in dataclasses.fields(FaceModel)})
+        names = tuple(read_dataset(file[NAMES])) if NAMES in file else ()
+        return FaceModel(**{name: file[name][:] for name in ARRAYS}, expression_names=names)

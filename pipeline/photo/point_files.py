@@ -1,11 +1,13 @@
-"""Points of a face as other methods leave them: a mesh, an array of numpy's, or one of Matlab's."""
+"""Points of a face as other methods leave them (a mesh, an array of numpy's, one of Matlab's), and as csv tables."""
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..raw.matlab import read_arrays
+from ..store.tables import write_table
 
 SUFFIXES = (".npy", ".mat", ".obj")
 # Names that the array in a .mat may have.
@@ -71,3 +73,21 @@ def read_point_file(path: Path) -> NDArray[np.float64]:
     if not np.isfinite(points).all():
         raise ValueError(f"{path} has points that are not finite.")
     return np.asarray(points, np.float64)
+
+
+def write_points(path: Path, points: NDArray) -> None:
+    """Write points (K, 3), in pixels or millimetres, as csv to a thousandth: index, x, y, z."""
+    rows = ((index, *(f"{value:.3f}" for value in point)) for index, point in enumerate(points))
+    write_table(path, ("index", "x", "y", "z"), rows)
+
+
+def write_coefficients(path: Path, names: Sequence[str], coefficients: NDArray) -> None:
+    """Write a face's E expression coefficients under their names as csv: name, value.
+
+    Raises
+    ------
+    ValueError
+        If there are more or fewer names than coefficients.
+    """
+    rows = [(name, f"{value:.6g}") for name, value in zip(names, coefficients, strict=True)]
+    write_table(path, ("name", "value"), rows)

@@ -1,3 +1,6 @@
+import dataclasses
+
+import h5py
 import numpy as np
 import pytest
 
@@ -9,6 +12,20 @@ def test_the_model_survives_its_file(patch_model, tmp_path):
     loaded = load_model(tmp_path / "model.h5")
     for name in ("mean", "shape_basis", "expression_basis", "triangles", "landmarks"):
         assert np.array_equal(getattr(loaded, name), getattr(patch_model, name)), name
+
+
+def test_the_names_of_expressions_survive_and_a_model_without_names_has_no_place_for_them(patch_model, tmp_path):
+    save_model(tmp_path / "unnamed.h5", patch_model)
+    with h5py.File(tmp_path / "unnamed.h5") as file:
+        assert set(file) == {"mean", "shape_basis", "expression_basis", "triangles", "landmarks"}
+        assert dict(file.attrs) == {"units": "micrometre"}
+    assert load_model(tmp_path / "unnamed.h5").expression_names == ()
+    named = dataclasses.replace(patch_model, expression_names=("jawOpen",))
+    save_model(tmp_path / "named.h5", named)
+    assert load_model(tmp_path / "named.h5").expression_names == ("jawOpen",)
+    assert at_landmarks(named).expression_names == ("jawOpen",)
+    save_model(tmp_path / "again.h5", named)
+    assert (tmp_path / "again.h5").read_bytes() == (tmp_path / "named.h5").read_bytes()
 
 
 def test_coefficients_are_used_raw_identity_first(patch_model):

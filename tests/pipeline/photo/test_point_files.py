@@ -5,7 +5,7 @@ import pytest
 import scipy.io
 import trimesh
 
-from pipeline.photo.point_files import find_point_file, read_point_file
+from pipeline.photo.point_files import find_point_file, read_point_file, write_coefficients, write_points
 
 
 @pytest.mark.parametrize("count", [68, 400])
@@ -44,3 +44,16 @@ def test_a_sample_has_one_file(tmp_path):
         find_point_file(tmp_path, "set/a")
     with pytest.raises(ValueError, match=r"has no prediction for set/b \(.npy, .mat, .obj\)"):
         find_point_file(tmp_path, "set/b")
+
+
+def test_points_and_coefficients_become_tables_to_a_thousandth(tmp_path):
+    write_points(tmp_path / "landmarks.csv", np.array([[1.5, -2.25, 0.00049], [1234.5678, 0.0, 1e-9]]))
+    assert (tmp_path / "landmarks.csv").read_text() == ("index,x,y,z\n0,1.500,-2.250,0.000\n1,1234.568,0.000,0.000\n")
+    write_coefficients(tmp_path / "expression.csv", ("jawOpen", "eyeBlink_L"), np.array([0.25, -1 / 3]))
+    assert (tmp_path / "expression.csv").read_text() == "name,value\njawOpen,0.25\neyeBlink_L,-0.333333\n"
+
+
+def test_a_coefficient_without_a_name_is_refused_and_nothing_is_written(tmp_path):
+    with pytest.raises(ValueError, match="longer"):
+        write_coefficients(tmp_path / "expression.csv", ("jawOpen",), np.zeros(2))
+    assert list(tmp_path.iterdir()) == []
