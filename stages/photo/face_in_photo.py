@@ -56,7 +56,7 @@ class FaceInPhoto:
         """Texture (TEXTURE_SIZE, TEXTURE_SIZE, 3); what the photo hides is filled by symmetry or marked."""
         surface, size = self.reconstructor.surface, TEXTURE_SIZE
         colours = texture_map(self.photo, self.position_map, size)
-        shown = np.zeros(len(self.reconstructor.model.mean), np.float32)
+        shown = np.zeros(len(self.reconstructor.mean), np.float32)
         shown[surface.vertices] = self.visible
         texels = (self.reconstructor.operator @ shown).reshape(surface.face_mask.shape)
         mask = enlarge(surface.face_mask, size) > 0.5
@@ -79,7 +79,7 @@ class FaceInPhoto:
     @cached_property
     def pose(self) -> Image:
         """The photo with the box of the head over it."""
-        mean = self.reconstructor.model.mean[self.reconstructor.surface.vertices]
+        mean = self.reconstructor.mean[self.reconstructor.surface.vertices]
         return draw_head_box(self.photo, head_box(mean, self.found.pose, len(self.photo)))
 
     @cached_property
