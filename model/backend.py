@@ -3,6 +3,8 @@
 import logging
 import os
 
+from pipeline.store.quiet import quiet_stderr
+
 
 def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 1) -> None:
     """Import Keras: on TensorFlow unless KERAS_BACKEND says otherwise, quiet, and deterministic (but for XLA).
