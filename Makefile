@@ -1,5 +1,5 @@
 # Everything happens in .venv inside the project. Targets: repro, thesis, baseline, table, dag, real, real-thesis, test, test-all,
-# check, bench-data, bench-model, bench-photos, requirements, clean, clean-all.
+# check, bench-data, bench-model, bench-faces, bench-photos, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -12,7 +12,7 @@ export DVC_NO_ANALYTICS := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
 export FACE_DATA
 
-.PHONY: repro thesis baseline table dag test test-all real real-thesis bench-data bench-model bench-photos check requirements \
+.PHONY: repro thesis baseline table dag test test-all real real-thesis bench-data bench-model bench-faces bench-photos check requirements \
   clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
@@ -59,6 +59,9 @@ bench-data: $(READY_DEV)
 
 bench-model: $(READY_DEV)
 	python -m benchmarks.model
+
+bench-faces: $(READY_DEV)
+	python -m benchmarks.free_faces
 
 bench-photos: $(READY_DEV)
 	python -m benchmarks.photo_time
