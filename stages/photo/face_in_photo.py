@@ -77,10 +77,15 @@ class FaceInPhoto:
         return draw_face(self.photo, self.found.vertices, self.reconstructor.surface.triangles, self.found.landmarks)
 
     @cached_property
+    def head_box(self) -> NDArray[np.float64]:
+        """Corners (8, 3) of the box of the head in pixels of the photo."""
+        mean = self.reconstructor.model.mean[self.reconstructor.surface.vertices]
+        return head_box(mean, self.found.pose, len(self.photo))
+
+    @cached_property
     def pose(self) -> Image:
         """The photo with the box of the head over it."""
-        mean = self.reconstructor.model.mean[self.reconstructor.surface.vertices]
-        return draw_head_box(self.photo, head_box(mean, self.found.pose, len(self.photo)))
+        return draw_head_box(self.photo, self.head_box)
 
     @cached_property
     def depth(self) -> NDArray[np.float32]:
