@@ -161,8 +161,8 @@ const makeViewer = (canvas) => {
     keys[event.key]();
   });
   canvas.addEventListener("dblclick", reset);
-  new ResizeObserver(redraw).observe(canvas);
   reset();
+  new ResizeObserver(draw).observe(canvas);  // within the same frame, so that nothing flickers
   return {show, look, reset};
 };
 
