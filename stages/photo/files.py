@@ -184,7 +184,7 @@ def page_numbers(numbers: dict) -> list[tuple[str, str]]:
         *((name.capitalize(), f"{pose[name]:.1f}\N{DEGREE SIGN}") for name in ("yaw", "pitch", "roll")),
         ("Scale", f"{pose['scale']:.4g} px per unit of the model"),
         ("Box", f"{width:.0f} \N{MULTIPLICATION SIGN} {height:.0f} px at ({x:.0f}, {y:.0f})"),
-        ("Confidence", f"{100 * numbers['confidence']:.1f} %"),
+        ("Confidence", f"{numbers['confidence']:.3f}"),
         ("Seen in the photo", f"{100 * numbers['visible_share']:.0f} % of the face"),
     ]
 

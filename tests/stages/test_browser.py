@@ -167,7 +167,7 @@ def test_arrow_keys_go_round_the_tabs_and_each_shows_one_picture(faces_page, tmp
         const key = ["Left", "Right"].includes(name) ? `Arrow${name}` : name;
         document.activeElement.dispatchEvent(new KeyboardEvent("keydown", {key, bubbles: true}));
         const tab = document.activeElement;
-        const shown = [...document.querySelectorAll("figure img")].filter((image) => image.offsetWidth > 400);
+        const shown = [...document.querySelectorAll("[role=tabpanel] img")].filter((image) => image.offsetWidth > 400);
         const right = shown.length === 1 && shown[0].naturalWidth && tab.getAttribute("aria-selected") === "true"
           && shown[0].parentElement.id === tab.getAttribute("aria-controls");
         seen.push(right ? tab.textContent : "wrong");
