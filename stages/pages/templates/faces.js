@@ -197,7 +197,7 @@ const selectFace = async (chosen) => {
     return;
   }
   const image = chosen.querySelector(".texture");
-  await image.decode();
+  if (!image.complete) await new Promise((loaded) => image.addEventListener("load", loaded, {once: true}));
   if (chosen.hidden) return;  // another was chosen meanwhile
   const surface = document.getElementById(chosen.dataset.surface).dataset;
   const vertices = place(decode(chosen.dataset.vertices, Uint16Array));
