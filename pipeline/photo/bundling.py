@@ -77,12 +77,16 @@ def make_bundle(
     layout = make_layout(finer, size)
     shown = make_surface(layout.uv, triangles, model.landmarks, layout.face_mask)
     inside = scipy.sparse.diags_array(layout.face_mask.ravel().astype(np.float32)) @ layout.operator
-    beyond = np.setdiff1d(inside.indices[inside.data != 0], shown.vertices)
+    beyond = np.setdiff1d([*inside.indices[inside.data != 0], *model.landmarks], shown.vertices)
     kept = np.concatenate([shown.vertices, beyond])
+    shown = dataclasses.replace(
+        shown,
+        vertices=np.arange(len(shown.vertices)),
+        landmarks=_numbers(kept, spread.shape[0])[model.landmarks].astype(np.int64),
+    )
     spread = spread.tocsr()[kept]
     used = np.unique(np.concatenate([spread.indices, found.vertices.ravel(), model.landmarks]))
-    number = np.zeros(len(model.mean), np.int32)
-    number[used] = np.arange(len(used))
+    number = _numbers(used, len(model.mean))
     points = Correspondence(number[found.vertices], found.weights)
     own = np.isin(model.triangles, used).all(axis=1)
     correction = correction_matrix(model.triangles, len(model.mean), found.vertices, found.weights)[used]
@@ -98,11 +102,18 @@ def make_bundle(
         prior,
         correction,
         spread[:, used].tocsr().astype(np.float32),
-        dataclasses.replace(shown, vertices=np.arange(len(shown.vertices))),
+        shown,
         inside.tocsc()[:, kept].tocsr().astype(np.float32),
         files,
         about,
     )
+
+
+def _numbers(chosen: NDArray[np.integer], count: int) -> NDArray[np.int32]:
+    """Number of each of `count` vertices among the chosen ones; 0 for the others."""
+    numbers = np.zeros(count, np.int32)
+    numbers[chosen] = np.arange(len(chosen))
+    return numbers
 
 
 def _spread(operator: scipy.sparse.csr_array, values: NDArray) -> NDArray[np.float32]:
