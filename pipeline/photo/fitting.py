@@ -1,10 +1,19 @@
 """A face by the face model alone: fitted to the points of Face Mesh, and corrected where the model cannot follow."""
 
+import dataclasses
+import functools
+
 import numpy as np
+import scipy.spatial
+from numpy.typing import NDArray
 
 from ..crops.face_mesh import MIN_PRESENCE, MeshFace
 from ..crops.mesh_landmarks import read_landmarks
-from ..face.fit import fit_face, place
+from ..face.camera import camera_matrix, transform_pose
+from ..face.fit import FaceFit, fit_face, place
+from ..face.landmarks import LANDMARKS
+from ..face.rendering import vertex_normals
+from ..face.similarity import make_similarity
 from ..store.arrays import Array
 from .bundle import Bundle
 from .reconstruction import Reconstruction
@@ -13,6 +22,9 @@ from .reconstruction import Reconstruction
 SIGMA = np.array([0.01, 0.01, 0.03])
 # How much of what is missing in depth is corrected.
 DEPTH = 0.3
+# From this estimated yaw on in radians the hidden half of the face, which Face Mesh guesses, is left to the face
+# model, and the face is turned further: by 1,199 other photos of AFLW2000-3D an estimate of 50 degrees means 62.
+ASIDE, GAIN = np.deg2rad(25), 1.15
 # Root mean square distance of the points from the fitted model, in sizes of the face, above which it fits no face.
 FAR = 0.06
 
@@ -31,15 +43,26 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
     Returns
     -------
     Reconstruction
-        Its `landmarks` are those read off the points; z is up to an offset.
+        Its `landmarks` are those read off the points, but for hidden ones, which are the model's; z is up to an offset.
     """
     size = float(np.ptp(face.mesh[:, :2], axis=0).mean())
-    fit = fit_face(bundle.points, face.mesh, np.tile(size * SIGMA, (len(face.mesh), 1)), bundle.prior, height)
+    sigma = np.tile(size * SIGMA, (len(face.mesh), 1))
+    fit = fit_face(bundle.points, face.mesh, sigma, bundle.prior, height)
+    residual = fit.residual_px / size
+    seen, seen_landmarks = np.ones(len(face.mesh), bool), np.ones(LANDMARKS, bool)
+    if abs(fit.pose[1]) > ASIDE:
+        seen, seen_landmarks = (normals @ fit.camera[2, :3] > 0 for normals in _normals(bundle))
+        sigma[~seen] = np.inf
+        fit = fit_face(bundle.points, face.mesh, sigma, bundle.prior, height)
+        fit = turn_further(fit, face.mesh, seen, bundle, height)
     missing = face.mesh - place(bundle.points, fit)
-    offset = float(missing[:, 2].mean())
+    offset = float(missing[seen, 2].mean())
     missing[:, 2] = DEPTH * (missing[:, 2] - offset)
+    missing[~seen] = 0
     vertices: Array = bundle.spread @ (place(bundle.model, fit) + bundle.correction @ missing)
-    landmarks = read_landmarks(face.mesh) - [0, 0, offset]
+    landmarks = np.where(
+        seen_landmarks[:, None], read_landmarks(face.mesh) - [0, 0, offset], place(bundle.landmarks, fit)
+    )
     count = len(bundle.surface.vertices)
     return Reconstruction(
         similarity=np.eye(3),
@@ -49,8 +72,47 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
         pose=fit.pose,
         coefficients=fit.coefficients,
         mesh=face.mesh,
-        doubt=doubt_of(face.confidence, fit.residual_px / size),
+        doubt=doubt_of(face.confidence, residual),
     )
+
+
+def turn_further(fit: FaceFit, mesh: Array, seen: NDArray[np.bool_], bundle: Bundle, height: int) -> FaceFit:
+    """Turn a face that is seen from the side as far as it is, which Face Mesh falls short of, about the seen points.
+
+    Parameters
+    ----------
+    fit : FaceFit
+    mesh : (468, 3) float64
+        Pixels of the photo.
+    seen : (468,) bool
+        Points that the viewer sees.
+    bundle : Bundle
+    height : int
+        Of the photo in px.
+
+    Returns
+    -------
+    FaceFit
+        With the yaw `GAIN` times as large, and scale and translation by least squares in x and y.
+    """
+    pose = fit.pose.copy()
+    pose[1] = np.clip(GAIN * pose[1], -np.pi / 2, np.pi / 2)
+    turned = place(bundle.points, dataclasses.replace(fit, camera=camera_matrix(pose, height)))[seen]
+    middle, target = turned.mean(axis=0), mesh[seen].mean(axis=0)
+    across, wanted = (turned - middle)[:, :2], (mesh[seen] - target)[:, :2]
+    scale = float((across * wanted).sum() / (across**2).sum())
+    similarity = make_similarity(scale, 0.0, middle[:2], target[:2])
+    pose = transform_pose(pose, height, similarity, height)
+    return dataclasses.replace(fit, pose=pose, camera=camera_matrix(pose, height))
+
+
+@functools.cache
+def _normals(bundle: Bundle) -> tuple[Array, Array]:
+    """Outward normals of the mean face at the 468 points and the 68 landmarks, model frame."""
+    flipped = np.array([1, -1, 1])  # to the pixel frame and back
+    normals = (flipped * vertex_normals(bundle.model.mean * flipped, bundle.model.triangles)).astype(np.float64)
+    nearest = scipy.spatial.cKDTree(bundle.model.mean).query(bundle.points.mean)[1]
+    return normals[nearest], normals[bundle.model.landmarks]
 
 
 def doubt_of(presence: float, residual: float) -> str:

@@ -93,10 +93,15 @@ class FaceInPhoto:
         return draw_face(self.picture, vertices, triangles, landmarks)
 
     @cached_property
+    def head_box(self) -> NDArray[np.float64]:
+        """Corners (8, 3) of the box of the head in pixels of the photo."""
+        mean = self.reconstructor.mean[self.reconstructor.surface.vertices]
+        return head_box(mean, self.found.pose, len(self.photo))
+
+    @cached_property
     def pose(self) -> Image:
         """The picture with the box of the head over it."""
-        mean = self.reconstructor.mean[self.reconstructor.surface.vertices]
-        return draw_head_box(self.picture, self.in_picture(head_box(mean, self.found.pose, len(self.photo))))
+        return draw_head_box(self.picture, self.in_picture(self.head_box))
 
     @cached_property
     def depth(self) -> NDArray[np.float32]:
