@@ -8,7 +8,7 @@ import pytest
 from model.backend import prepare_keras
 from pipeline.face.face_model import FaceModel
 from tests.helpers.meshes import grid_mesh
-from tests.helpers.places import FACE_DATA
+from tests.helpers.places import FACE_DATA, ROOT
 from tests.helpers.small_project import make_everything
 
 HEAVY = {"tensorflow", "keras", "jax", "mtcnn"}
@@ -62,3 +62,12 @@ def keras():
         # TensorFlow reads the variable when it is first asked. Processes that later tests start must not inherit it.
         assert is_op_determinism_enabled()
     return keras
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """The embedded bundle, as the commands make it once for each state of the code; it takes some seconds then."""
+    from stages.photo import reconstructor
+
+    with mock.patch.object(reconstructor, "EMBEDDED", ROOT / reconstructor.EMBEDDED):
+        return reconstructor.embedded_bundle()

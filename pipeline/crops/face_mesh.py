@@ -165,9 +165,13 @@ def find_faces(photo: Image, networks: dict[str, Network]) -> list[MeshFace]:
     -------
     list of MeshFace
         Largest box first. Where the upright photo shows no certain face, its other quarter turns are tried, and the
-        surest is taken; where the whole photo shows none, or a small one, parts of it are looked at.
+        surest is taken; where the whole photo shows none, or a small one, parts of it are looked at. Where all that
+        gives none, what the detector saw in the upright photo is returned, however unsure Face Mesh is of it.
     """
-    levels, height, width = halvings(photo), *photo.shape[:2]
+    height, width = photo.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        return []
+    levels = halvings(photo)
     whole = Region(np.array([width - 1, height - 1]) / 2, max(height, width), 0.0)
     upright = _mesh_faces(levels, detect(levels, whole, "near", networks), networks)
     faces = _present([*upright, *_mesh_faces(levels, detect(levels, whole, "far", networks), networks)])

@@ -35,7 +35,7 @@ from pipeline.store.resume import digest_code
 from pipeline.uv.surface import Surface
 from stages.photo.options import ReconstructorOptions
 from stages.project.paths import CODE_ROOT, EMBEDDED, EXPORTED
-from stages.project.strict import check
+from stages.project.strict import check, check_all
 
 # From a photo and a face in it to the 68 landmarks (68, >=2) in pixels of the photo.
 Landmarker = Callable[[Image, Face], NDArray[np.float64]]
@@ -117,10 +117,17 @@ def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstru
     ValueError
         If options contradict each other, or a file is missing or does not fit params.yaml.
     """
-    if options.model or options.weights:
-        check(options.bundle is None, "Give --bundle, or --model or --weights, not both.")
-        check(options.method != "fit", "--method fit needs no --model and no --weights.")
-    if options.method == "network" or options.model or options.weights:
+    named = bool(options.model or options.weights)
+    by_network = named or options.method == "network"
+    check_all(
+        (not (by_network and options.bundle), "Give --bundle, or --model, --weights or --method network, not both."),
+        (not (named and options.method == "fit"), "--method fit needs no --model and no --weights."),
+        (
+            by_network or options.landmarks == "facemesh",
+            f"--landmarks {options.landmarks} levels a network's crop, and a fit has none: add --method network.",
+        ),
+    )
+    if by_network:
         return open_by_network(options, threads)
     bundle = load_bundle(options.bundle) if options.bundle else embedded_bundle()
     return open_by_fit(
