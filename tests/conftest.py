@@ -1,3 +1,4 @@
+import fcntl
 import os
 import sys
 from unittest import mock
@@ -69,5 +70,9 @@ def embedded():
     """The embedded bundle, as the commands make it once for each state of the code; it takes some seconds then."""
     from stages.photo import reconstructor
 
-    with mock.patch.object(reconstructor, "EMBEDDED", ROOT / reconstructor.EMBEDDED):
+    folder = ROOT / reconstructor.EMBEDDED
+    folder.mkdir(parents=True, exist_ok=True)
+    # One of pytest's processes makes it, the others wait.
+    with mock.patch.object(reconstructor, "EMBEDDED", folder), (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
         return reconstructor.embedded_bundle()

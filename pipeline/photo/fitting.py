@@ -25,6 +25,8 @@ DEPTH = 0.3
 # From this estimated yaw on in radians the hidden half of the face, which Face Mesh guesses, is left to the face
 # model, and the face is turned further: by 1,199 other photos of AFLW2000-3D an estimate of 50 degrees means 62.
 ASIDE, GAIN = np.deg2rad(25), 1.15
+# At 90 degrees pitch and roll are one and the same turn, so that neither would be known.
+MOST_ASIDE = np.deg2rad(89)
 # Root mean square distance of the points from the fitted model, in sizes of the face, above which it fits no face.
 FAR = 0.06
 
@@ -92,10 +94,10 @@ def turn_further(fit: FaceFit, mesh: Array, seen: NDArray[np.bool_], bundle: Bun
     Returns
     -------
     FaceFit
-        With the yaw `GAIN` times as large, and scale and translation by least squares in x and y.
+        With the yaw `GAIN` times as large, up to `MOST_ASIDE`, and scale and translation by least squares in x and y.
     """
     pose = fit.pose.copy()
-    pose[1] = np.clip(GAIN * pose[1], -np.pi / 2, np.pi / 2)
+    pose[1] = np.clip(GAIN * pose[1], -MOST_ASIDE, MOST_ASIDE)
     turned = place(bundle.points, dataclasses.replace(fit, camera=camera_matrix(pose, height)))[seen]
     middle, target = turned.mean(axis=0), mesh[seen].mean(axis=0)
     across, wanted = (turned - middle)[:, :2], (mesh[seen] - target)[:, :2]

@@ -11,8 +11,9 @@ from pipeline.crops.face_mesh import MeshFace, find_faces, open_networks
 from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.face.camera import camera_matrix
 from pipeline.face.face_model import deform
+from pipeline.face.fit import fit_face, place
 from pipeline.face.landmarks import MIRRORED, NOSE_ROOT
-from pipeline.photo.fitting import GAIN, doubt_of, fit_mesh
+from pipeline.photo.fitting import GAIN, doubt_of, fit_mesh, turn_further
 from pipeline.uv.position_map import sample_map
 from pipeline.uv.surface import adjacent_triangles
 
@@ -35,7 +36,7 @@ def seen_as(mesh, confidence=1.0):
 
 
 def truth(embedded, seed):
-    """Pose and coefficients of a face of about 200 px."""
+    """Pose and coefficients of a face of about 200 px, not seen from the side."""
     rng = np.random.default_rng(seed)
     pitch, yaw, roll = rng.uniform(-1, 1, 3) * [0.3, 0.4, 1.5]
     return np.array([pitch, yaw, roll, 250, 260, 40, 1.2e-3]), 0.7 * embedded.prior.sigma * rng.normal(
@@ -164,6 +165,62 @@ def test_what_face_mesh_is_not_sure_of_is_doubted(embedded, face):
     assert unsure.doubt == "Likely wrong: seen from the side, or no face (Face Mesh is sure to 10 %)."
     sure = fit_mesh(face, embedded, HEIGHT)
     assert np.array_equal(unsure.vertices, sure.vertices)
+
+
+# --- faces seen from the side ------------------------------------------------------------------------------------
+
+ASIDE_POSE = np.array([0.1, 0.6, -0.7, 250, 260, 0, 1.2e-3])
+
+
+@pytest.mark.parametrize("yaw", [0.5, -0.5, 0.9])
+def test_a_face_seen_from_the_side_is_turned_further_and_keeps_the_rest_of_its_pose(embedded, yaw):
+    pose = ASIDE_POSE.copy()
+    pose[1] = yaw
+    mesh = placed(embedded.points, np.zeros(len(embedded.prior.mean)), pose)
+    found = fit_mesh(seen_as(mesh), embedded, HEIGHT)
+    assert found.pose[:3] == pytest.approx([0.1, 1.15 * yaw, -0.7], abs=5e-3)
+    assert found.doubt == ""
+
+
+def test_a_face_is_turned_to_the_side_at_most_and_its_roll_stays_known(embedded):
+    mesh = placed(embedded.points, np.zeros(len(embedded.prior.mean)), ASIDE_POSE)
+    seen = np.ones(len(mesh), bool)
+    fit = fit_face(embedded.points, mesh, 1.0, embedded.prior, HEIGHT)
+    for yaw, expected in ((1.5, np.deg2rad(89)), (-1.5, np.deg2rad(-89)), (0.8, 0.92)):
+        pose = np.array([0.1, yaw, -0.7, 250, 260, 0, 1.2e-3])
+        further = turn_further(
+            dataclasses.replace(fit, pose=pose, camera=camera_matrix(pose, HEIGHT)), mesh, seen, embedded, HEIGHT
+        )
+        assert further.pose[:3] == pytest.approx([0.1, expected, -0.7])
+        assert further.camera == pytest.approx(camera_matrix(further.pose, HEIGHT))
+
+
+def test_it_is_turned_about_the_seen_points_at_the_size_that_fits_them_best(embedded):
+    mesh = placed(embedded.points, np.zeros(len(embedded.prior.mean)), ASIDE_POSE)
+    fit = fit_face(embedded.points, mesh, 1.0, embedded.prior, HEIGHT)
+    seen = np.arange(len(mesh)) % 3 > 0
+    further = turn_further(fit, mesh, seen, embedded, HEIGHT)
+    turned = place(embedded.points, further)[seen, :2]
+    assert turned.mean(axis=0) == pytest.approx(mesh[seen, :2].mean(axis=0), abs=1e-6)
+
+    def misfit(scale):
+        return ((scale * (turned - turned.mean(axis=0)) + turned.mean(axis=0) - mesh[seen, :2]) ** 2).sum()
+
+    assert misfit(1.0) < min(misfit(0.999), misfit(1.001))
+
+
+def test_what_face_mesh_guesses_of_the_hidden_half_is_not_followed(embedded):
+    pose = ASIDE_POSE.copy()
+    pose[1] = 0.9
+    mesh = placed(embedded.points, np.zeros(len(embedded.prior.mean)), pose)
+    # Of the two sides' silhouettes the one further away from the viewer.
+    sides = np.array([[454, 323, 361, 288, 356], [234, 93, 132, 58, 127]])
+    hidden = sides[mesh[sides, 2].mean(axis=1).argmin()]
+    wrong = mesh.copy()
+    wrong[hidden, :2] += 3
+    right, misled = (fit_mesh(seen_as(each), embedded, HEIGHT) for each in (mesh, wrong))
+    assert np.abs(misled.vertices[:, :2] - right.vertices[:, :2]).max() < 0.05
+    assert np.abs(misled.landmarks[:, :2] - right.landmarks[:, :2]).max() < 0.05
 
 
 @pytest.mark.parametrize(
