@@ -1,5 +1,6 @@
 """The files of each face: meshes, pose, depth, texture, pictures, and a page to look at."""
 
+import dataclasses
 import io
 from collections.abc import Callable
 from functools import partial
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.crops.face_finding import Face
 from pipeline.face.camera import wrap_angle
+from pipeline.photo.metric_scale import mm_per_px
 from pipeline.photo.photo_files import encode_grey, encode_image
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import depth_image, vertex_colours
@@ -20,13 +22,36 @@ from stages.photo.face_in_photo import TEXTURE_SIZE, FaceInPhoto, shrink
 from stages.photo.pictures import around, colour_depth, draw_face, draw_head_box, map_picture
 from stages.photo.reconstructor import Reconstructor
 
+UNITS = ("px", "mm")
 DEFAULT_KINDS = ("obj", "glb", "overlay", "pose", "depth", "page")
 # Of the page's pictures: how much they show beyond the face, in its sides, and their longer sides in px.
 PAGE_MARGIN, PAGE_SIDE, THUMBNAIL_SIDE = 0.6, 960, 96
 
 
+@dataclasses.dataclass(frozen=True)
+class WriteOptions:
+    """What is written of faces.
+
+    Attributes
+    ----------
+    kinds : tuple of str
+        Some of `KINDS`.
+    fill : bool
+        Whether hidden parts of the texture are filled by symmetry; they are marked otherwise.
+    unit : {'px', 'mm'}
+        Of the meshes.
+    pupil_distance : float or None
+        The face's own in mm, where it is known; otherwise its irises tell how large it is.
+    """
+
+    kinds: tuple[str, ...]
+    fill: bool = False
+    unit: str = "px"
+    pupil_distance: float | None = None
+
+
 def write_faces(
-    folder: Path, photo: Image, faces: list[Face], reconstructor: Reconstructor, kinds: tuple[str, ...], fill: bool
+    folder: Path, photo: Image, faces: list[Face], reconstructor: Reconstructor, options: WriteOptions
 ) -> list[dict]:
     """Reconstruct the faces of a photo and write what is asked for.
 
@@ -37,10 +62,7 @@ def write_faces(
     photo : (H, W, 3) uint8
     faces : list of Face
     reconstructor : Reconstructor
-    kinds : tuple of str
-        Some of `KINDS`.
-    fill : bool
-        Whether hidden parts of the texture are filled by symmetry; they are marked otherwise.
+    options : WriteOptions
 
     Returns
     -------
@@ -51,13 +73,33 @@ def write_faces(
     numbers, shown = [], []
     picture, reduced = shrink(photo)
     for number, face in enumerate(faces, start=1):
-        placed = FaceInPhoto(photo, picture, reduced, reconstructor.reconstruct(photo, face), reconstructor, fill)
-        numbers.append(describe(face, placed.found) | write_face(folder / f"face{number}", placed, kinds))
-        if "page" in kinds:
+        found = reconstructor.reconstruct(photo, face)
+        size = measure(photo, found, reconstructor, options)
+        scale = size.get("mm_per_px", 1.0)
+        placed = FaceInPhoto(photo, picture, reduced, found, reconstructor, options.fill, scale)
+        numbers.append(describe(face, found) | size | write_face(folder / f"face{number}", placed, options.kinds))
+        if "page" in options.kinds:
             shown.append(page_views(placed, numbers[-1]))
-    if "page" in kinds:
+    if "page" in options.kinds:
         (folder / "index.html").write_text(faces_page(folder.name, shown), encoding="utf-8")
     return numbers
+
+
+def measure(photo: Image, found: Reconstruction, reconstructor: Reconstructor, options: WriteOptions) -> dict:
+    """Millimetres of a pixel at a face, and what they are from; nothing where the unit is px.
+
+    Raises
+    ------
+    ValueError
+        If neither the pupil distance is given nor the irises can be found.
+    """
+    if options.unit == "px":
+        return {}
+    irises = None
+    if options.pupil_distance is None and found.mesh is not None and reconstructor.find_irises is not None:
+        irises = reconstructor.find_irises(photo, found.mesh)
+    factor, source = mm_per_px(found.landmarks, irises, options.pupil_distance)
+    return {"mm_per_px": float(f"{factor:.6g}"), "mm_from": source}
 
 
 def write_face(stem: Path, face: FaceInPhoto, kinds: tuple[str, ...]) -> dict:
@@ -84,8 +126,38 @@ def _write_textured(suffix: str, stem: Path, face: FaceInPhoto) -> list[Path]:
 def _write_coloured(stem: Path, face: FaceInPhoto) -> list[Path]:
     from pipeline.photo.mesh_files import coloured, to_trimesh, write_mesh
 
-    mesh = to_trimesh(face.found.vertices, face.reconstructor.surface.triangles)
+    mesh = to_trimesh(face.found.vertices * face.scale, face.reconstructor.surface.triangles)
     return write_mesh(stem.with_suffix(".ply"), coloured(mesh, vertex_colours(face.photo, face.found.vertices)))
+
+
+def _write_glb(stem: Path, face: FaceInPhoto) -> list[Path]:
+    path = stem.with_suffix(".glb")
+    path.write_bytes(face.glb)
+    return [path]
+
+
+def _write_points(stem: Path, face: FaceInPhoto) -> list[Path]:
+    """The 68 landmarks, and the 468 points of Face Mesh where it looked."""
+    from pipeline.photo.point_files import write_points
+
+    tables = {"landmarks.csv": face.found.landmarks, "facemesh.csv": face.found.mesh}
+    paths = []
+    for ending, points in tables.items():
+        if points is not None:
+            paths.append(stem.with_name(f"{stem.name}_{ending}"))
+            write_points(paths[-1], points)
+    return paths
+
+
+def _write_expression(stem: Path, face: FaceInPhoto) -> list[Path]:
+    """The coefficients of the face model's expressions, where it was fitted."""
+    from pipeline.photo.point_files import write_coefficients
+
+    if face.expression is None:
+        return []
+    path = stem.with_name(f"{stem.name}_expression.csv")
+    write_coefficients(path, *face.expression)
+    return [path]
 
 
 def _write_overlay(stem: Path, face: FaceInPhoto) -> list[Path]:
@@ -132,13 +204,15 @@ def _npy(values: NDArray) -> bytes:
 # face, which returns the files.
 WRITERS: dict[str, Callable[[Path, FaceInPhoto], list[Path]]] = {
     "obj": partial(_write_textured, ".obj"),
-    "glb": partial(_write_textured, ".glb"),
+    "glb": _write_glb,
     "ply": _write_coloured,
     "overlay": _write_overlay,
     "pose": _write_pose,
     "texture": _write_texture,
     "map": _write_map,
     "depth": _write_depth,
+    "points": _write_points,
+    "expression": _write_expression,
 }
 # The page is one for all faces of a photo.
 KINDS = (*WRITERS, "page")

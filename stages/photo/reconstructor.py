@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ from pipeline.crops.face_mesh import (
     open_network,
     open_networks,
 )
+from pipeline.crops.iris import find_irises
 from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.photo.bundle import SUFFIX, Bundle, load_bundle, save_bundle
 from pipeline.photo.fitting import fit_mesh
@@ -60,6 +61,11 @@ class Reconstructor:
         Mean face at the shown vertices.
     made_by : str
         What makes the faces, for people.
+    expressions : (names, (E, V, 3) float) or None
+        Names of the face model's expressions, and what one unit of each adds to the shown vertices, model frame; None
+        where the model is not fitted.
+    find_irises : callable or None
+        From a photo and the points of Face Mesh to the rims of the irises, see `pipeline.crops.iris`.
     """
 
     find_faces: Finder
@@ -68,6 +74,8 @@ class Reconstructor:
     operator: scipy.sparse.csr_array
     mean: NDArray
     made_by: str
+    expressions: tuple[Sequence[str], NDArray] | None = None
+    find_irises: Callable[[Image, NDArray], Array] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +155,22 @@ def open_by_fit(options: ReconstructorOptions, bundle: Bundle, networks: dict[st
     shape = (bundle.operator.shape[1], len(bundle.surface.vertices))
     shown = scipy.sparse.csr_array((np.ones(len(own), np.float32), (own, first)), shape=shape)
     mean = bundle.spread @ bundle.model.mean
-    return Reconstructor(open_finder(options, networks), fit, bundle.surface, bundle.operator @ shown, mean, made_by)
+    return Reconstructor(
+        open_finder(options, networks),
+        fit,
+        bundle.surface,
+        bundle.operator @ shown,
+        mean,
+        made_by,
+        _expressions_of(bundle),
+        lambda photo, mesh: find_irises(halvings(photo), mesh, networks["iris"]),
+    )
+
+
+def _expressions_of(bundle: Bundle) -> tuple[Sequence[str], NDArray]:
+    basis = bundle.model.expression_basis
+    moves = (bundle.spread @ basis.reshape(len(basis), -1)).reshape(-1, *basis.shape[1:]).transpose(2, 0, 1)
+    return bundle.model.expression_names or [f"expression{i + 1}" for i in range(len(moves))], moves
 
 
 def open_by_network(options: ReconstructorOptions, threads: int) -> Reconstructor:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipeline.crops.face_finding import Face
-from stages.photo.files import write_faces
+from stages.photo.files import WriteOptions, write_faces
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.small_project import make_everything
 
@@ -122,7 +122,7 @@ def faces_page(tmp_path_factory):
     faces = [Face(np.array([left, 50.0, 40, 40]), np.zeros((5, 2)), 0.99, 0) for left in (40, 160)]
     model = make_model()
     reconstructor = make_reconstructor(model, whole_surface(model))
-    write_faces(folder, photo, faces, reconstructor, ("glb", "page"), fill=True)
+    write_faces(folder, photo, faces, reconstructor, WriteOptions(("glb", "page"), fill=True))
     return folder / "index.html"
 
 

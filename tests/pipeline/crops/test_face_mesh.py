@@ -80,7 +80,7 @@ def test_a_region_shows_the_same_place_whichever_halving_it_is_seen_in(level):
     spot = 32 * 2**level
     photo[3 * spot : 4 * spot, 5 * spot : 6 * spot] = 255
     region = Region(np.array([side - 1, side - 1]) / 2, side, 0.0)
-    seen, similarity = face_mesh._see(halvings(photo), region, 128)
+    seen, similarity = face_mesh.see(halvings(photo), region, 128)
     row, column = (seen[..., 0].astype(float).sum(axis=axis) for axis in (1, 0))
     middle = np.array([column @ np.arange(128), row @ np.arange(128)]) / column.sum()
     expected = apply_similarity(similarity, np.array([5.5, 3.5]) * spot - 0.5)

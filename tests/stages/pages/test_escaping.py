@@ -13,7 +13,7 @@ import tests.helpers.small_project as small_project
 from pipeline.crops.face_finding import Face
 from stages import evaluate, report, thesis
 from stages.data_report import data_report
-from stages.photo.files import write_faces
+from stages.photo.files import WriteOptions, write_faces
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.small_project import LAYERS, PARAMS, SETTINGS, make_project, write_csv
 
@@ -79,7 +79,7 @@ def root(tmp_path_factory):
     photo = np.zeros((150, 200, 3), np.uint8)
     face = Face(np.array([60.0, 50, 40, 40]), np.zeros((5, 2)), 0.99, 0)
     reconstructor = make_reconstructor(model, whole_surface(model))
-    write_faces(root / "reports" / HOSTILE, photo, [face], reconstructor, ("page",), fill=True)
+    write_faces(root / "reports" / HOSTILE, photo, [face], reconstructor, WriteOptions(("page",), fill=True))
     return root
 
 

@@ -8,7 +8,7 @@ import pytest
 from pipeline.photo.texture import depth_image
 from stages.photo import face_in_photo
 from stages.photo.face_in_photo import FaceInPhoto, shrink
-from stages.photo.files import describe, write_faces
+from stages.photo.files import WriteOptions, describe, write_faces
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 
 
@@ -97,7 +97,7 @@ def test_what_is_visible_and_the_numbers_do_not_depend_on_the_picture(photo, rec
     for side in (50, 1000):
         monkeypatch.setattr(face_in_photo, "PICTURE_SIDE", side)
         faces = reconstructor.find_faces(photo)
-        (number,) = write_faces(tmp_path / str(side), photo, faces, reconstructor, ("overlay", "map"), False)
+        (number,) = write_faces(tmp_path / str(side), photo, faces, reconstructor, WriteOptions(("overlay", "map")))
         assert number.pop("pictures_reduced") == {50: 4, 1000: 1}[side]
         numbers.append(number)
     assert numbers[0] == numbers[1]
