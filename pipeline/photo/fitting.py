@@ -61,15 +61,14 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
     offset = float(missing[seen, 2].mean())
     missing[:, 2] = DEPTH * (missing[:, 2] - offset)
     missing[~seen] = 0
-    vertices: Array = bundle.spread @ (place(bundle.model, fit) + bundle.correction @ missing)
+    vertices: Array = place(bundle.model, fit) + bundle.correction @ missing
     landmarks = np.where(
         seen_landmarks[:, None], read_landmarks(face.mesh) - [0, 0, offset], place(bundle.landmarks, fit)
     )
-    count = len(bundle.surface.vertices)
     return Reconstruction(
         similarity=np.eye(3),
         position_map=(bundle.operator @ vertices).reshape(*bundle.surface.face_mask.shape, 3).astype(np.float32),
-        vertices=vertices[:count],
+        vertices=bundle.spread @ vertices,
         landmarks=landmarks,
         pose=fit.pose,
         coefficients=fit.coefficients,

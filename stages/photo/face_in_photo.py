@@ -65,9 +65,7 @@ class FaceInPhoto:
         """Texture (TEXTURE_SIZE, TEXTURE_SIZE, 3); what the photo hides is filled by symmetry or marked."""
         surface, size = self.reconstructor.surface, TEXTURE_SIZE
         colours = texture_map(self.photo, self.position_map, size)
-        shown = np.zeros(len(self.reconstructor.mean), np.float32)
-        shown[surface.vertices] = self.visible
-        texels = (self.reconstructor.operator @ shown).reshape(surface.face_mask.shape)
+        texels = (self.reconstructor.operator @ self.visible.astype(np.float32)).reshape(surface.face_mask.shape)
         mask = enlarge(surface.face_mask, size) > 0.5
         seen = (enlarge(texels, size) > 0.5) & mask
         return fill_by_symmetry(colours, seen, mask) if self.fill else mark_hidden(colours, seen, mask)
@@ -95,8 +93,7 @@ class FaceInPhoto:
     @cached_property
     def head_box(self) -> NDArray[np.float64]:
         """Corners (8, 3) of the box of the head in pixels of the photo."""
-        mean = self.reconstructor.mean[self.reconstructor.surface.vertices]
-        return head_box(mean, self.found.pose, len(self.photo))
+        return head_box(self.reconstructor.mean, self.found.pose, len(self.photo))
 
     @cached_property
     def pose(self) -> Image:

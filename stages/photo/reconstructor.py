@@ -54,10 +54,10 @@ class Reconstructor:
         From a photo and a face in it to its mesh.
     surface : Surface
         The mesh that is shown.
-    operator : (size * size, N) sparse
-        Of the UV layout: position map = operator @ vertices.
-    mean : (N, 3) float
-        Mean face, of which `surface.vertices` are shown.
+    operator : (size * size, V) sparse
+        Of the UV layout: texels of what the shown vertices carry.
+    mean : (V, 3) float
+        Mean face at the shown vertices.
     made_by : str
         What makes the faces, for people.
     """
@@ -78,8 +78,8 @@ class PhotoNetwork:
     ----------
     predict : callable
     surface : Surface
-    operator : (size * size, N) sparse
-    mean : (N, 3) float
+    operator : (size * size, V) sparse
+    mean : (V, 3) float
         See `Reconstructor`.
     margin : float
         Side of the crop in sides of the landmarks' box.
@@ -96,8 +96,7 @@ class PhotoNetwork:
 
     def mesh(self, photo: Image, landmarks: NDArray) -> Reconstruction:
         """Reconstruct the face that has some landmarks (68, >=2), see `pipeline.photo.reconstruction.reconstruct`."""
-        mean = self.mean[self.surface.vertices]
-        return reconstruct(photo, landmarks, self.predict, self.surface, mean, self.margin, self.size)
+        return reconstruct(photo, landmarks, self.predict, self.surface, self.mean, self.margin, self.size)
 
 
 def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstructor:
@@ -143,8 +142,12 @@ def open_by_fit(options: ReconstructorOptions, bundle: Bundle, networks: dict[st
         return fit_mesh(with_mesh(photo, face, networks), bundle, len(photo))
 
     made_by = f"fit of the face model {bundle.about['name']!r} to the points of Face Mesh"
+    # Texels are made of the model's vertices, each of which is one of those that are shown, or next to one.
+    own, first = np.unique(bundle.surface.vertices, return_index=True)
+    shape = (bundle.operator.shape[1], len(bundle.surface.vertices))
+    shown = scipy.sparse.csr_array((np.ones(len(own), np.float32), (own, first)), shape=shape)
     mean = bundle.spread @ bundle.model.mean
-    return Reconstructor(open_finder(options, networks), fit, bundle.surface, bundle.operator, mean, made_by)
+    return Reconstructor(open_finder(options, networks), fit, bundle.surface, bundle.operator @ shown, mean, made_by)
 
 
 def open_by_network(options: ReconstructorOptions, threads: int) -> Reconstructor:
@@ -201,8 +204,9 @@ def open_photo_network(options: ReconstructorOptions, threads: int) -> PhotoNetw
     predict = open_regressor(read_variant(), data.size, threads, options.model, options.weights)
     for path in (MODEL, LAYOUT):
         check(path.is_file(), f"{path} is missing: run `dvc repro uv_embedding`.")
-    surface, operator = load_surface(MODEL, LAYOUT), load_uv(LAYOUT).operator
-    return PhotoNetwork(predict, surface, operator, load_model(MODEL).mean, margin, data.size)
+    surface = load_surface(MODEL, LAYOUT)
+    operator = load_uv(LAYOUT).operator.tocsc()[:, surface.vertices].tocsr()
+    return PhotoNetwork(predict, surface, operator, load_model(MODEL).mean[surface.vertices], margin, data.size)
 
 
 def open_finder(options: ReconstructorOptions, networks: dict[str, Network]) -> Finder:

@@ -64,10 +64,10 @@ def test_pictures_of_a_large_photo_are_small_and_show_the_same_place(enlarged):
     middle = found.vertices.mean(axis=0) * [1, 1, 0]
     found.vertices[:] = (found.vertices - middle) * enlarged + middle
     placed = FaceInPhoto(photo, *shrink(photo), found, reconstructor, fill=True)
-    numbers = describe(face, found) | {"visible_share": 1.0, "files": ["face1.glb"], "method": "by hand"}
+    numbers = describe(face, found) | {"visible_share": 1.0, "files": ["face1.glb"]}
     views = page_views(placed, numbers)
     assert [picture.tab for picture in views.pictures] == ["Photo", "Overlay", "Pose", "Depth"]
-    assert (views.files, views.method, views.warning) == (["face1.glb"], "by hand", "")
+    assert (views.files, views.method, views.warning) == (["face1.glb"], "made up", "")
     files = [picture.file for picture in views.pictures] + [views.thumbnail]
     *pictures, thumbnail = (cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR).astype(int) for file in files)
     assert max(thumbnail.shape) <= THUMBNAIL_SIDE
