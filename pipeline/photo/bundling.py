@@ -23,8 +23,9 @@ from .registration import Correspondence, model_at, register
 
 # A mesh of fewer vertices is shown finer: its triangles would be seen.
 FINE = 10_000
-# How often the rim of what is cut out is evened out: it follows texels, and then the mesh's own edges.
-EVENED = 12
+# How often the rim of what is cut out is evened out: it follows texels, and then the mesh's own edges. Twelve times
+# would fold triangles of the procedural face over at its corners.
+EVENED = 8
 
 
 def make_layout(model: FaceModel, size: int) -> UVLayout:

@@ -5,9 +5,11 @@ import pytest
 
 from pipeline.crops.face_mesh import FILES, POINTS
 from pipeline.demo.face import make_face
+from pipeline.photo.bundling import EVENED, even_out, prune, show
 from pipeline.photo.embedded import EXPRESSION_SIGMA, SIZE, read_networks
 from pipeline.uv.embedding import boundary_loops
 from pipeline.uv.position_map import sample_map
+from tests.helpers.meshes import grid_mesh
 
 MILLIMETRE = 1000.0
 
@@ -96,3 +98,63 @@ def test_what_is_missing_everywhere_moves_the_face_by_it_and_a_slope_is_met_at_t
     nearest = np.linalg.norm(embedded.model.mean[None] - embedded.points.mean[:, None], axis=2).argmin(axis=1)
     assert np.abs(met[nearest] - missing).max() < 0.25
     assert np.median(np.abs(met[nearest] - missing)) < 0.05
+
+
+def test_no_triangle_of_the_shown_mesh_is_folded_over_in_the_layout(embedded):
+    corners = embedded.surface.vertex_uv[embedded.surface.triangles]
+    (ax, ay), (bx, by) = (corners[:, number].T - corners[:, 0].T for number in (1, 2))
+    assert len(set(np.sign(ax * by - ay * bx))) == 1
+
+
+# --- what is cut out of a mesh, by hand --------------------------------------------------------------------------
+
+
+def test_triangles_that_hang_by_one_edge_are_dropped_one_after_the_other():
+    # Two of the eight triangles of 2 x 2 squares are corners with two free edges.
+    square = grid_mesh(3, 3)[1].astype(np.int64)
+    kept = prune(square)
+    assert len(kept) == 6
+    corners = [{1, 5, 2}, {3, 6, 7}]
+    assert all(set(triangle) not in corners for triangle in kept.tolist())
+    assert np.array_equal(prune(kept), kept)
+    # A strip of triangles hangs on the square's side by its first, and goes with it.
+    strip = np.array([[8, 7, 9], [9, 7, 10], [9, 10, 11]])
+    assert np.array_equal(prune(np.concatenate([square, strip])), kept)
+
+
+def test_a_rim_is_evened_out_and_nothing_else_moves():
+    rim = np.array([4, 1, 5, 2, 6, 3])
+    matrix = even_out(rim, 8)
+    assert matrix.sum(axis=1) == pytest.approx(1)
+    assert (matrix.toarray()[[0, 7]] == np.eye(8)[[0, 7]]).all()
+    zigzag = np.zeros(8)
+    zigzag[rim] = [1, -1, 1, -1, 1, -1]
+    assert not (matrix @ zigzag).any(), "half of its own and a quarter of each neighbour's"
+    # The slowest wave round six vertices loses a quarter at each of the steps.
+    wave = np.zeros(8)
+    wave[rim] = np.cos(2 * np.pi * np.arange(6) / 6)
+    assert matrix @ wave == pytest.approx(0.75**EVENED * wave)
+
+
+def test_what_is_shown_is_one_closed_piece_of_the_masked_mesh_made_finer():
+    vertices, triangles = grid_mesh(9, 9, hole=(4, 4))
+    uv = (vertices[:, :2] + 5) / 10
+    mask = np.ones((64, 64), bool)
+    mask[:, 48:] = False  # what lies to the right of x = 2.5 or so
+    spread, shown = show(mask, uv, triangles)
+    assert spread.sum(axis=1) == pytest.approx(1)
+    assert shown.max() == spread.shape[0] - 1
+    assert len(np.unique(shown)) == spread.shape[0]
+    assert len(boundary_loops(shown.astype(np.int32))) == 1, "the hole is closed"
+    edges = np.concatenate([shown[:, [0, 1]], shown[:, [1, 2]], shown[:, [2, 0]]])
+    assert len(np.unique(edges, axis=0)) == len(edges), "all triangles turn the same way"
+    placed = spread @ vertices
+    corners = placed[shown]
+    facing = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])[:, 2] > 0
+    # At the right angles of so small a patch the rounds fold slivers over, at a face's rim none, see above.
+    assert facing.mean() > 0.95
+    assert placed[:, 0].min() < -3.5
+    assert 1.5 < placed[:, 0].max() <= 2.5
+    # The hole was the square from (0, -1) to (1, 0): the last vertex is its middle.
+    assert placed[-1, :2] == pytest.approx([0.5, -0.5], abs=0.05)
+    assert np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max() < 1.0, "edges of 1 and 1.4 are halved"
