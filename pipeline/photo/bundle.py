@@ -49,10 +49,9 @@ class Bundle:
     operator : (S * S, C) sparse float32
         Position map of the face's texels = operator @ vertices of the model.
     files : dict of str to bytes
-        The networks: those of `pipeline.crops.face_mesh.FILES`, and ``network.onnx`` if one was trained.
+        The networks of `pipeline.crops.face_mesh.FILES`.
     about : dict
-        What is known of the bundle: name, what it was made from, licences; for a network its scaling, size of the crop,
-        margin, and whether its training set was real.
+        What is known of the bundle: its name, what it was made from, licences.
     """
 
     model: FaceModel

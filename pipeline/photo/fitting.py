@@ -11,7 +11,6 @@ from ..crops.face_mesh import MIN_PRESENCE, MeshFace
 from ..crops.mesh_landmarks import read_landmarks
 from ..face.camera import camera_matrix, transform_pose
 from ..face.fit import FaceFit, fit_face, place
-from ..face.landmarks import LANDMARKS
 from ..face.rendering import vertex_normals
 from ..face.similarity import make_similarity
 from ..store.arrays import Array
@@ -22,9 +21,9 @@ from .reconstruction import Reconstruction
 SIGMA = np.array([0.01, 0.01, 0.03])
 # How much of what is missing in depth is corrected.
 DEPTH = 0.3
-# From this estimated yaw on in radians the hidden half of the face, which Face Mesh guesses, is left to the face
-# model, and the face is turned further: by 1,199 other photos of AFLW2000-3D an estimate of 50 degrees means 62.
-ASIDE, GAIN = np.deg2rad(25), 1.15
+# What exceeds this estimated yaw, in radians, is by so much more in truth: by 1,199 other photos of AFLW2000-3D an
+# estimate of 50 degrees means 62. The share was chosen on them by the landmarks' error.
+ASIDE, FURTHER = np.deg2rad(25), 0.3
 # At 90 degrees pitch and roll are one and the same turn, so that neither would be known.
 MOST_ASIDE = np.deg2rad(89)
 # Root mean square distance of the points from the fitted model, in sizes of the face, above which it fits no face.
@@ -51,12 +50,11 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
     sigma = np.tile(size * SIGMA, (len(face.mesh), 1))
     fit = fit_face(bundle.points, face.mesh, sigma, bundle.prior, height)
     residual = fit.residual_px / size
-    seen, seen_landmarks = np.ones(len(face.mesh), bool), np.ones(LANDMARKS, bool)
-    if abs(fit.pose[1]) > ASIDE:
-        seen, seen_landmarks = (normals @ fit.camera[2, :3] > 0 for normals in _normals(bundle))
-        sigma[~seen] = np.inf
-        fit = fit_face(bundle.points, face.mesh, sigma, bundle.prior, height)
-        fit = turn_further(fit, face.mesh, seen, bundle, height)
+    # The hidden half of a face, which Face Mesh guesses, is left to the face model.
+    seen, seen_landmarks = (normals @ fit.camera[2, :3] > 0 for normals in _normals(bundle))
+    sigma[~seen] = np.inf
+    fit = fit_face(bundle.points, face.mesh, sigma, bundle.prior, height)
+    fit = turn_further(fit, face.mesh, seen, bundle, height)
     missing = face.mesh - place(bundle.points, fit)
     offset = float(missing[seen, 2].mean())
     missing[:, 2] = DEPTH * (missing[:, 2] - offset)
@@ -94,10 +92,12 @@ def turn_further(fit: FaceFit, mesh: Array, seen: NDArray[np.bool_], bundle: Bun
     Returns
     -------
     FaceFit
-        With the yaw `GAIN` times as large, up to `MOST_ASIDE`, and scale and translation by least squares in x and y.
+        With a yaw that is larger by `FURTHER` of what exceeds `ASIDE`, up to `MOST_ASIDE`, and scale and translation by
+        least squares in x and y.
     """
     pose = fit.pose.copy()
-    pose[1] = np.clip(GAIN * pose[1], -MOST_ASIDE, MOST_ASIDE)
+    further = FURTHER * max(abs(pose[1]) - ASIDE, 0)
+    pose[1] = np.clip(pose[1] + np.sign(pose[1]) * further, -MOST_ASIDE, MOST_ASIDE)
     turned = place(bundle.points, dataclasses.replace(fit, camera=camera_matrix(pose, height)))[seen]
     middle, target = turned.mean(axis=0), mesh[seen].mean(axis=0)
     across, wanted = (turned - middle)[:, :2], (mesh[seen] - target)[:, :2]

@@ -25,13 +25,10 @@ class ReconstructorOptions:
     Attributes
     ----------
     bundle : Path or None
-        See `pipeline.photo.bundle`; by default that of this project's network if it was trained on real faces, else
-        the embedded one.
+        See `pipeline.photo.bundle`; by default the embedded one.
     method : {'auto', 'fit', 'network'}
-        `fit` lays the face model over the points of Face Mesh; `auto` takes the network where one is given or was
-        trained on real faces.
-    fit : bool
-        Whether the face model is fitted to what a bundle's network puts out.
+        `fit` lays the face model over the points of Face Mesh; `network` is that of this project, which knows
+        procedural faces only as long as it is trained on the embedded set; `auto` takes a network where one is named.
     model, weights : Path or None
         Another network of this project, see `stages.photo.network.open_regressor`.
     detector : {'facemesh', 'mtcnn', 'dlib'}
@@ -45,7 +42,6 @@ class ReconstructorOptions:
 
     bundle: Path | None = None
     method: str = "auto"
-    fit: bool = True
     model: Path | None = None
     weights: Path | None = None
     detector: str = "facemesh"
@@ -69,8 +65,7 @@ def reconstructor_options(command: Command) -> Command:
         _choice("--detector", DETECTORS, defaults, "What finds the faces."),
         click.option("--weights", type=FILE, help="Weights (.h5) of the network in params.yaml."),
         click.option("--model", type=FILE, help="Another network of this project, .onnx or .tflite."),
-        click.option("--fit/--no-fit", default=True, help="Fit the face model to what a bundle's network puts out."),
-        _choice("--method", METHODS, defaults, "auto: a network that was trained on real faces, else the fit."),
+        _choice("--method", METHODS, defaults, "auto: the network that --model or --weights names, else the fit."),
         click.option("--bundle", type=FILE, help="One file with all that is needed, see docs/photos.md."),
     ):
         decorated = option(decorated)
