@@ -4,7 +4,7 @@ import numpy as np
 
 from ..crops.face_mesh import MIN_PRESENCE, MeshFace
 from ..crops.mesh_landmarks import read_landmarks
-from ..face.fit import fit_face, place
+from ..face.fit import FaceFit, fit_face, place
 from ..store.arrays import Array
 from .bundle import Bundle
 from .reconstruction import Reconstruction
@@ -33,12 +33,9 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
     Reconstruction
         Its `landmarks` are those read off the points; z is up to an offset.
     """
-    size = float(np.ptp(face.mesh[:, :2], axis=0).mean())
-    fit = fit_face(bundle.points, face.mesh, np.tile(size * SIGMA, (len(face.mesh), 1)), bundle.prior, height)
-    missing = face.mesh - place(bundle.points, fit)
-    offset = float(missing[:, 2].mean())
-    missing[:, 2] = DEPTH * (missing[:, 2] - offset)
-    vertices: Array = bundle.spread @ (place(bundle.model, fit) + bundle.correction @ missing)
+    fit = fit_points(face.mesh, bundle, height)
+    corrected, offset = correct(fit, face.mesh, bundle)
+    vertices: Array = bundle.spread @ corrected
     landmarks = read_landmarks(face.mesh) - [0, 0, offset]
     count = len(bundle.surface.vertices)
     return Reconstruction(
@@ -49,8 +46,43 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
         pose=fit.pose,
         coefficients=fit.coefficients,
         mesh=face.mesh,
-        doubt=doubt_of(face.confidence, fit.residual_px / size),
+        doubt=doubt_of(face.confidence, fit.residual_px / size_of(face.mesh)),
     )
+
+
+def size_of(mesh: Array) -> float:
+    """Size in px of a face: the mean of width and height of its points (468, 3)."""
+    return float(np.ptp(mesh[:, :2], axis=0).mean())
+
+
+def fit_points(mesh: Array, bundle: Bundle, height: int) -> FaceFit:
+    """Fit the face model of a bundle to the points (468, 3) of Face Mesh in a photo of some height in px."""
+    sigma = np.tile(size_of(mesh) * SIGMA, (len(mesh), 1))
+    return fit_face(bundle.points, mesh, sigma, bundle.prior, height)
+
+
+def correct(fit: FaceFit, mesh: Array, bundle: Bundle) -> tuple[Array, float]:
+    """Place the face model in a photo, and correct it where it cannot follow the points of Face Mesh.
+
+    Parameters
+    ----------
+    fit : FaceFit
+    mesh : (468, 3) float64
+        Pixels of the photo.
+    bundle : Bundle
+
+    Returns
+    -------
+    vertices : (C, 3) float64
+        Of `Bundle.model`, in pixels of the photo.
+    offset : float
+        Of the points' z from theirs.
+    """
+    missing = mesh - place(bundle.points, fit)
+    offset = float(missing[:, 2].mean())
+    missing[:, 2] = DEPTH * (missing[:, 2] - offset)
+    # A product of two precisions would copy the matrix.
+    return place(bundle.model, fit) + bundle.correction @ missing.astype(np.float32), offset
 
 
 def doubt_of(presence: float, residual: float) -> str:
