@@ -1,5 +1,5 @@
-# Everything happens in .venv inside the project. Targets: repro, thesis, baseline, table, dag, real, real-thesis, test, test-all,
-# check, bench-data, bench-model, bench-photos, requirements, clean, clean-all.
+# Everything happens in .venv inside the project. Targets: install, repro, thesis, baseline, table, dag, real, real-thesis, test,
+# test-all, check, bench-data, bench-model, bench-faces, bench-photos, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -12,7 +12,7 @@ export DVC_NO_ANALYTICS := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
 export FACE_DATA
 
-.PHONY: repro thesis baseline table dag test test-all real real-thesis bench-data bench-model bench-photos check requirements \
+.PHONY: install repro thesis baseline table dag test test-all real real-thesis bench-data bench-model bench-faces bench-photos check requirements \
   clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
@@ -20,6 +20,8 @@ BRIEFLY := | { grep --line-buffered -v -e "didn't change, skipping" -e '^Updatin
   -e '^To enable auto staging' -e '^Use `dvc push`' -e '^	git add' -e '^	dvc config core.autostage' -e '^$$' || true; }
 # What a first run made is new to git.
 NEW := git status --porcelain -- dvc.lock ablation metrics
+install: $(READY)
+
 repro: $(READY)
 	dvc repro $(BRIEFLY)
 	@python -m stages.print_metrics
@@ -59,6 +61,9 @@ bench-data: $(READY_DEV)
 
 bench-model: $(READY_DEV)
 	python -m benchmarks.model
+
+bench-faces: $(READY_DEV)
+	python -m benchmarks.free_faces
 
 bench-photos: $(READY_DEV)
 	python -m benchmarks.photo_time

@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from pipeline.photo.photo_files import list_photos
 from stages.photo.batches import name_frames, name_photos, reconstruct_photos
-from stages.photo.files import DEFAULT_KINDS, KINDS
+from stages.photo.files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
 from stages.photo.options import ReconstructorOptions, reconstructor_options
 from stages.project.params import sentences
 from stages.project.strict import check
@@ -27,6 +27,8 @@ from stages.project.strict import check
 @reconstructor_options
 @click.option("--write", "kinds", type=click.Choice(KINDS), multiple=True, default=DEFAULT_KINDS, show_default=True)
 @click.option("--fill", is_flag=True, help="Fill hidden parts of textures by the face's symmetry.")
+@click.option("--unit", type=click.Choice(UNITS), default="px", show_default=True, help="Of the meshes.")
+@click.option("--pupil-distance", type=float, help="In mm, for --unit mm; by default the irises tell the size.")
 @click.option("--allow-missing", is_flag=True, help="Succeed even if a photo gave no face.")
 def main(
     photos: tuple[str, ...],
@@ -36,13 +38,15 @@ def main(
     options: ReconstructorOptions,
     kinds: tuple[str, ...],
     fill: bool,
+    unit: str,
+    pupil_distance: float | None,
     allow_missing: bool,
 ) -> None:
     """Reconstruct every face of PHOTOS: files, folders or patterns."""
     with sentences():
         check(bool(photos) != bool(video), "Name photos, or a video by --video.")
         named = name_frames(video, every) if video else name_photos(list_photos(photos))
-        done = reconstruct_photos(named, options, out, kinds, fill)
+        done = reconstruct_photos(named, options, out, WriteOptions(kinds, fill, unit, pupil_distance))
         results = []
         for result in tqdm(done, total=length_hint(named) or None, unit="photo", disable=None):
             results.append(result)
@@ -53,7 +57,7 @@ def main(
     missing = sum(bool(result["error"]) for result in results)
     click.echo(
         f"reconstruct: {len(results)} photos, {sum(len(result['faces']) for result in results)} faces, "
-        f"{missing} photos without; {out / 'faces.json'}"
+        f"{missing} photos without a face; {out / 'faces.json'}"
     )
     if missing and not allow_missing:
         raise SystemExit(1)

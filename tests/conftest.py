@@ -1,3 +1,4 @@
+import fcntl
 import os
 import sys
 from unittest import mock
@@ -8,7 +9,7 @@ import pytest
 from model.backend import prepare_keras
 from pipeline.face.face_model import FaceModel
 from tests.helpers.meshes import grid_mesh
-from tests.helpers.places import FACE_DATA
+from tests.helpers.places import FACE_DATA, ROOT
 from tests.helpers.small_project import make_everything
 
 HEAVY = {"tensorflow", "keras", "jax", "mtcnn"}
@@ -62,3 +63,16 @@ def keras():
         # TensorFlow reads the variable when it is first asked. Processes that later tests start must not inherit it.
         assert is_op_determinism_enabled()
     return keras
+
+
+@pytest.fixture(scope="session")
+def embedded():
+    """The embedded bundle, as the commands make it once for each state of the code; it takes some seconds then."""
+    from stages.photo import reconstructor
+
+    folder = ROOT / reconstructor.EMBEDDED
+    folder.mkdir(parents=True, exist_ok=True)
+    # One of pytest's processes makes it, the others wait.
+    with mock.patch.object(reconstructor, "EMBEDDED", folder), (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        return reconstructor.embedded_bundle()

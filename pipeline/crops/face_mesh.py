@@ -36,6 +36,7 @@ FILES = {
     "near": "face_detection_short_range.tflite",
     "far": "face_detection_full_range.tflite",
     "mesh": "face_landmark.tflite",
+    "iris": "iris_landmark.tflite",
 }
 # A detector's cells, as px of what it sees for each cell, and boxes a cell.
 CELLS = {"near": ((8, 2), (16, 6)), "far": ((4, 1),)}
@@ -165,9 +166,13 @@ def find_faces(photo: Image, networks: dict[str, Network]) -> list[MeshFace]:
     -------
     list of MeshFace
         Largest box first. Where the upright photo shows no certain face, its other quarter turns are tried, and the
-        surest is taken; where the whole photo shows none, or a small one, parts of it are looked at.
+        surest is taken; where the whole photo shows none, or a small one, parts of it are looked at. Where all that
+        gives none, what the detector saw in the upright photo is returned, however unsure Face Mesh is of it.
     """
-    levels, height, width = halvings(photo), *photo.shape[:2]
+    height, width = photo.shape[:2]
+    if min(height, width) < MIN_SIDE:
+        return []
+    levels = halvings(photo)
     whole = Region(np.array([width - 1, height - 1]) / 2, max(height, width), 0.0)
     upright = _mesh_faces(levels, detect(levels, whole, "near", networks), networks)
     faces = _present([*upright, *_mesh_faces(levels, detect(levels, whole, "far", networks), networks)])
@@ -214,7 +219,7 @@ def halvings(photo: Image) -> list[Image]:
     return levels
 
 
-def _see(levels: list[Image], region: Region, size: int) -> tuple[Image, Array]:
+def see(levels: list[Image], region: Region, size: int) -> tuple[Image, Array]:
     """Resample a region of a photo, which `halvings` made, to a square of `size` px; and the similarity of that."""
     similarity = crop_similarity(region.centre, region.side, region.roll, size)
     level = min(int(max(np.log2(region.side / size), 0)), len(levels) - 1)
@@ -241,7 +246,7 @@ def detect(levels: list[Image], region: Region, kind: str, networks: dict[str, N
         Pixels of the photo; the most certain first, each face once.
     """
     network = networks[kind]
-    seen, similarity = _see(levels, region, network.size)
+    seen, similarity = see(levels, region, network.size)
     boxes, scores = sorted(network.run(seen[None].astype(np.float32) / 127.5 - 1), key=lambda out: -out.shape[2])
     return decode(boxes[0], scores[0, :, 0], _anchors(kind, network.size), similarity)
 
@@ -368,7 +373,7 @@ def mesh_points(levels: list[Image], region: Region, network: Network) -> tuple[
     presence : float
         0 to 1: how sure the network is that there is a face.
     """
-    seen, similarity = _see(levels, region, network.size)
+    seen, similarity = see(levels, region, network.size)
     points, presence = sorted(network.run(seen[None].astype(np.float32) / np.float32(255)), key=lambda out: -out.size)
     # The network counts from the edge of the first pixel, and away from the viewer.
     placed = (points.reshape(POINTS, 3).astype(np.float64) - [0.5, 0.5, 0]) * [1, 1, -1]

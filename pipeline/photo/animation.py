@@ -13,7 +13,7 @@ from .fitting import correct
 from .mesh_files import coloured
 from .morph_files import Animation, morph_glb
 from .texture import vertex_colours
-from .tracking import TrackedFace
+from .tracking import ALL_SEEN, TrackedFace
 
 
 def animated_glb(
@@ -40,11 +40,10 @@ def animated_glb(
     bytes
         In the model's frame, and in px of the photo.
     """
-    count, scale, camera = len(bundle.surface.vertices), face.fit.pose[6], face.fit.camera
-    seen = (bundle.spread @ correct(face.fit, face.mesh, bundle)[0])[:count]
+    scale, camera = face.fit.pose[6], face.fit.camera
+    seen = bundle.spread @ correct(face.fit, face.mesh, ALL_SEEN, bundle)[0]
     placed = (seen - camera[:, 3]) @ np.linalg.inv(camera[:, :3]).T * scale
     targets = np.stack([scale * (bundle.spread @ basis) for basis in np.moveaxis(bundle.model.expression_basis, 2, 0)])
-    targets = targets[:, :count]
     rest = placed - np.tensordot(face.fit.coefficients[-len(targets) :], targets, 1)
     mesh = coloured(trimesh.Trimesh(rest, bundle.surface.triangles, process=False), vertex_colours(photo, seen))
     rotations = np.array([rotation_matrix(*pose[:3]) for pose in poses])

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..face.face_model import FaceModel
 from ..face.fit import Prior
+from ..store.files import replacing
 from ..uv.surface import Surface
 
 VERSION = 1
@@ -41,12 +42,12 @@ class Bundle:
         Of the coefficients.
     correction : (C, 468) float32
         See `pipeline.face.correction`.
-    spread : (V + X, C) sparse float32
-        From the model's vertices to the V of the mesh that is shown, and X more that texels of the face are made of.
+    spread : (V, C) sparse float32
+        From the model's vertices to those of the mesh that is shown, which may be finer.
     surface : Surface
-        The mesh that is shown.
-    operator : (S * S, V + X) sparse float32
-        Position map of the face's texels = operator @ vertices.
+        The mesh that is shown; its `vertices` are the model's nearest ones.
+    operator : (S * S, C) sparse float32
+        Position map of the face's texels = operator @ vertices of the model.
     files : dict of str to bytes
         The networks: those of `pipeline.crops.face_mesh.FILES`, and ``network.onnx`` if one was trained.
     about : dict
@@ -65,9 +66,6 @@ class Bundle:
     files: dict[str, bytes]
     about: dict[str, Any]
 
-    def __hash__(self) -> int:
-        return id(self)
-
 
 MODELS = ("model", "points", "landmarks")
 MODEL_ARRAYS = ("mean", "shape_basis", "expression_basis", "triangles", "landmarks")
@@ -75,7 +73,13 @@ MATRICES = ("spread", "operator")
 
 
 def save_bundle(path: Path, bundle: Bundle) -> None:
-    """Write a bundle; the same bundle has the same bytes."""
+    """Write a bundle; the same bundle has the same bytes.
+
+    Raises
+    ------
+    OSError
+        If it can't be written; nothing is left of it then.
+    """
     arrays: dict[str, NDArray] = {
         f"{name}/{part}": getattr(getattr(bundle, name), part) for name in MODELS for part in MODEL_ARRAYS
     }
@@ -92,14 +96,11 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
         "version": VERSION,
         "about": bundle.about,
         "expression_names": list(bundle.model.expression_names),
-        "sha256": {name: hashlib.sha256(content).hexdigest() for name, content in members.items()},
+        "sha256": {name: _digest(content) for name, content in members.items()},
     }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(path.name + ".part")
-    with zipfile.ZipFile(beside, "w", zipfile.ZIP_DEFLATED) as file:
+    with replacing(path) as part, zipfile.ZipFile(part, "w") as file:
         for name, content in {MANIFEST: json.dumps(manifest, indent=1).encode(), **members}.items():
             file.writestr(zipfile.ZipInfo(name, LONG_AGO), content, zipfile.ZIP_DEFLATED, 1)
-    beside.replace(path)
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -110,15 +111,17 @@ def load_bundle(path: Path) -> Bundle:
     ValueError
         If it is no bundle, of another version, or damaged.
     OSError
-        If it cannot be read.
+        If it is missing or cannot be read.
     """
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing or no file; expected a bundle ({SUFFIX}).")
     try:
         with zipfile.ZipFile(path) as file:
             manifest = json.loads(file.read(MANIFEST))
-            members = {name: file.read(name) for name in manifest["sha256"]}
-        version, digests = manifest["version"], manifest["sha256"]
-        whole = all(hashlib.sha256(members[name]).hexdigest() == digest for name, digest in digests.items())
-        bundle = _read(members, manifest) if whole and version == VERSION else None
+            version = manifest["version"]
+            members = {name: file.read(name) for name in manifest["sha256"]} if version == VERSION else {}
+        damaged = [name for name, content in members.items() if _digest(content) != manifest["sha256"][name]]
+        bundle = None if damaged or version != VERSION else _read(members, manifest)
     except OSError:
         raise
     except Exception as error:  # of many kinds, BadZipFile, KeyError and zlib.error among them
@@ -126,9 +129,9 @@ def load_bundle(path: Path) -> Bundle:
         raise ValueError(f"{path} is damaged or no bundle: {reason}.") from error
     if bundle is None:
         raise ValueError(
-            f"{path} is a bundle of version {version}, this software reads {VERSION}: export it anew."
-            if whole
-            else f"{path} is damaged: what it holds is not what was written. Copy or export it anew."
+            f"{path} is damaged: {', '.join(damaged)} is not what was written. Copy or export it anew."
+            if damaged
+            else f"{path} is a bundle of version {version}, this software reads {VERSION}: export it anew."
         )
     return bundle
 
@@ -162,6 +165,10 @@ def _read(members: dict[str, bytes], manifest: dict[str, Any]) -> Bundle:
         files={name: content for name, content in members.items() if not name.endswith(".npy")},
         about=manifest["about"],
     )
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _npy(values: NDArray) -> bytes:

@@ -12,16 +12,19 @@ from ..face.correction import correction_matrix
 from ..face.face_model import FaceModel, at_vertices
 from ..face.fit import Prior
 from ..face.subdivision import loop_operator
-from ..uv.embedding import embed
+from ..store.arrays import Array
+from ..uv.embedding import boundary_loops, embed
 from ..uv.masks import face_mask
 from ..uv.operator import make_operator
-from ..uv.position_map import UVLayout, nearest_texels, render_map
-from ..uv.surface import make_surface
+from ..uv.position_map import UVLayout, nearest_texels, render_map, sample_map
+from ..uv.surface import Surface, adjacent_triangles
 from .bundle import Bundle
 from .registration import Correspondence, model_at, register
 
 # A mesh of fewer vertices is shown finer: its triangles would be seen.
 FINE = 10_000
+# How often the rim of what is cut out is evened out: it follows texels, and then the mesh's own edges.
+EVENED = 12
 
 
 def make_layout(model: FaceModel, size: int) -> UVLayout:
@@ -66,44 +69,104 @@ def make_bundle(
     ValueError
         If Face Mesh sees no face in a picture of the model.
     """
-    found = register(model, networks)
-    spread = scipy.sparse.eye_array(len(model.mean), format="csr")
-    triangles = model.triangles
-    if len(model.mean) < FINE:
-        spread, triangles = loop_operator(triangles, len(model.mean))
-    finer = dataclasses.replace(
-        at_vertices(model, lambda values: _spread(spread, values)), triangles=triangles, landmarks=model.landmarks
-    )
-    layout = make_layout(finer, size)
-    shown = make_surface(layout.uv, triangles, model.landmarks, layout.face_mask)
-    inside = scipy.sparse.diags_array(layout.face_mask.ravel().astype(np.float32)) @ layout.operator
-    beyond = np.setdiff1d(inside.indices[inside.data != 0], shown.vertices)
-    kept = np.concatenate([shown.vertices, beyond])
-    spread = spread.tocsr()[kept]
-    used = np.unique(np.concatenate([spread.indices, found.vertices.ravel(), model.landmarks]))
+    found, layout = register(model, networks), make_layout(model, size)
+    spread, triangles = show(layout.face_mask, layout.uv, model.triangles)
+    uv: Array = spread @ layout.uv
+    texels = scipy.sparse.diags_array(layout.face_mask.ravel().astype(np.float32)) @ layout.operator
+    texels.eliminate_zeros()
+    used = np.unique(np.concatenate([spread.indices, texels.indices, found.vertices.ravel(), model.landmarks]))
     number = np.zeros(len(model.mean), np.int32)
     number[used] = np.arange(len(used))
-    points = Correspondence(number[found.vertices], found.weights)
     own = np.isin(model.triangles, used).all(axis=1)
-    correction = correction_matrix(model.triangles, len(model.mean), found.vertices, found.weights)[used]
     small = dataclasses.replace(
         at_vertices(model, lambda values: values[used]),
         triangles=number[model.triangles[own]],
         landmarks=number[model.landmarks],
     )
+    spread = spread[:, used].tocsr().astype(np.float32)
+    surface = Surface(
+        layout.uv[model.landmarks],
+        uv,
+        triangles,
+        adjacent_triangles(triangles),
+        layout.face_mask,
+        number[model.landmarks].astype(np.int64),
+        np.asarray(spread.argmax(axis=1)).ravel().astype(np.int64),
+    )
     return Bundle(
         small,
-        model_at(small, points),
+        model_at(small, Correspondence(number[found.vertices], found.weights)),
         at_vertices(small, lambda values: values[small.landmarks]),
         prior,
-        correction,
-        spread[:, used].tocsr().astype(np.float32),
-        dataclasses.replace(shown, vertices=np.arange(len(shown.vertices))),
-        inside.tocsc()[:, kept].tocsr().astype(np.float32),
+        correction_matrix(model.triangles, len(model.mean), found.vertices, found.weights)[used],
+        spread,
+        surface,
+        texels.tocsc()[:, used].tocsr().astype(np.float32),
         files,
         about,
     )
 
 
-def _spread(operator: scipy.sparse.csr_array, values: NDArray) -> NDArray[np.float32]:
-    return (operator @ values.reshape(len(values), -1)).reshape(-1, *values.shape[1:]).astype(np.float32)
+def show(
+    face_mask: NDArray[np.bool_], uv: Array, triangles: NDArray[np.integer]
+) -> tuple[scipy.sparse.csr_array, NDArray[np.int64]]:
+    """Cut the face out of a mesh, make it finer if it is coarse, and close its holes.
+
+    Parameters
+    ----------
+    face_mask : (S, S) bool
+        Texels of the face.
+    uv : (C, 2) float64
+    triangles : (F, 3) int
+
+    Returns
+    -------
+    spread : (V, C) sparse float64
+        From the mesh's vertices to those of the part that is shown.
+    triangles : (G, 3) int64
+        Of these.
+    """
+    inside = sample_map(face_mask[..., None].astype(np.float64), uv)[:, 0] > 1 - 1e-9
+    shown = prune(triangles[inside[triangles].all(axis=1)].astype(np.int64))
+    spread = scipy.sparse.eye_array(len(uv), format="csr")
+    if len(uv) < FINE:
+        spread, finer = loop_operator(shown, len(uv))
+        shown = finer.astype(np.int64)
+    kept = np.unique(shown)
+    shown = np.searchsorted(kept, shown)
+    rim, *holes = boundary_loops(shown.astype(np.int32))
+    spread = even_out(rim, len(kept)) @ spread.tocsr()[kept]
+    # As the layout closes them, so that texels and mesh agree: by a vertex in the middle of each.
+    middles = [scipy.sparse.csr_array(spread.tocsr()[loop].mean(axis=0)[None]) for loop in holes]
+    fans = [
+        np.stack([np.roll(loop, -1), loop, np.full(len(loop), len(kept) + number)], axis=1)
+        for number, loop in enumerate(holes)
+    ]
+    return scipy.sparse.vstack([spread, *middles]).tocsr(), np.concatenate([shown, *fans])
+
+
+def even_out(rim: NDArray[np.integer], count: int) -> scipy.sparse.csr_array:
+    """Matrix (V, V) that draws the vertices of a rim, a closed loop of them, towards the middle of their neighbours."""
+    shape = (count, count)
+    ones = np.ones(len(rim))
+    neighbours = scipy.sparse.coo_array((ones, (rim, np.roll(rim, 1))), shape=shape) + scipy.sparse.coo_array(
+        (ones, (rim, np.roll(rim, -1))), shape=shape
+    )
+    own = np.ones(count)
+    own[rim] = 0.5
+    once = scipy.sparse.csr_array(scipy.sparse.diags_array(own) + 0.25 * neighbours)
+    several = scipy.sparse.eye_array(count, format="csr")
+    for _ in range(EVENED):
+        several = once @ several
+    return several
+
+
+def prune(triangles: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Drop the triangles that hang on a mesh by one edge, and those that then do: without them its rim is smooth."""
+    while True:
+        edges = np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1)
+        _, of, uses = np.unique(edges, axis=0, return_inverse=True, return_counts=True)
+        free = (uses[of.ravel()].reshape(-1, 3) == 1).sum(axis=1)
+        if not (free > 1).any():
+            return triangles
+        triangles = triangles[free < 2]

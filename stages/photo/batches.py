@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pipeline.photo.photo_files import open_photo, read_frames
 from pipeline.store.arrays import Image
-from stages.photo.files import write_faces
+from stages.photo.files import WriteOptions, write_faces
 from stages.photo.options import ReconstructorOptions
 from stages.photo.reconstructor import Reconstructor, open_reconstructor
 from stages.project.strict import check
@@ -53,7 +53,7 @@ def _whole(frame: Image) -> tuple[Image, int]:
 
 
 def reconstruct_photos(
-    photos: Iterable[tuple[str, Decode]], options: ReconstructorOptions, out: Path, kinds: tuple[str, ...], fill: bool
+    photos: Iterable[tuple[str, Decode]], options: ReconstructorOptions, out: Path, write: WriteOptions
 ) -> Iterator[dict]:
     """Reconstruct every face of every photo and write its files; many photos are shared among processes.
 
@@ -64,10 +64,7 @@ def reconstruct_photos(
     options : ReconstructorOptions
     out : Path
         Folder of all results.
-    kinds : tuple of str
-        Some of `stages.photo.files.KINDS`.
-    fill : bool
-        Whether hidden parts of a texture are filled by symmetry.
+    write : WriteOptions
 
     Yields
     ------
@@ -83,7 +80,7 @@ def reconstruct_photos(
     workers = max(1, min(cores, operator.length_hint(photos) // PHOTOS_A_PROCESS))
     threads = cores // workers
     _open_once(options, threads)
-    tasks = ((name, decode, options, threads, out, kinds, fill) for name, decode in photos)
+    tasks = ((name, decode, options, threads, out, write) for name, decode in photos)
     yield from in_processes(tasks, workers) if workers > 1 else (reconstruct_photo(*task) for task in tasks)
 
 
@@ -106,8 +103,7 @@ def reconstruct_photo(
     options: ReconstructorOptions,
     threads: int,
     out: Path,
-    kinds: tuple[str, ...],
-    fill: bool,
+    write: WriteOptions,
 ) -> dict:
     """Reconstruct every face of a photo and write its files; what fails is told in the result.
 
@@ -120,8 +116,7 @@ def reconstruct_photo(
     threads : int
         That it may use; it is opened once a process.
     out : Path
-    kinds : tuple of str
-    fill : bool
+    write : WriteOptions
 
     Returns
     -------
@@ -135,7 +130,7 @@ def reconstruct_photo(
         photo, result["reduced"] = decode()
         faces = reconstructor.find_faces(photo)
         check(bool(faces), "No face was found in it.")
-        return result | {"faces": write_faces(out / name, photo, faces, reconstructor, kinds, fill)}
+        return result | {"faces": write_faces(out / name, photo, faces, reconstructor, write)}
     except (ValueError, OSError) as error:
         return result | {"error": str(error)}
 

@@ -1,13 +1,15 @@
 """One reconstructed face beside its photo, and what its files and its page show of it."""
 
 import dataclasses
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.face.camera import rotation_matrix
 from pipeline.face.head_pose import head_box
 from pipeline.face.similarity import apply_similarity
 from pipeline.photo.reconstruction import Reconstruction
@@ -40,6 +42,8 @@ class FaceInPhoto:
         That it was found by.
     fill : bool
         Whether hidden parts of the texture are filled by symmetry; they are marked otherwise.
+    scale : float
+        Units of the mesh in a pixel.
     """
 
     photo: Image
@@ -48,6 +52,7 @@ class FaceInPhoto:
     found: Reconstruction
     reconstructor: Reconstructor
     fill: bool
+    scale: float = 1.0
 
     @cached_property
     def visible(self) -> NDArray[np.bool_]:
@@ -65,9 +70,7 @@ class FaceInPhoto:
         """Texture (TEXTURE_SIZE, TEXTURE_SIZE, 3); what the photo hides is filled by symmetry or marked."""
         surface, size = self.reconstructor.surface, TEXTURE_SIZE
         colours = texture_map(self.photo, self.position_map, size)
-        shown = np.zeros(len(self.reconstructor.mean), np.float32)
-        shown[surface.vertices] = self.visible
-        texels = (self.reconstructor.operator @ shown).reshape(surface.face_mask.shape)
+        texels = (self.reconstructor.operator @ self.visible.astype(np.float32)).reshape(surface.face_mask.shape)
         mask = enlarge(surface.face_mask, size) > 0.5
         seen = (enlarge(texels, size) > 0.5) & mask
         return fill_by_symmetry(colours, seen, mask) if self.fill else mark_hidden(colours, seen, mask)
@@ -78,7 +81,31 @@ class FaceInPhoto:
         from pipeline.photo.mesh_files import textured, to_trimesh
 
         surface = self.reconstructor.surface
-        return textured(to_trimesh(self.found.vertices, surface.triangles), surface.vertex_uv, self.texture)
+        mesh = to_trimesh(self.found.vertices * self.scale, surface.triangles)
+        return textured(mesh, surface.vertex_uv, self.texture)
+
+    @cached_property
+    def expression(self) -> tuple[Sequence[str], NDArray[np.float64]] | None:
+        """Names and coefficients of the face model's expressions; None where it was not fitted."""
+        basis = self.reconstructor.expressions
+        if basis is None or self.found.coefficients is None:
+            return None
+        return basis[0], self.found.coefficients[-len(basis[0]) :]
+
+    @cached_property
+    def glb(self) -> bytes:
+        """The mesh as GLB, with the face model's expressions to be moved where it was fitted."""
+        from pipeline.photo.morph_files import morph_glb
+
+        if self.expression is None or self.reconstructor.expressions is None:
+            return bytes(cast(bytes, self.mesh.export(file_type="glb")))
+        names, weights = self.expression
+        pitch, yaw, roll = self.found.pose[:3]
+        turn = self.scale * self.found.pose[6] * rotation_matrix(pitch, yaw, roll)
+        moves = self.reconstructor.expressions[1] @ turn.T  # y up, as the mesh
+        neutral = self.mesh.copy()
+        neutral.vertices = self.mesh.vertices - np.tensordot(weights, moves, axes=1)
+        return morph_glb(neutral, moves, names, weights)
 
     def in_picture(self, points: NDArray) -> NDArray[np.float64]:
         """Bring points (..., 3) of the photo to the picture; z stays as it is."""
@@ -93,10 +120,14 @@ class FaceInPhoto:
         return draw_face(self.picture, vertices, triangles, landmarks)
 
     @cached_property
+    def head_box(self) -> NDArray[np.float64]:
+        """Corners (8, 3) of the box of the head in pixels of the photo."""
+        return head_box(self.reconstructor.mean, self.found.pose, len(self.photo))
+
+    @cached_property
     def pose(self) -> Image:
         """The picture with the box of the head over it."""
-        mean = self.reconstructor.mean[self.reconstructor.surface.vertices]
-        return draw_head_box(self.picture, self.in_picture(head_box(mean, self.found.pose, len(self.photo))))
+        return draw_head_box(self.picture, self.in_picture(self.head_box))
 
     @cached_property
     def depth(self) -> NDArray[np.float32]:

@@ -1,29 +1,57 @@
 """The files of each face: meshes, pose, depth, texture, pictures, and a page to look at."""
 
+import dataclasses
 import io
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.crops.face_finding import Face
 from pipeline.face.camera import wrap_angle
+from pipeline.photo.metric_scale import mm_per_px
 from pipeline.photo.photo_files import encode_grey, encode_image
 from pipeline.photo.reconstruction import Reconstruction
-from pipeline.photo.texture import vertex_colours
+from pipeline.photo.texture import depth_image, vertex_colours
 from pipeline.store.arrays import Image
-from stages.pages.faces_page import FaceViews, faces_page
-from stages.photo.face_in_photo import FaceInPhoto, shrink
-from stages.photo.pictures import around, map_picture
+from stages.pages.faces_page import FaceViews, Picture, faces_page
+from stages.photo.face_in_photo import TEXTURE_SIZE, FaceInPhoto, shrink
+from stages.photo.pictures import around, colour_depth, draw_face, draw_head_box, map_picture
 from stages.photo.reconstructor import Reconstructor
 
+UNITS = ("px", "mm")
 DEFAULT_KINDS = ("obj", "glb", "overlay", "pose", "depth", "page")
+# Of the page's pictures: how much they show beyond the face, in its sides, and their longer sides in px.
+PAGE_MARGIN, PAGE_SIDE, THUMBNAIL_SIDE = 0.6, 960, 96
+
+
+@dataclasses.dataclass(frozen=True)
+class WriteOptions:
+    """What is written of faces.
+
+    Attributes
+    ----------
+    kinds : tuple of str
+        Some of `KINDS`.
+    fill : bool
+        Whether hidden parts of the texture are filled by symmetry; they are marked otherwise.
+    unit : {'px', 'mm'}
+        Of the meshes.
+    pupil_distance : float or None
+        The face's own in mm, where it is known; otherwise its irises tell how large it is.
+    """
+
+    kinds: tuple[str, ...]
+    fill: bool = False
+    unit: str = "px"
+    pupil_distance: float | None = None
 
 
 def write_faces(
-    folder: Path, photo: Image, faces: list[Face], reconstructor: Reconstructor, kinds: tuple[str, ...], fill: bool
+    folder: Path, photo: Image, faces: list[Face], reconstructor: Reconstructor, options: WriteOptions
 ) -> list[dict]:
     """Reconstruct the faces of a photo and write what is asked for.
 
@@ -34,10 +62,7 @@ def write_faces(
     photo : (H, W, 3) uint8
     faces : list of Face
     reconstructor : Reconstructor
-    kinds : tuple of str
-        Some of `KINDS`.
-    fill : bool
-        Whether hidden parts of the texture are filled by symmetry; they are marked otherwise.
+    options : WriteOptions
 
     Returns
     -------
@@ -48,13 +73,33 @@ def write_faces(
     numbers, shown = [], []
     picture, reduced = shrink(photo)
     for number, face in enumerate(faces, start=1):
-        placed = FaceInPhoto(photo, picture, reduced, reconstructor.reconstruct(photo, face), reconstructor, fill)
-        numbers.append(describe(face, placed.found) | write_face(folder / f"face{number}", placed, kinds))
-        if "page" in kinds:
-            shown.append((pose_text(numbers[-1]["pose"]), page_views(placed)))
-    if "page" in kinds:
+        found = reconstructor.reconstruct(photo, face)
+        size = measure(photo, found, reconstructor, options)
+        scale = size.get("mm_per_px", 1.0)
+        placed = FaceInPhoto(photo, picture, reduced, found, reconstructor, options.fill, scale)
+        numbers.append(describe(face, found) | size | write_face(folder / f"face{number}", placed, options.kinds))
+        if "page" in options.kinds:
+            shown.append(page_views(placed, numbers[-1]))
+    if "page" in options.kinds:
         (folder / "index.html").write_text(faces_page(folder.name, shown), encoding="utf-8")
     return numbers
+
+
+def measure(photo: Image, found: Reconstruction, reconstructor: Reconstructor, options: WriteOptions) -> dict:
+    """Millimetres of a pixel at a face, and what they are from; nothing where the unit is px.
+
+    Raises
+    ------
+    ValueError
+        If neither the pupil distance is given nor the irises can be found.
+    """
+    if options.unit == "px":
+        return {}
+    irises = None
+    if options.pupil_distance is None and found.mesh is not None and reconstructor.find_irises is not None:
+        irises = reconstructor.find_irises(photo, found.mesh)
+    factor, source = mm_per_px(found.landmarks, irises, options.pupil_distance)
+    return {"mm_per_px": float(f"{factor:.6g}"), "mm_from": source}
 
 
 def write_face(stem: Path, face: FaceInPhoto, kinds: tuple[str, ...]) -> dict:
@@ -81,8 +126,38 @@ def _write_textured(suffix: str, stem: Path, face: FaceInPhoto) -> list[Path]:
 def _write_coloured(stem: Path, face: FaceInPhoto) -> list[Path]:
     from pipeline.photo.mesh_files import coloured, to_trimesh, write_mesh
 
-    mesh = to_trimesh(face.found.vertices, face.reconstructor.surface.triangles)
+    mesh = to_trimesh(face.found.vertices * face.scale, face.reconstructor.surface.triangles)
     return write_mesh(stem.with_suffix(".ply"), coloured(mesh, vertex_colours(face.photo, face.found.vertices)))
+
+
+def _write_glb(stem: Path, face: FaceInPhoto) -> list[Path]:
+    path = stem.with_suffix(".glb")
+    path.write_bytes(face.glb)
+    return [path]
+
+
+def _write_points(stem: Path, face: FaceInPhoto) -> list[Path]:
+    """The 68 landmarks, and the 468 points of Face Mesh where it looked."""
+    from pipeline.photo.point_files import write_points
+
+    tables = {"landmarks.csv": face.found.landmarks, "facemesh.csv": face.found.mesh}
+    paths = []
+    for ending, points in tables.items():
+        if points is not None:
+            paths.append(stem.with_name(f"{stem.name}_{ending}"))
+            write_points(paths[-1], points)
+    return paths
+
+
+def _write_expression(stem: Path, face: FaceInPhoto) -> list[Path]:
+    """The coefficients of the face model's expressions, where it was fitted."""
+    from pipeline.photo.point_files import write_coefficients
+
+    if face.expression is None:
+        return []
+    path = stem.with_name(f"{stem.name}_expression.csv")
+    write_coefficients(path, *face.expression)
+    return [path]
 
 
 def _write_overlay(stem: Path, face: FaceInPhoto) -> list[Path]:
@@ -129,26 +204,74 @@ def _npy(values: NDArray) -> bytes:
 # face, which returns the files.
 WRITERS: dict[str, Callable[[Path, FaceInPhoto], list[Path]]] = {
     "obj": partial(_write_textured, ".obj"),
-    "glb": partial(_write_textured, ".glb"),
+    "glb": _write_glb,
     "ply": _write_coloured,
     "overlay": _write_overlay,
     "pose": _write_pose,
     "texture": _write_texture,
     "map": _write_map,
     "depth": _write_depth,
+    "points": _write_points,
+    "expression": _write_expression,
 }
 # The page is one for all faces of a photo.
 KINDS = (*WRITERS, "page")
 
 
-def page_views(face: FaceInPhoto) -> FaceViews:
-    """Views of one face for the page: the pictures round it, and the textured mesh to be turned."""
-    from pipeline.photo.mesh_files import viewer_page
+def page_views(face: FaceInPhoto, numbers: dict) -> FaceViews:
+    """Views of one face for the page: the pictures round it, its mesh, and its `numbers` as faces.json has them."""
+    surface, found = face.reconstructor.surface, face.found
+    rows, columns = around(found.vertices, face.photo, PAGE_MARGIN)
+    # All is drawn in the size that the page has it in: a large photo costs no more than a small one.
+    photo, factor = _shrink(face.photo[rows, columns], PAGE_SIDE)
+    centre = np.array([0.5, 0.5, 0])
+    vertices, landmarks, box = (
+        (points - [columns.start, rows.start, 0] + centre) * factor - centre
+        for points in (found.vertices, found.landmarks, face.head_box)
+    )
+    depth = depth_image(vertices, surface.triangles, *photo.shape[:2])
+    reach = float(np.nanmax(depth, initial=0.0)) / factor
+    hidden = "what the photo hides is filled by symmetry" if face.fill else "hatched where the photo hides it"
+    pictures = (
+        ("Photo", photo, "The face in its photo."),
+        ("Overlay", draw_face(photo, vertices, surface.triangles, landmarks), "Mesh and 68 landmarks over the photo."),
+        ("Pose", draw_head_box(photo, box), "Box of the head; the side of the face is green."),
+        ("Depth", colour_depth(depth), f"Depth: {reach:.0f} px from violet, the farthest, to yellow."),
+    )
+    thumbnail, _ = _shrink(face.photo[around(found.vertices, face.photo, 0.1)], THUMBNAIL_SIDE)
+    return FaceViews(
+        pictures=[Picture(tab, encode_image(picture, ".jpg"), caption) for tab, picture, caption in pictures],
+        texture=Picture("Texture", encode_image(face.texture, ".jpg"), f"Texture in UV; {hidden}."),
+        thumbnail=encode_image(thumbnail, ".jpg"),
+        vertices=found.vertices,
+        triangles=surface.triangles,
+        uv=(surface.vertex_uv * (TEXTURE_SIZE - 1) + 0.5) / TEXTURE_SIZE,
+        numbers=page_numbers(numbers),
+        files=numbers["files"],
+        warning=numbers["doubt"],
+        method=face.reconstructor.made_by,
+    )
 
-    pictures = {"mesh and landmarks over the photo": face.overlay, "pose: the side of the face is green": face.pose}
-    window = around(face.in_picture(face.found.vertices), face.picture)
-    shown = [(encode_image(picture[window], ".jpg"), text) for text, picture in pictures.items()]
-    return FaceViews(shown, viewer_page(face.mesh))
+
+def page_numbers(numbers: dict) -> list[tuple[str, str]]:
+    """Show the numbers of a face, as faces.json has them, with their units."""
+    pose, (x, y, width, height) = numbers["pose"], numbers["box"]
+    return [
+        *((name.capitalize(), f"{pose[name]:.1f}\N{DEGREE SIGN}") for name in ("yaw", "pitch", "roll")),
+        ("Scale", f"{pose['scale']:.4g} px per unit of the model"),
+        ("Box", f"{width:.0f} \N{MULTIPLICATION SIGN} {height:.0f} px at ({x:.0f}, {y:.0f})"),
+        ("Confidence", f"{numbers['confidence']:.3f}"),
+        ("Seen in the photo", f"{100 * numbers['visible_share']:.0f} % of the face"),
+    ]
+
+
+def _shrink(picture: Image, side: int) -> tuple[Image, float]:
+    """Make a picture smaller whose longer side is above `side` px; also returns by which factor."""
+    factor = min(side / max(picture.shape[:2]), 1.0)
+    if factor < 1:
+        smaller = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        picture = np.asarray(smaller, np.uint8)
+    return picture, factor
 
 
 def describe(face: Face, found: Reconstruction) -> dict:
@@ -164,8 +287,3 @@ def describe(face: Face, found: Reconstruction) -> dict:
         "landmarks": np.round(found.landmarks, 2).tolist(),
         "doubt": found.doubt,
     }
-
-
-def pose_text(pose: dict[str, float]) -> str:
-    """The pose as a sentence."""
-    return f"Yaw {pose['yaw']:.0f}, pitch {pose['pitch']:.0f}, roll {pose['roll']:.0f} degrees."

@@ -13,6 +13,7 @@ MESH_OPACITY = 0.75
 # Of what is drawn fast: the side in px that a mesh is drawn at, at most, and then enlarged; OpenCV takes fixed-point
 # coordinates with so many bits of fraction.
 FAST_SIDE, FAST_OPACITY, FRACTION_BITS = 128, 0.6, 4
+OUTSIDE_GREY = 40
 # Edges of the box whose two corners lie on the face's side, that of the larger z in the model frame.
 FRONT_EDGES = [edge for edge in BOX_EDGES if all(corner % 2 for corner in edge)]
 
@@ -82,12 +83,12 @@ def draw_fast(photo: Image, vertices: NDArray, triangles: NDArray, landmarks: ND
     return image
 
 
-def around(vertices: NDArray, photo: Image) -> tuple[slice, slice]:
-    """Rows and columns of a photo that have a face (V, 3) and as much again on each side."""
+def around(vertices: NDArray, photo: Image, margin: float) -> tuple[slice, slice]:
+    """Rows and columns of a square about a face (V, 3), `margin` times its longer side beyond it, cut by the photo."""
     low, high = vertices[:, :2].min(axis=0), vertices[:, :2].max(axis=0)
-    side = (high - low).max()
-    left, top = np.floor(np.maximum(low - side, 0)).astype(int)
-    right, bottom = np.ceil(high + side).astype(int) + 1
+    half = (0.5 + margin) * (high - low).max()
+    left, top = np.floor(np.maximum((low + high) / 2 - half, 0)).astype(int)
+    right, bottom = np.ceil((low + high) / 2 + half).astype(int) + 1
     return slice(min(top, len(photo) - 1), max(bottom, 1)), slice(min(left, photo.shape[1] - 1), max(right, 1))
 
 
@@ -111,6 +112,15 @@ def draw_head_box(photo: Image, corners: NDArray) -> Image:
         for start, end in edges:
             cv2.line(image, places[start], places[end], colour, width, cv2.LINE_AA)
     return image
+
+
+def colour_depth(depth: NDArray[np.float32]) -> Image:
+    """Show a depth (H, W), NaN outside, from violet at 0 to yellow at its largest; grey outside."""
+    inside = np.isfinite(depth)
+    steps = np.zeros(depth.shape, np.uint8)
+    steps[inside] = np.rint(255 * depth[inside] / max(float(np.nanmax(depth, initial=0.0)), 1e-6))
+    colours = cv2.cvtColor(cv2.applyColorMap(steps, cv2.COLORMAP_VIRIDIS), cv2.COLOR_BGR2RGB)
+    return np.where(inside[..., None], colours, OUTSIDE_GREY).astype(np.uint8)
 
 
 def mark_hidden(texture: Image, visible: NDArray[np.bool_], face_mask: NDArray[np.bool_]) -> Image:

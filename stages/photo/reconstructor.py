@@ -2,7 +2,7 @@
 
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,9 @@ from pipeline.crops.face_mesh import (
     open_network,
     open_networks,
 )
+from pipeline.crops.iris import find_irises
 from pipeline.crops.mesh_landmarks import read_landmarks
+from pipeline.face.face_model import name_expressions
 from pipeline.photo.bundle import SUFFIX, Bundle, load_bundle, save_bundle
 from pipeline.photo.fitting import fit_mesh
 from pipeline.photo.photo_files import open_photo
@@ -35,7 +37,7 @@ from pipeline.store.resume import digest_code
 from pipeline.uv.surface import Surface
 from stages.photo.options import ReconstructorOptions
 from stages.project.paths import CODE_ROOT, EMBEDDED, EXPORTED
-from stages.project.strict import check
+from stages.project.strict import check, check_all
 
 # From a photo and a face in it to the 68 landmarks (68, >=2) in pixels of the photo.
 Landmarker = Callable[[Image, Face], NDArray[np.float64]]
@@ -54,12 +56,17 @@ class Reconstructor:
         From a photo and a face in it to its mesh.
     surface : Surface
         The mesh that is shown.
-    operator : (size * size, N) sparse
-        Of the UV layout: position map = operator @ vertices.
-    mean : (N, 3) float
-        Mean face, of which `surface.vertices` are shown.
+    operator : (size * size, V) sparse
+        Of the UV layout: texels of what the shown vertices carry.
+    mean : (V, 3) float
+        Mean face at the shown vertices.
     made_by : str
         What makes the faces, for people.
+    expressions : (names, (E, V, 3) float) or None
+        Names of the face model's expressions, and what one unit of each adds to the shown vertices, model frame; None
+        where the model is not fitted.
+    find_irises : callable or None
+        From a photo and the points of Face Mesh to the rims of the irises, see `pipeline.crops.iris`.
     """
 
     find_faces: Finder
@@ -68,6 +75,8 @@ class Reconstructor:
     operator: scipy.sparse.csr_array
     mean: NDArray
     made_by: str
+    expressions: tuple[Sequence[str], NDArray] | None = None
+    find_irises: Callable[[Image, NDArray], Array] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -78,8 +87,8 @@ class PhotoNetwork:
     ----------
     predict : callable
     surface : Surface
-    operator : (size * size, N) sparse
-    mean : (N, 3) float
+    operator : (size * size, V) sparse
+    mean : (V, 3) float
         See `Reconstructor`.
     margin : float
         Side of the crop in sides of the landmarks' box.
@@ -96,8 +105,7 @@ class PhotoNetwork:
 
     def mesh(self, photo: Image, landmarks: NDArray) -> Reconstruction:
         """Reconstruct the face that has some landmarks (68, >=2), see `pipeline.photo.reconstruction.reconstruct`."""
-        mean = self.mean[self.surface.vertices]
-        return reconstruct(photo, landmarks, self.predict, self.surface, mean, self.margin, self.size)
+        return reconstruct(photo, landmarks, self.predict, self.surface, self.mean, self.margin, self.size)
 
 
 def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstructor:
@@ -118,10 +126,17 @@ def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstru
     ValueError
         If options contradict each other, or a file is missing or does not fit params.yaml.
     """
-    if options.model or options.weights:
-        check(options.bundle is None, "Give --bundle, or --model or --weights, not both.")
-        check(options.method != "fit", "--method fit needs no --model and no --weights.")
-    if options.method == "network" or options.model or options.weights:
+    named = bool(options.model or options.weights)
+    by_network = named or options.method == "network"
+    check_all(
+        (not (by_network and options.bundle), "Give --bundle, or --model, --weights or --method network, not both."),
+        (not (named and options.method == "fit"), "--method fit needs no --model and no --weights."),
+        (
+            by_network or options.landmarks == "facemesh",
+            f"--landmarks {options.landmarks} levels a network's crop, and a fit has none: add --method network.",
+        ),
+    )
+    if by_network:
         return open_by_network(options, threads)
     bundle = load_bundle(options.bundle) if options.bundle else embedded_bundle()
     return open_by_fit(
@@ -136,8 +151,27 @@ def open_by_fit(options: ReconstructorOptions, bundle: Bundle, networks: dict[st
         return fit_mesh(with_mesh(photo, face, networks), bundle, len(photo))
 
     made_by = f"fit of the face model {bundle.about['name']!r} to the points of Face Mesh"
+    # Texels are made of the model's vertices, each of which is one of those that are shown, or next to one.
+    own, first = np.unique(bundle.surface.vertices, return_index=True)
+    shape = (bundle.operator.shape[1], len(bundle.surface.vertices))
+    shown = scipy.sparse.csr_array((np.ones(len(own), np.float32), (own, first)), shape=shape)
     mean = bundle.spread @ bundle.model.mean
-    return Reconstructor(open_finder(options, networks), fit, bundle.surface, bundle.operator, mean, made_by)
+    return Reconstructor(
+        open_finder(options, networks),
+        fit,
+        bundle.surface,
+        bundle.operator @ shown,
+        mean,
+        made_by,
+        _expressions_of(bundle),
+        lambda photo, mesh: find_irises(halvings(photo), mesh, networks["iris"]),
+    )
+
+
+def _expressions_of(bundle: Bundle) -> tuple[Sequence[str], NDArray]:
+    basis = bundle.model.expression_basis
+    moves = (bundle.spread @ basis.reshape(len(basis), -1)).reshape(-1, *basis.shape[1:]).transpose(2, 0, 1)
+    return name_expressions(bundle.model), moves
 
 
 def open_by_network(options: ReconstructorOptions, threads: int) -> Reconstructor:
@@ -194,8 +228,9 @@ def open_photo_network(options: ReconstructorOptions, threads: int) -> PhotoNetw
     predict = open_regressor(read_variant(), data.size, threads, options.model, options.weights)
     for path in (MODEL, LAYOUT):
         check(path.is_file(), f"{path} is missing: run `dvc repro uv_embedding`.")
-    surface, operator = load_surface(MODEL, LAYOUT), load_uv(LAYOUT).operator
-    return PhotoNetwork(predict, surface, operator, load_model(MODEL).mean, margin, data.size)
+    surface = load_surface(MODEL, LAYOUT)
+    operator = load_uv(LAYOUT).operator.tocsc()[:, surface.vertices].tocsr()
+    return PhotoNetwork(predict, surface, operator, load_model(MODEL).mean[surface.vertices], margin, data.size)
 
 
 def open_finder(options: ReconstructorOptions, networks: dict[str, Network]) -> Finder:

@@ -12,7 +12,7 @@ from pipeline.face.camera import rotation_matrix
 from pipeline.face.landmarks import LANDMARKS
 from pipeline.photo.bundle import Bundle
 from pipeline.photo.fitting import correct
-from pipeline.photo.tracking import TrackedFace
+from pipeline.photo.tracking import ALL_SEEN, TrackedFace
 from pipeline.photo.video_files import open_writer
 from pipeline.store.arrays import Array, Image
 from pipeline.store.tables import write_table
@@ -117,7 +117,7 @@ def write_overlay(
                 _, writer = open_writer(stem, rate, *frame.shape[:2])
             drawn = frame
             for face in faces:
-                vertices, _ = correct(face.fit, face.mesh, bundle)
+                vertices, _ = correct(face.fit, face.mesh, ALL_SEEN, bundle)
                 drawn = draw_fast(drawn, vertices, bundle.model.triangles, read_landmarks(face.mesh))
             while written <= round(time * rate):
                 writer.write(drawn[..., ::-1])

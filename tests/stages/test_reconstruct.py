@@ -98,7 +98,7 @@ class TestCommand:
         assert len([line for line in lines if line.startswith(("b: ", "c: "))]) == 2
         assert "damaged, or no picture" in results[1]["error"]
         assert results[2]["error"] == "No face was found in it."
-        assert "4 photos, 3 faces, 2 photos without" in result.stdout
+        assert "4 photos, 3 faces, 2 photos without a face" in result.stdout
         assert sorted(path.name for path in out.iterdir()) == ["a", "d", "faces.json"]
 
     def test_success_needs_a_face_in_every_photo_or_leave_to_miss_some(self, photos, tmp_path):

@@ -3,15 +3,17 @@
 import dataclasses
 import html.parser
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
 
+import stages.pages
 import tests.helpers.small_project as small_project
 from pipeline.crops.face_finding import Face
 from stages import evaluate, report, thesis
 from stages.data_report import data_report
-from stages.photo.files import write_faces
+from stages.photo.files import WriteOptions, write_faces
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.small_project import LAYERS, PARAMS, SETTINGS, make_project, write_csv
 
@@ -77,11 +79,11 @@ def root(tmp_path_factory):
     photo = np.zeros((150, 200, 3), np.uint8)
     face = Face(np.array([60.0, 50, 40, 40]), np.zeros((5, 2)), 0.99, 0)
     reconstructor = make_reconstructor(model, whole_surface(model))
-    write_faces(root / "reports" / HOSTILE, photo, [face], reconstructor, ("page",), fill=True)
+    write_faces(root / "reports" / HOSTILE, photo, [face], reconstructor, WriteOptions(("page",), fill=True))
     return root
 
 
-@pytest.mark.parametrize("name", ["main.html", "index.html", f"{HOSTILE}/index.html"])
+@pytest.mark.parametrize("name", ["main.html", "index.html"])
 def test_no_name_becomes_part_of_the_page(root, name):
     path = root / "reports" / name
     page = Reader(path)
@@ -116,5 +118,12 @@ def test_the_links_to_meshes_lead_to_files_of_any_name(root):
     assert f'src="meshes/{quoted}.html"' in page
 
 
-def test_the_photo_s_page_shows_the_file_s_name_as_it_is(root):
-    assert Reader(root / "reports" / HOSTILE / "index.html").texts.count(f"Faces in {HOSTILE}") == 2
+def test_the_photo_s_page_shows_the_file_s_name_as_it_is_and_runs_its_own_script_alone(root):
+    path = root / "reports" / HOSTILE / "index.html"
+    text, page = path.read_text(), Reader(path)
+    assert page.texts.count(f"Face in {HOSTILE}") == 2
+    assert page.tags.isdisjoint({"iframe", "object", "embed", "link", "base"})
+    assert not {attribute for attribute in page.attributes if attribute.startswith("on")}
+    own = (Path(stages.pages.__file__).parent / "templates/faces.js").read_text()
+    assert text.lower().count("<script") == 1
+    assert text.split("<script>\n")[1].split("</script>")[0] == own.rstrip("\n")

@@ -7,7 +7,6 @@ import jinja2
 import numpy as np
 import pytest
 
-from stages.pages.faces_page import FaceViews, faces_page
 from stages.pages.page import data_uri, interval_text, render, three_digits
 from stages.pages.provenance import Provenance
 
@@ -43,11 +42,3 @@ def test_a_value_that_a_template_misses_is_an_error():
 def test_the_label_says_data_and_scale():
     assert Provenance("data/demo", 64, 8, {}, 3).label == "demo faces, 64 px, width 8"
     assert Provenance("../faces", 256, 16, {}, 3).label == "../faces, 256 px, width 16"
-
-
-def test_a_photo_s_page_numbers_its_faces_from_1():
-    views = FaceViews([(b"\xff\xd8\xff", "a caption")], "<p>viewer</p>")
-    page = faces_page("photo", [("Yaw 3.", views), ("Yaw 4.", views)])
-    assert page.startswith("<!DOCTYPE html>\n")
-    assert page.index("<h2>Face 1</h2>") < page.index("Yaw 3.") < page.index("<h2>Face 2</h2>") < page.index("Yaw 4.")
-    assert page.count('srcdoc="&lt;p&gt;viewer&lt;/p&gt;"') == 2
