@@ -50,6 +50,12 @@ class FaceModel:
         return np.ascontiguousarray(columns.reshape(self.mean.size, -1).T)
 
 
+def name_expressions(model: FaceModel) -> tuple[str, ...]:
+    """Names of a model's E expression vectors; ``expression1`` and so on where they have none."""
+    count = model.expression_basis.shape[2]
+    return model.expression_names or tuple(f"expression{number}" for number in range(1, count + 1))
+
+
 def deform(model: FaceModel, coefficients: NDArray) -> NDArray[np.float32]:
     """Deform the mean face, for a batch in one matrix product.
 

@@ -46,20 +46,13 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
     Reconstruction
         Its `landmarks` are those read off the points, but for hidden ones, which are the model's; z is up to an offset.
     """
-    size = float(np.ptp(face.mesh[:, :2], axis=0).mean())
-    sigma = np.tile(size * SIGMA, (len(face.mesh), 1))
-    fit = fit_face(bundle.points, face.mesh, sigma, bundle.prior, height)
-    residual = fit.residual_px / size
+    fit = fit_points(face.mesh, np.ones(len(face.mesh), bool), bundle, height)
+    residual = fit.residual_px / size_of(face.mesh)
     # The hidden half of a face, which Face Mesh guesses, is left to the face model.
     seen, seen_landmarks = (normals @ fit.camera[2, :3] > 0 for normals in _normals(bundle))
-    sigma[~seen] = np.inf
-    fit = fit_face(bundle.points, face.mesh, sigma, bundle.prior, height)
+    fit = fit_points(face.mesh, seen, bundle, height)
     fit = turn_further(fit, face.mesh, seen, bundle, height)
-    missing = face.mesh - place(bundle.points, fit)
-    offset = float(missing[seen, 2].mean())
-    missing[:, 2] = DEPTH * (missing[:, 2] - offset)
-    missing[~seen] = 0
-    vertices: Array = place(bundle.model, fit) + bundle.correction @ missing
+    vertices, offset = correct(fit, face.mesh, seen, bundle)
     landmarks = np.where(
         seen_landmarks[:, None], read_landmarks(face.mesh) - [0, 0, offset], place(bundle.landmarks, fit)
     )
@@ -73,6 +66,58 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
         mesh=face.mesh,
         doubt=doubt_of(face.confidence, residual),
     )
+
+
+def size_of(mesh: Array) -> float:
+    """Size in px of a face: the mean of width and height of its points (468, 3)."""
+    return float(np.ptp(mesh[:, :2], axis=0).mean())
+
+
+def fit_points(mesh: Array, seen: NDArray[np.bool_], bundle: Bundle, height: int) -> FaceFit:
+    """Fit the face model of a bundle to those points of Face Mesh that are seen.
+
+    Parameters
+    ----------
+    mesh : (468, 3) float64
+        Pixels of the photo.
+    seen : (468,) bool
+    bundle : Bundle
+    height : int
+        Of the photo in px.
+
+    Returns
+    -------
+    FaceFit
+    """
+    sigma = np.where(seen[:, None], size_of(mesh) * SIGMA, np.inf)
+    return fit_face(bundle.points, mesh, sigma, bundle.prior, height)
+
+
+def correct(fit: FaceFit, mesh: Array, seen: NDArray[np.bool_], bundle: Bundle) -> tuple[Array, float]:
+    """Place the face model in a photo, and correct it where it cannot follow the points of Face Mesh.
+
+    Parameters
+    ----------
+    fit : FaceFit
+    mesh : (468, 3) float64
+        Pixels of the photo.
+    seen : (468,) bool
+        Points that the viewer sees; nothing is corrected at the others.
+    bundle : Bundle
+
+    Returns
+    -------
+    vertices : (C, 3) float64
+        Of `Bundle.model`, in pixels of the photo.
+    offset : float
+        Of the points' z from theirs.
+    """
+    missing = mesh - place(bundle.points, fit)
+    offset = float(missing[seen, 2].mean())
+    missing[:, 2] = DEPTH * (missing[:, 2] - offset)
+    missing[~seen] = 0
+    # A product of two precisions would copy the matrix.
+    return place(bundle.model, fit) + bundle.correction @ missing.astype(np.float32), offset
 
 
 def turn_further(fit: FaceFit, mesh: Array, seen: NDArray[np.bool_], bundle: Bundle, height: int) -> FaceFit:

@@ -14,6 +14,8 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from .video_files import open_video
+
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # Others are left out on purpose: for EPS, Pillow starts Ghostscript.
@@ -214,24 +216,9 @@ def read_frames(source: str) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     ValueError
         If OpenCV cannot open the source, or reads no frame from it. Damage after the first frame ends the video.
     """
-    is_file = Path(source).is_file()
-    if not (is_file or source.isdecimal()):
-        raise FileNotFoundError(f"There is no video {source!r}; expected a file, or the number of a webcam such as 0.")
-    stem = Path(source).stem if is_file else f"camera{source}"
-    capture = cv2.VideoCapture(source) if is_file else cv2.VideoCapture(int(source))
-    number = 0
-    try:
-        while capture.isOpened():
-            whole, frame = capture.read()
-            if not whole:
-                break
-            yield f"{stem}_{number:06d}", np.asarray(cv2.cvtColor(frame, cv2.COLOR_BGR2RGB), np.uint8)
-            number += 1
-    finally:
-        capture.release()
-    if number == 0:
-        kind = f"The video {source}" if is_file else f"The webcam {source}"
-        raise ValueError(f"{kind} gives no frame: it is missing or in use, damaged, or of a kind OpenCV cannot read.")
+    video = open_video(source)
+    for number, (_, frame) in enumerate(video.frames):
+        yield f"{video.name}_{number:06d}", frame
 
 
 def encode_image(image: NDArray[np.uint8], extension: str) -> bytes:

@@ -27,6 +27,7 @@ from pipeline.crops.face_mesh import (
 )
 from pipeline.crops.iris import find_irises
 from pipeline.crops.mesh_landmarks import read_landmarks
+from pipeline.face.face_model import name_expressions
 from pipeline.photo.bundle import SUFFIX, Bundle, load_bundle, save_bundle
 from pipeline.photo.fitting import fit_mesh
 from pipeline.photo.photo_files import open_photo
@@ -170,7 +171,7 @@ def open_by_fit(options: ReconstructorOptions, bundle: Bundle, networks: dict[st
 def _expressions_of(bundle: Bundle) -> tuple[Sequence[str], NDArray]:
     basis = bundle.model.expression_basis
     moves = (bundle.spread @ basis.reshape(len(basis), -1)).reshape(-1, *basis.shape[1:]).transpose(2, 0, 1)
-    return bundle.model.expression_names or [f"expression{i + 1}" for i in range(len(moves))], moves
+    return name_expressions(bundle.model), moves
 
 
 def open_by_network(options: ReconstructorOptions, threads: int) -> Reconstructor:

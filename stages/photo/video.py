@@ -1,0 +1,128 @@
+"""The files of the faces of a video: a table, a GLB for each face, and the video with the meshes over it."""
+
+from collections.abc import Generator, Iterable
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.crops.mesh_landmarks import read_landmarks
+from pipeline.face.camera import rotation_matrix
+from pipeline.face.landmarks import LANDMARKS
+from pipeline.photo.bundle import Bundle
+from pipeline.photo.fitting import correct
+from pipeline.photo.tracking import ALL_SEEN, TrackedFace
+from pipeline.photo.video_files import open_writer
+from pipeline.store.arrays import Array, Image
+from pipeline.store.tables import write_table
+from stages.photo.pictures import draw_fast
+
+POSE = ("yaw", "pitch", "roll", "tx", "ty", "scale")
+
+
+class Seen(NamedTuple):
+    """What is kept of a face in a frame: a kilobyte."""
+
+    frame: int
+    time: float
+    number: int
+    presence: float
+    pose: Array
+    coefficients: Array
+    landmarks: NDArray[np.float32]
+
+
+class Portrait(NamedTuple):
+    """The frame of a face that shows it best."""
+
+    photo: Image
+    face: TrackedFace
+
+
+def keep(frame: int, time: float, face: TrackedFace) -> Seen:
+    """Keep what the table and the GLB need of a face in a frame."""
+    landmarks = read_landmarks(face.mesh)[:, :2].astype(np.float32)
+    return Seen(frame, time, face.number, face.presence, face.fit.pose, face.fit.coefficients, landmarks)
+
+
+def best_portrait(known: Portrait | None, photo: Image, face: TrackedFace) -> Portrait:
+    """Of the best frame up to now and a new one, that in which the face is turned away less."""
+    if known is not None and _frontal(face) <= _frontal(known.face):
+        return known
+    return Portrait(photo, face)
+
+
+def _frontal(face: TrackedFace) -> float:
+    return float(rotation_matrix(*face.fit.pose[:3])[2, 2])
+
+
+def table_header(names: tuple[str, ...], identities: int) -> tuple[str, ...]:
+    """Columns of the table, for the expressions' names and a number of identity coefficients."""
+    points = (f"{axis}{number}" for number in range(LANDMARKS) for axis in "xy")
+    identity = (f"identity{number}" for number in range(1, identities + 1))
+    return ("frame", "time_s", "face", "presence", *POSE, *identity, *names, *points)
+
+
+def write_faces_table(path: Path, header: tuple[str, ...], seen: Iterable[Seen]) -> None:
+    """Write a row for each face of each frame: angles in degrees, places in px of the frame, y down."""
+    write_table(path, header, (_row(each) for each in seen))
+
+
+def _row(seen: Seen) -> tuple:
+    pitch, yaw, roll = np.rad2deg(seen.pose[:3])
+    places = (f"{value:.2f}" for value in (yaw, pitch, roll, *seen.pose[3:5]))
+    coefficients = (f"{value:.6g}" for value in (seen.pose[6], *seen.coefficients))
+    points = (f"{value:.2f}" for value in seen.landmarks.ravel())
+    return (seen.frame, f"{seen.time:.4f}", seen.number, f"{seen.presence:.3f}", *places, *coefficients, *points)
+
+
+def write_glb(path: Path, bundle: Bundle, portrait: Portrait, seen: list[Seen]) -> None:
+    """Write the GLB of one face."""
+    from pipeline.photo.animation import animated_glb  # trimesh takes a CPU second
+
+    shape = bundle.model.shape_basis.shape[2]
+    poses, weights = np.array([each.pose for each in seen]), np.array([each.coefficients[shape:] for each in seen])
+    times = [each.time for each in seen]
+    path.write_bytes(animated_glb(bundle, portrait.photo, portrait.face, times, poses, weights))
+
+
+def write_overlay(
+    frames: Iterable[tuple[float, Image, list[TrackedFace]]], bundle: Bundle, stem: Path, rate: float
+) -> Generator[tuple[float, Image, list[TrackedFace]]]:
+    """Write each frame with its faces drawn over it, and pass it on.
+
+    A video file has a constant rate: a frame is written as often as it was to be seen, so that the time stays true.
+
+    Parameters
+    ----------
+    frames : iterable of (time, frame, faces)
+        See `pipeline.photo.tracking.track_faces`.
+    bundle : Bundle
+    stem : Path
+        Of the video, without ending.
+    rate : float
+        Frames a second.
+
+    Raises
+    ------
+    OSError
+        If no video can be written.
+    """
+    writer: Any = None
+    written = 0
+    try:
+        for time, frame, faces in frames:
+            if writer is None:
+                _, writer = open_writer(stem, rate, *frame.shape[:2])
+            drawn = frame
+            for face in faces:
+                vertices, _ = correct(face.fit, face.mesh, ALL_SEEN, bundle)
+                drawn = draw_fast(drawn, vertices, bundle.model.triangles, read_landmarks(face.mesh))
+            while written <= round(time * rate):
+                writer.write(drawn[..., ::-1])
+                written += 1
+            yield time, frame, faces
+    finally:
+        if writer is not None:
+            writer.release()

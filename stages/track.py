@@ -1,0 +1,74 @@
+"""The faces of a video, followed from frame to frame: numbers, animated meshes, an overlay. A command, not a stage.
+
+``python -m stages.track VIDEO --out DIR`` follows every face, smooths it, and writes DIR/VIDEO.csv, for each face
+DIR/VIDEO_face1.glb, and DIR/VIDEO_overlay.mp4.
+"""
+
+import os
+from pathlib import Path
+
+import click
+from threadpoolctl import threadpool_limits
+from tqdm import tqdm
+
+from pipeline.crops.face_mesh import FILES, open_network
+from pipeline.face.face_model import name_expressions
+from pipeline.photo.bundle import load_bundle
+from pipeline.photo.tracking import track_faces
+from pipeline.photo.video_files import open_video
+from stages.photo.options import FILE
+from stages.photo.reconstructor import embedded_bundle
+from stages.photo.video import (
+    Portrait,
+    Seen,
+    best_portrait,
+    keep,
+    table_header,
+    write_faces_table,
+    write_glb,
+    write_overlay,
+)
+from stages.project.params import sentences
+from stages.project.strict import check
+
+
+@click.command()
+@click.argument("video")
+@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the results.")
+@click.option("--overlay/--no-overlay", default=True, show_default=True, help="Write the video with its meshes.")
+@click.option("--bundle", "bundle_file", type=FILE, help="Another face model, see docs/photos.md.")
+def main(video: str, out: Path, overlay: bool, bundle_file: Path | None) -> None:
+    """Follow the faces of VIDEO, a file or the number of a webcam, until it ends or Ctrl-C is pressed."""
+    # Its matrices are small: threads would wait for each other longer than they compute.
+    with sentences(), threadpool_limits(1):
+        bundle = load_bundle(bundle_file) if bundle_file else embedded_bundle()
+        networks = {name: open_network(bundle.files[file], os.cpu_count() or 1) for name, file in FILES.items()}
+        opened = open_video(video)
+        out.mkdir(parents=True, exist_ok=True)
+        tracked = track_faces(opened.frames, bundle, networks)
+        if overlay:
+            tracked = write_overlay(tracked, bundle, out / f"{opened.name}_overlay", opened.rate)
+        seen: list[Seen] = []
+        portraits: dict[int, Portrait] = {}
+        frames = 0
+        try:
+            for time, photo, faces in tqdm(tracked, total=opened.length or None, unit="frame", disable=None):
+                for face in faces:
+                    seen.append(keep(frames, time, face))
+                    portraits[face.number] = best_portrait(portraits.get(face.number), photo, face)
+                frames += 1
+        except KeyboardInterrupt:
+            click.echo("Stopped; what was seen is written.", err=True)
+        tracked.close()
+        header = table_header(name_expressions(bundle.model), bundle.model.shape_basis.shape[2])
+        table = out / f"{opened.name}.csv"
+        write_faces_table(table, header, seen)
+        for number, portrait in portraits.items():
+            path = out / f"{opened.name}_face{number}.glb"
+            write_glb(path, bundle, portrait, [each for each in seen if each.number == number])
+        check(bool(seen), f"No face was found in {video}; {table} is empty.")
+    click.echo(f"track: {frames} frames, {len(portraits)} faces; {table}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,133 @@
+"""The command that follows the faces of a video, on a video made of a real photo; the networks are those of all."""
+
+import csv
+import itertools
+import json
+import struct
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+import trimesh
+from click.testing import CliRunner
+
+from pipeline.face.camera import camera_matrix
+from pipeline.photo.video_files import open_video, open_writer
+from stages import track
+
+FRAMES, STEP = 12, 4
+PICTURE = cv2.resize(skimage.data.astronaut(), (320, 320), interpolation=cv2.INTER_AREA)[:200]
+
+
+@pytest.fixture
+def video(tmp_path, monkeypatch, embedded):
+    """The face, about (139, 74), goes to the right by 4 px a frame."""
+    monkeypatch.setattr(track, "embedded_bundle", lambda: embedded)
+    path, writer = open_writer(tmp_path / "clip", 25, 200, 320)
+    for number in range(FRAMES):
+        writer.write(np.roll(PICTURE, STEP * number, axis=1)[..., ::-1])
+    writer.release()
+    return path
+
+
+def call(*arguments):
+    return CliRunner().invoke(track.main, [str(argument) for argument in arguments])
+
+
+def read_rows(path):
+    with path.open(newline="") as file:
+        return list(csv.DictReader(file))
+
+
+def read_tree(path):
+    content = path.read_bytes()
+    return json.loads(content[20 : 20 + struct.unpack_from("<I", content, 12)[0]])
+
+
+def test_a_video_gives_a_table_a_glb_and_an_overlay(video, tmp_path, embedded):
+    result = call(video, "--out", tmp_path / "out")
+    assert result.exit_code == 0, result.output
+    assert result.stdout == f"track: {FRAMES} frames, 1 faces; {tmp_path / 'out/clip.csv'}\n"
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"clip.csv", "clip_face1.glb", "clip_overlay.mp4"}
+
+    rows = read_rows(tmp_path / "out/clip.csv")
+    assert list(rows[0]) == [
+        *("frame", "time_s", "face", "presence", "yaw", "pitch", "roll", "tx", "ty", "scale"),
+        *(f"identity{number}" for number in range(1, 14)),
+        *embedded.model.expression_names,
+        *(f"{axis}{number}" for number in range(68) for axis in "xy"),
+    ]
+    assert [row["frame"] for row in rows] == [str(number) for number in range(FRAMES)]
+    assert [float(row["time_s"]) for row in rows] == pytest.approx(np.arange(FRAMES) / 25, abs=1e-3)
+    assert {row["face"] for row in rows} == {"1"}
+    assert all(float(row["presence"]) > 0.9 and abs(float(row["yaw"])) < 20 for row in rows)
+    nose = np.array([[float(row["x30"]), float(row["y30"])] for row in rows])
+    # It starts where one sees it, and is not far behind at the end.
+    assert nose[0] == pytest.approx((139, 79), abs=6)
+    assert nose[-1] - nose[0] == pytest.approx((STEP * (FRAMES - 1), 0), abs=4)
+
+    tree = read_tree(tmp_path / "out/clip_face1.glb")
+    (animation,) = tree["animations"]
+    counts = {tree["accessors"][sampler["input"]]["count"] for sampler in animation["samplers"]}
+    assert counts == {FRAMES}
+    assert tree["meshes"][0]["extras"]["targetNames"] == list(embedded.model.expression_names)
+    assert {channel["target"]["path"] for channel in animation["channels"]} == {
+        *("weights", "rotation", "translation", "scale")
+    }
+
+    drawn = [frame for _, frame in open_video(str(tmp_path / "out/clip_overlay.mp4")).frames]
+    assert len(drawn) == FRAMES
+    x, y = nose[-1].astype(int)
+    seen = np.roll(PICTURE, STEP * (FRAMES - 1), axis=1).astype(int)
+    change = np.abs(drawn[-1].astype(int) - seen).mean(axis=2)
+    assert change[y - 15 : y + 15, x - 15 : x + 15].mean() > 15
+    assert change[150:].mean() < 5
+
+
+def test_the_mesh_of_the_glb_lies_on_the_landmarks_when_it_is_moved_as_its_animation_says(video, tmp_path, embedded):
+    assert call(video, "--out", tmp_path, "--no-overlay").exit_code == 0
+    assert not list(tmp_path.glob("*_overlay*"))
+    mesh = trimesh.load(tmp_path / "clip_face1.glb", force="mesh", process=False)
+    # The mesh is in px of the frame that it is from; its size says which scale that was.
+    rows = read_rows(tmp_path / "clip.csv")
+    yaw, pitch, roll, tx, ty, scale = (float(rows[-1][name]) for name in ("yaw", "pitch", "roll", "tx", "ty", "scale"))
+    (size,) = {round(float(row["scale"]) / scale, 1) for row in rows}
+    assert size == 1.0
+    pose = np.array([*np.radians([pitch, yaw, roll]), tx, ty, 0, 1])
+    placed = mesh.vertices @ camera_matrix(pose, 200)[:, :3].T + camera_matrix(pose, 200)[:, 3]
+    nose = [float(rows[-1][axis + "30"]) for axis in "xy"]
+    # The tip of the nose is the point that stands out the farthest.
+    assert placed[mesh.vertices[:, 2].argmax(), :2] == pytest.approx(nose, abs=6)
+
+
+def test_what_was_seen_before_ctrl_c_is_written(video, tmp_path, monkeypatch):
+    def stopped(source):
+        opened = open_video(source)
+
+        def frames():
+            yield from itertools.islice(opened.frames, 5)
+            raise KeyboardInterrupt
+
+        return opened._replace(frames=frames())
+
+    monkeypatch.setattr(track, "open_video", stopped)
+    result = call(video, "--out", tmp_path / "out")
+    assert result.exit_code == 0
+    assert "Stopped; what was seen is written." in result.stderr
+    assert len(read_rows(tmp_path / "out/clip.csv")) == 5
+    assert open_video(str(tmp_path / "out/clip_overlay.mp4")).length == 5
+    assert (tmp_path / "out/clip_face1.glb").is_file()
+
+
+def test_a_video_without_a_face_and_one_that_is_missing_are_said(video, tmp_path):
+    path, writer = open_writer(tmp_path / "wall", 25, 200, 320)
+    for _ in range(2):
+        writer.write(np.full((200, 320, 3), 90, np.uint8))
+    writer.release()
+    result = call(path, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr == f"Error: No face was found in {path}; {tmp_path / 'out/wall.csv'} is empty.\n"
+    result = call("gone.mp4", "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr.startswith("Error: There is no video 'gone.mp4'")
