@@ -27,13 +27,14 @@ from pipeline.crops.active_shape import fit, load_model, upright_frame, view_of
 from pipeline.crops.alignment import face_roll
 from pipeline.crops.detection import choose_box
 from pipeline.crops.face_finding import Face
+from pipeline.crops.face_mesh import open_networks
 from pipeline.face.camera import transform_pose, wrap_angle
 from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.photo.photo_files import open_photo
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
-from stages.photo.options import NetworkOptions, network_options
-from stages.photo.reconstructor import Finder, Reconstructor, open_reconstructor
+from stages.photo.options import ReconstructorOptions, reconstructor_options
+from stages.photo.reconstructor import Finder, PhotoNetwork, open_finder, open_landmarker, open_photo_network
 from stages.project.params import DataParams, read, sentences
 from stages.project.paths import MAIN_RUN, SHAPES
 from stages.project.samples import locate, read_accepted, read_part, read_truths, spread, subset_of
@@ -90,9 +91,9 @@ def mean_shape(path: Path) -> Backend:
     return place
 
 
-def then_mesh(find: Backend, reconstructor: Reconstructor) -> Backend:
+def then_mesh(find: Backend, network: PhotoNetwork) -> Backend:
     """The landmarks of the mesh that is reconstructed from the crop that a backend's landmarks place."""
-    return lambda pixels, face: reconstructor.mesh(pixels, find(pixels, face)).landmarks
+    return lambda pixels, face: network.mesh(pixels, find(pixels, face)).landmarks
 
 
 def landmark_rows(photos: list[Photo], backends: dict[str, Backend]) -> list[dict]:
@@ -181,19 +182,19 @@ def turned_rows(photos: list[Photo], backends: dict[str, Backend], find_faces: F
     return rows
 
 
-def pose_row(photos: list[Photo], reconstructor: Reconstructor) -> dict:
+def pose_row(photos: list[Photo], landmarks: Backend, network: PhotoNetwork) -> dict:
     """Mean absolute error of the pose in degrees, wrapped; of faces that are turned by at most 99 degrees."""
     errors = []
     for photo in photos:
         if photo.face is not None and abs(np.rad2deg(wrap_angle(photo.pose[:3]))).max() <= 99:
-            pose = reconstructor.reconstruct(photo.pixels, photo.face).pose
+            pose = network.mesh(photo.pixels, landmarks(photo.pixels, photo.face)).pose
             errors.append(np.abs(np.rad2deg(wrap_angle(pose[:3] - photo.pose[:3]))))
     pitch, yaw, roll = np.mean(errors, axis=0)
     row = {"photos": len(errors), "yaw": yaw, "pitch": pitch, "roll": roll, "mean": (pitch + yaw + roll) / 3}
     return {name: round(value, 2) if isinstance(value, float) else value for name, value in row.items()}
 
 
-def time_rows(photos: list[Photo], reconstructor: Reconstructor) -> list[dict]:
+def time_rows(photos: list[Photo], find_faces: Finder, find_landmarks: Backend, network: PhotoNetwork) -> list[dict]:
     """Median milliseconds of each step from a photo's file to its mesh."""
     steps: dict[str, list[float]] = {}
 
@@ -205,9 +206,9 @@ def time_rows(photos: list[Photo], reconstructor: Reconstructor) -> list[dict]:
 
     for photo in [photo for photo in photos if photo.face is not None][:TIMED]:
         pixels, _ = timed("decode", open_photo, photo.path)
-        timed("detect", reconstructor.find_faces, pixels)
-        landmarks = timed("landmarks", reconstructor.landmarks, pixels, photo.face)
-        timed("landmarks to mesh", reconstructor.mesh, pixels, landmarks)
+        timed("detect", find_faces, pixels)
+        landmarks = timed("landmarks", find_landmarks, pixels, photo.face)
+        timed("landmarks to mesh", network.mesh, pixels, landmarks)
     return [{"step": name, "ms": round(statistics.median(values), 1)} for name, values in steps.items()]
 
 
@@ -242,18 +243,19 @@ def print_table(title: str, rows: list[dict]) -> None:
 
 
 @click.command()
-@network_options
-def main(network: NetworkOptions) -> None:
+@reconstructor_options
+def main(options: ReconstructorOptions) -> None:
     """Measure on the test part of the project in this folder; it is held in memory, half a MB a photo."""
     with sentences():
-        reconstructor = open_reconstructor(network, os.cpu_count() or 1)
+        network, networks = open_photo_network(options, os.cpu_count() or 1), open_networks()
+        find_faces, landmarks = open_finder(options, networks), open_landmarker(options, network, networks)
         data = read("data", DataParams)
-        photos = list(read_photos(Path(), data, reconstructor.find_faces))
-        backends: dict[str, Backend] = {network.landmarks: reconstructor.landmarks}
+        photos = list(read_photos(Path(), data, find_faces))
+        backends: dict[str, Backend] = {options.landmarks: landmarks}
         if SHAPES.is_file():
             shapes = load_model(SHAPES)
             backends |= {"mean shape": mean_shape(SHAPES), "asm": lambda pixels, face: fit(shapes, pixels, face.points)}
-        meshes = {f"mesh, cropped by {name}": then_mesh(find, reconstructor) for name, find in backends.items()}
+        meshes = {f"mesh, cropped by {name}": then_mesh(find, network) for name, find in backends.items()}
         tables = {
             "Faces that the detector misses": [
                 {"photos": len(photos), "without their face": sum(photo.face is None for photo in photos)}
@@ -262,9 +264,9 @@ def main(network: NetworkOptions) -> None:
                 photos, backends | meshes
             ),
             "Roll that true landmarks leave": true_roll_rows(Path(), data),
-            "Roll that found landmarks leave": turned_rows(photos, backends, reconstructor.find_faces),
-            "Pose, mean absolute error in degrees": [pose_row(photos, reconstructor)],
-            "Milliseconds, median": time_rows(photos, reconstructor),
+            "Roll that found landmarks leave": turned_rows(photos, backends, find_faces),
+            "Pose, mean absolute error in degrees": [pose_row(photos, landmarks, network)],
+            "Milliseconds, median": time_rows(photos, find_faces, landmarks, network),
             "Error of the 68 landmarks of runs/main by roll (%)": levelling_rows(Path()),
         }
     for title, rows in tables.items():

@@ -1,10 +1,9 @@
 """Start Keras on its backend, with what has to be set before a network is built."""
 
-import contextlib
 import logging
 import os
-from collections.abc import Iterator
-from pathlib import Path
+
+from pipeline.store.quiet import quiet_stderr
 
 
 def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 1) -> None:
@@ -45,16 +44,3 @@ def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 
         if len(found) < devices:
             raise ValueError(f"train.devices is {devices}; JAX finds {len(found)}: {', '.join(found)}.")
         keras.distribution.set_distribution(keras.distribution.DataParallel(devices=found[:devices]))
-
-
-@contextlib.contextmanager
-def quiet_stderr() -> Iterator[None]:
-    """Drop what TensorFlow's C++ parts write on import whatever the log level; Python's errors still get through."""
-    kept = os.dup(2)
-    with Path(os.devnull).open("w") as null:
-        os.dup2(null.fileno(), 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from model.backend import quiet_stderr
+from pipeline.store.quiet import quiet_stderr
 
 Photos = NDArray[np.float32]
 Run = Callable[[Photos], NDArray[np.float32]]
@@ -230,8 +230,9 @@ def _open_onnx(path: Path, threads: int) -> Run:
 def _open_litert(path: Path, threads: int) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(str(path), num_threads=threads)
-    interpreter.allocate_tensors()
+    with quiet_stderr():  # it tells what it runs on
+        interpreter = Interpreter(str(path), num_threads=threads)
+        interpreter.allocate_tensors()
     photo_index = interpreter.get_input_details()[0]["index"]
     final_index = interpreter.get_output_details()[0]["index"]
 

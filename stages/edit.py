@@ -12,7 +12,7 @@ from pipeline.face.landmarks import REGIONS
 from pipeline.photo.editing import edit_region, warp_photo
 from pipeline.photo.mesh_files import to_trimesh, write_mesh
 from pipeline.photo.photo_files import encode_image
-from stages.photo.options import FILE, NetworkOptions, network_options, picture_option
+from stages.photo.options import FILE, ReconstructorOptions, picture_option, reconstructor_options
 from stages.photo.reconstructor import open_largest, open_reconstructor
 from stages.project.params import sentences
 
@@ -30,18 +30,18 @@ from stages.project.params import sentences
     help="To the subject's left, up, and out of the face, in distances of the outer eye corners.",
 )
 @picture_option("The picture, .jpg or .png; the mesh goes beside it as .obj.")
-@network_options
+@reconstructor_options
 def main(
     photo: Path,
     region: str,
     scale: float,
     shift: tuple[float, float, float],
     out: Path,
-    network: NetworkOptions,
+    options: ReconstructorOptions,
 ) -> None:
     """Scale or shift a feature of the largest face in PHOTO."""
     with sentences():
-        reconstructor = open_reconstructor(network, os.cpu_count() or 1)
+        reconstructor = open_reconstructor(options, os.cpu_count() or 1)
         picture, found = open_largest(photo, reconstructor)
         triangles = reconstructor.surface.triangles
         edited = edit_region(found.vertices, found.landmarks, region, scale, shift)

@@ -14,7 +14,7 @@ from tqdm import tqdm
 from pipeline.photo.photo_files import list_photos
 from stages.photo.batches import name_frames, name_photos, reconstruct_photos
 from stages.photo.files import DEFAULT_KINDS, KINDS
-from stages.photo.options import NetworkOptions, network_options
+from stages.photo.options import ReconstructorOptions, reconstructor_options
 from stages.project.params import sentences
 from stages.project.strict import check
 
@@ -24,7 +24,7 @@ from stages.project.strict import check
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the results.")
 @click.option("--video", help="A video file, or the number of a webcam, instead of photos.")
 @click.option("--every", default=25, show_default=True, help="Take each so many-th frame of a video; of a webcam one.")
-@network_options
+@reconstructor_options
 @click.option("--write", "kinds", type=click.Choice(KINDS), multiple=True, default=DEFAULT_KINDS, show_default=True)
 @click.option("--fill", is_flag=True, help="Fill hidden parts of textures by the face's symmetry.")
 @click.option("--allow-missing", is_flag=True, help="Succeed even if a photo gave no face.")
@@ -33,7 +33,7 @@ def main(
     out: Path,
     video: str | None,
     every: int,
-    network: NetworkOptions,
+    options: ReconstructorOptions,
     kinds: tuple[str, ...],
     fill: bool,
     allow_missing: bool,
@@ -42,7 +42,7 @@ def main(
     with sentences():
         check(bool(photos) != bool(video), "Name photos, or a video by --video.")
         named = name_frames(video, every) if video else name_photos(list_photos(photos))
-        done = reconstruct_photos(named, network, out, kinds, fill)
+        done = reconstruct_photos(named, options, out, kinds, fill)
         results = []
         for result in tqdm(done, total=length_hint(named) or None, unit="photo", disable=None):
             results.append(result)

@@ -10,7 +10,7 @@ import click
 
 from pipeline.photo.editing import swap_face
 from pipeline.photo.photo_files import encode_image
-from stages.photo.options import FILE, NetworkOptions, network_options, picture_option
+from stages.photo.options import FILE, ReconstructorOptions, picture_option, reconstructor_options
 from stages.photo.reconstructor import open_largest, open_reconstructor
 from stages.project.params import sentences
 
@@ -19,11 +19,11 @@ from stages.project.params import sentences
 @click.argument("source", type=FILE)
 @click.argument("target", type=FILE)
 @picture_option("The picture, .jpg or .png.")
-@network_options
-def main(source: Path, target: Path, out: Path, network: NetworkOptions) -> None:
+@reconstructor_options
+def main(source: Path, target: Path, out: Path, options: ReconstructorOptions) -> None:
     """Put the largest face in the photo SOURCE onto the largest in TARGET."""
     with sentences():
-        reconstructor = open_reconstructor(network, os.cpu_count() or 1)
+        reconstructor = open_reconstructor(options, os.cpu_count() or 1)
         (photo, ours), (other, theirs) = (open_largest(path, reconstructor) for path in (source, target))
         swapped = swap_face(photo, ours.vertices, other, theirs.vertices, reconstructor.surface.triangles)
         out.parent.mkdir(parents=True, exist_ok=True)

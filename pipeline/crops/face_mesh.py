@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 
 from ..face.similarity import apply_similarity, make_similarity, similarity_scale
 from ..store.arrays import Array, Image
+from ..store.quiet import quiet_stderr
 from .alignment import crop_similarity, resample
 from .face_finding import Face
 
@@ -136,8 +137,9 @@ def open_network(content: bytes, threads: int) -> Network:
     """Open a LiteRT network of one photo by the bytes of its file."""
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_content=content, num_threads=threads)
-    interpreter.allocate_tensors()
+    with quiet_stderr():  # it tells what it runs on
+        interpreter = Interpreter(model_content=content, num_threads=threads)
+        interpreter.allocate_tensors()
     photo = interpreter.get_input_details()[0]
     outputs = [output["index"] for output in interpreter.get_output_details()]
 

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crops.alignment import align, resample
-from ..face.face_model import FaceModel
 from ..face.head_pose import estimate_pose
 from ..uv.surface import Surface, read_points
 
@@ -22,24 +21,31 @@ class Reconstruction:
     Attributes
     ----------
     similarity : (3, 3) float64
-        Photo pixels to pixels of the levelled crop.
-    crop : (S, S, 3) uint8
+        Photo pixels to those of the position map.
     position_map : (S, S, 3) float32
-        Pixels of the crop.
+        Pixels of the levelled crop, or of the photo.
     vertices : (V, 3) float64
         The face's mesh (`Surface.triangles`) in photo pixels.
     landmarks : (68, 3) float64
         Photo pixels.
     pose : (7,) float64
         As `pipeline.face.head_pose.estimate_pose` gives it.
+    coefficients : (S + E,) float64, optional
+        Of the face model, where it was fitted.
+    mesh : (468, 3) float64, optional
+        Points of Face Mesh in photo pixels, where it looked.
+    doubt : str
+        Why it is likely wrong; empty if it is not.
     """
 
     similarity: NDArray[np.float64]
-    crop: NDArray[np.uint8]
     position_map: NDArray[np.float32]
     vertices: NDArray[np.float64]
     landmarks: NDArray[np.float64]
     pose: NDArray[np.float64]
+    coefficients: NDArray[np.float64] | None = None
+    mesh: NDArray[np.float64] | None = None
+    doubt: str = ""
 
 
 def find_landmarks(
@@ -70,7 +76,7 @@ def reconstruct(
     landmarks: NDArray,
     predict: Predict,
     surface: Surface,
-    model: FaceModel,
+    mean: NDArray,
     margin: float,
     size: int,
 ) -> Reconstruction:
@@ -84,7 +90,8 @@ def reconstruct(
         Photo pixels.
     predict : callable
     surface : Surface
-    model : FaceModel
+    mean : (V, 3) float
+        Mean face at the vertices of the surface, model frame.
     margin : float
         Side of the crop in sides of the landmarks' box.
     size : int
@@ -100,8 +107,7 @@ def reconstruct(
         If the landmarks or the predicted mesh have no extent.
     """
     similarity = align(landmarks, margin, level=True, size=size)
-    crop = resample(photo, similarity, size)
-    position_map = predict(crop)
+    position_map = predict(resample(photo, similarity, size))
     points = read_points(position_map, similarity, surface)
-    pose = estimate_pose(points.vertices, model.mean[surface.vertices], len(photo))
-    return Reconstruction(similarity, crop, position_map, points.vertices, points.landmarks, pose)
+    pose = estimate_pose(points.vertices, mean, len(photo))
+    return Reconstruction(similarity, position_map, points.vertices, points.landmarks, pose)

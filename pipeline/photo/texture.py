@@ -10,6 +10,8 @@ from ..face.rendering import depth, vertex_normals
 LEAST_FACING = 0.15
 # A point this far behind the nearest surface, in sides of the face's box, is hidden: the mesh is not finer than that.
 HIDDEN_DEPTH = 0.02
+# Side in px of the picture of a mesh that shows what hides what: more than a mesh has vertices along it.
+VISIBLE_SIDE = 384
 # Width in texels, of 256, over which filled parts run into seen ones.
 SEAM = 4
 
@@ -29,6 +31,7 @@ def visible_vertices(vertices: NDArray, triangles: NDArray[np.integer]) -> NDArr
         True where the outside faces the viewer and no part of the mesh lies before it.
     """
     vertices = np.asarray(vertices, np.float64)
+    vertices = vertices * min(1.0, VISIBLE_SIDE / max(float(np.ptp(vertices[:, :2], axis=0).max()), 1e-9))
     low = np.floor(vertices[:, :2].min(axis=0)) - 1
     placed = vertices - [*low, 0]
     width, height = np.ceil(placed[:, :2].max(axis=0)).astype(int) + 2

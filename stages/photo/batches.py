@@ -13,7 +13,7 @@ from pathlib import Path
 from pipeline.photo.photo_files import open_photo, read_frames
 from pipeline.store.arrays import Image
 from stages.photo.files import write_faces
-from stages.photo.options import NetworkOptions
+from stages.photo.options import ReconstructorOptions
 from stages.photo.reconstructor import Reconstructor, open_reconstructor
 from stages.project.strict import check
 
@@ -53,7 +53,7 @@ def _whole(frame: Image) -> tuple[Image, int]:
 
 
 def reconstruct_photos(
-    photos: Iterable[tuple[str, Decode]], network: NetworkOptions, out: Path, kinds: tuple[str, ...], fill: bool
+    photos: Iterable[tuple[str, Decode]], options: ReconstructorOptions, out: Path, kinds: tuple[str, ...], fill: bool
 ) -> Iterator[dict]:
     """Reconstruct every face of every photo and write its files; many photos are shared among processes.
 
@@ -61,7 +61,7 @@ def reconstruct_photos(
     ----------
     photos : iterable of (name, decode)
         A list may be shared among processes; what is read as one goes is not.
-    network : NetworkOptions
+    options : ReconstructorOptions
     out : Path
         Folder of all results.
     kinds : tuple of str
@@ -77,13 +77,13 @@ def reconstruct_photos(
     Raises
     ------
     ValueError
-        If the network or what it needs cannot be opened, which is told before any photo is read.
+        If the reconstructor or what it needs cannot be opened, which is told before any photo is read.
     """
     cores = os.cpu_count() or 1
     workers = max(1, min(cores, operator.length_hint(photos) // PHOTOS_A_PROCESS))
     threads = cores // workers
-    _open_once(network, threads)
-    tasks = ((name, decode, network, threads, out, kinds, fill) for name, decode in photos)
+    _open_once(options, threads)
+    tasks = ((name, decode, options, threads, out, kinds, fill) for name, decode in photos)
     yield from in_processes(tasks, workers) if workers > 1 else (reconstruct_photo(*task) for task in tasks)
 
 
@@ -101,7 +101,13 @@ def in_processes(tasks: Iterable[tuple], workers: int) -> Iterator[dict]:
 
 
 def reconstruct_photo(
-    name: str, decode: Decode, network: NetworkOptions, threads: int, out: Path, kinds: tuple[str, ...], fill: bool
+    name: str,
+    decode: Decode,
+    options: ReconstructorOptions,
+    threads: int,
+    out: Path,
+    kinds: tuple[str, ...],
+    fill: bool,
 ) -> dict:
     """Reconstruct every face of a photo and write its files; what fails is told in the result.
 
@@ -110,9 +116,9 @@ def reconstruct_photo(
     name : str
         Of the photo's folder in `out`.
     decode : callable
-    network : NetworkOptions
+    options : ReconstructorOptions
     threads : int
-        That the network may use; it is opened once a process.
+        That it may use; it is opened once a process.
     out : Path
     kinds : tuple of str
     fill : bool
@@ -125,7 +131,7 @@ def reconstruct_photo(
     """
     result = {"photo": name, "reduced": 1, "error": "", "faces": []}
     try:
-        reconstructor = _open_once(network, threads)
+        reconstructor = _open_once(options, threads)
         photo, result["reduced"] = decode()
         faces = reconstructor.find_faces(photo)
         check(bool(faces), "No face was found in it.")
@@ -135,5 +141,5 @@ def reconstruct_photo(
 
 
 @cache
-def _open_once(network: NetworkOptions, threads: int) -> Reconstructor:
-    return open_reconstructor(network, threads)
+def _open_once(options: ReconstructorOptions, threads: int) -> Reconstructor:
+    return open_reconstructor(options, threads)

@@ -4,6 +4,7 @@ import dataclasses
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -19,6 +20,8 @@ if TYPE_CHECKING:  # a CPU second of imports, which only those pay who want a me
     import trimesh
 
 TEXTURE_SIZE = 512
+# Longer side in px of the pictures that are drawn of a face over its photo, at most.
+PICTURE_SIDE = 1600
 
 
 @dataclasses.dataclass(frozen=True)
@@ -28,6 +31,10 @@ class FaceInPhoto:
     Attributes
     ----------
     photo : (H, W, 3) uint8
+    picture : (h, w, 3) uint8
+        The photo as pictures show it, see `shrink`.
+    reduced : int
+        How many px of the photo a pixel of the picture is along each side.
     found : Reconstruction
     reconstructor : Reconstructor
         That it was found by.
@@ -36,6 +43,8 @@ class FaceInPhoto:
     """
 
     photo: Image
+    picture: Image
+    reduced: int
     found: Reconstruction
     reconstructor: Reconstructor
     fill: bool
@@ -56,7 +65,7 @@ class FaceInPhoto:
         """Texture (TEXTURE_SIZE, TEXTURE_SIZE, 3); what the photo hides is filled by symmetry or marked."""
         surface, size = self.reconstructor.surface, TEXTURE_SIZE
         colours = texture_map(self.photo, self.position_map, size)
-        shown = np.zeros(len(self.reconstructor.model.mean), np.float32)
+        shown = np.zeros(len(self.reconstructor.mean), np.float32)
         shown[surface.vertices] = self.visible
         texels = (self.reconstructor.operator @ shown).reshape(surface.face_mask.shape)
         mask = enlarge(surface.face_mask, size) > 0.5
@@ -71,23 +80,41 @@ class FaceInPhoto:
         surface = self.reconstructor.surface
         return textured(to_trimesh(self.found.vertices, surface.triangles), surface.vertex_uv, self.texture)
 
+    def in_picture(self, points: NDArray) -> NDArray[np.float64]:
+        """Bring points (..., 3) of the photo to the picture; z stays as it is."""
+        x, y, z = np.moveaxis(np.asarray(points, np.float64), -1, 0)
+        return np.stack([(x + 0.5) / self.reduced - 0.5, (y + 0.5) / self.reduced - 0.5, z], axis=-1)
+
     @cached_property
     def overlay(self) -> Image:
-        """The photo with mesh and landmarks over it."""
-        return draw_face(self.photo, self.found.vertices, self.reconstructor.surface.triangles, self.found.landmarks)
+        """The picture with mesh and landmarks over it."""
+        vertices = self.in_picture(self.found.vertices) / [1, 1, self.reduced]
+        triangles, landmarks = self.reconstructor.surface.triangles, self.in_picture(self.found.landmarks)
+        return draw_face(self.picture, vertices, triangles, landmarks)
 
     @cached_property
     def pose(self) -> Image:
-        """The photo with the box of the head over it."""
-        mean = self.reconstructor.model.mean[self.reconstructor.surface.vertices]
-        return draw_head_box(self.photo, head_box(mean, self.found.pose, len(self.photo)))
+        """The picture with the box of the head over it."""
+        mean = self.reconstructor.mean[self.reconstructor.surface.vertices]
+        return draw_head_box(self.picture, self.in_picture(head_box(mean, self.found.pose, len(self.photo))))
 
     @cached_property
     def depth(self) -> NDArray[np.float32]:
-        """Depth (H, W) in px, see `pipeline.photo.texture.depth_image`."""
-        return depth_image(self.found.vertices, self.reconstructor.surface.triangles, *self.photo.shape[:2])
+        """Depth (h, w) in px of the photo at each pixel of the picture, see `pipeline.photo.texture.depth_image`."""
+        triangles = self.reconstructor.surface.triangles
+        return depth_image(self.in_picture(self.found.vertices), triangles, *self.picture.shape[:2])
 
     @cached_property
     def depth_picture(self) -> tuple[NDArray[np.uint16], float]:
-        """Depth as a picture (H, W), and the px in a step of it."""
+        """Depth as a picture (h, w), and the px in a step of it."""
         return encode_depth(self.depth)
+
+
+def shrink(photo: Image) -> tuple[Image, int]:
+    """Bring a photo to at most `PICTURE_SIDE`: each pixel is the mean of a square of so many px, a rest is left out."""
+    factor = -(-max(photo.shape[:2]) // PICTURE_SIDE)
+    if factor == 1:
+        return photo, factor
+    height, width = (max(1, length // factor) for length in photo.shape[:2])
+    even = photo[: height * factor, : width * factor]
+    return np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8), factor

@@ -15,7 +15,7 @@ from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import vertex_colours
 from pipeline.store.arrays import Image
 from stages.pages.faces_page import FaceViews, faces_page
-from stages.photo.face_in_photo import FaceInPhoto
+from stages.photo.face_in_photo import FaceInPhoto, shrink
 from stages.photo.pictures import around, map_picture
 from stages.photo.reconstructor import Reconstructor
 
@@ -46,8 +46,9 @@ def write_faces(
     """
     folder.mkdir(parents=True, exist_ok=True)
     numbers, shown = [], []
+    picture, reduced = shrink(photo)
     for number, face in enumerate(faces, start=1):
-        placed = FaceInPhoto(photo, reconstructor.reconstruct(photo, face), reconstructor, fill)
+        placed = FaceInPhoto(photo, picture, reduced, reconstructor.reconstruct(photo, face), reconstructor, fill)
         numbers.append(describe(face, placed.found) | write_face(folder / f"face{number}", placed, kinds))
         if "page" in kinds:
             shown.append((pose_text(numbers[-1]["pose"]), page_views(placed)))
@@ -66,7 +67,8 @@ def write_face(stem: Path, face: FaceInPhoto, kinds: tuple[str, ...]) -> dict:
     """
     files = [path.name for kind, write in WRITERS.items() if kind in kinds for path in write(stem, face)]
     depth = {"depth_px_per_step": face.depth_picture[1]} if "depth" in kinds else {}
-    return {"visible_share": round(float(face.visible.mean()), 3), **depth, "files": files}
+    visible = round(float(face.visible.mean()), 3)
+    return {"visible_share": visible, "pictures_reduced": face.reduced, **depth, "files": files}
 
 
 # `mesh_files` is imported where a mesh is written: trimesh takes a CPU second.
@@ -144,7 +146,7 @@ def page_views(face: FaceInPhoto) -> FaceViews:
     from pipeline.photo.mesh_files import viewer_page
 
     pictures = {"mesh and landmarks over the photo": face.overlay, "pose: the side of the face is green": face.pose}
-    window = around(face.found.vertices, face.photo)
+    window = around(face.in_picture(face.found.vertices), face.picture)
     shown = [(encode_image(picture[window], ".jpg"), text) for text, picture in pictures.items()]
     return FaceViews(shown, viewer_page(face.mesh))
 
@@ -160,6 +162,7 @@ def describe(face: Face, found: Reconstruction) -> dict:
         "quarter_turns": face.quarter_turns,
         "pose": {name: round(float(value), 2) for name, value in pose.items()} | {"scale": float(f"{scale:.6g}")},
         "landmarks": np.round(found.landmarks, 2).tolist(),
+        "doubt": found.doubt,
     }
 
 

@@ -5,15 +5,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from model.export import FORMATS, Run, open_network
+from model.export import Run, open_network
 from model.feed import to_photo
 from model.scaling import Scaling, to_pixels
 from pipeline.photo.reconstruction import Predict
-from stages.project.paths import MAIN_RUN
+from stages.project.paths import EXPORTED
 from stages.project.strict import check
 from stages.project.variants import VariantSettings
-
-EXPORTED = Path("runs") / MAIN_RUN / "export" / FORMATS["onnx"]
 
 
 def open_regressor(

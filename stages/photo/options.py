@@ -8,58 +8,77 @@ from typing import Any
 
 import click
 
-from stages.photo.network import EXPORTED
 from stages.project.params import sentences
 from stages.project.strict import check
 
-DETECTORS, LANDMARKERS = ("mtcnn", "dlib"), ("network", "asm", "dlib")
+METHODS = ("auto", "fit", "network")
+DETECTORS, LANDMARKERS = ("facemesh", "mtcnn", "dlib"), ("facemesh", "network", "asm", "dlib")
 PICTURE_SUFFIXES = (".jpg", ".png")
 FILE = click.Path(path_type=Path, dir_okay=False)
 Command = Callable[..., Any]
 
 
 @dataclasses.dataclass(frozen=True)
-class NetworkOptions:
+class ReconstructorOptions:
     """What faces are found and reconstructed by.
 
     Attributes
     ----------
+    bundle : Path or None
+        See `pipeline.photo.bundle`; by default that of this project's network if it was trained on real faces, else
+        the embedded one.
+    method : {'auto', 'fit', 'network'}
+        `fit` lays the face model over the points of Face Mesh; `auto` takes the network where one is given or was
+        trained on real faces.
+    fit : bool
+        Whether the face model is fitted to what a bundle's network puts out.
     model, weights : Path or None
-        See `stages.photo.network.open_regressor`.
-    landmarks : {'network', 'asm', 'dlib'}
-        What finds the points that a crop is levelled by; `network` is a first pass over a crop that is placed by the
-        detector alone.
-    detector : {'mtcnn', 'dlib'}
+        Another network of this project, see `stages.photo.network.open_regressor`.
+    detector : {'facemesh', 'mtcnn', 'dlib'}
         What finds the faces; dlib's knows upright ones from the front only.
+    landmarks : {'facemesh', 'network', 'asm', 'dlib'}
+        What finds the points that a network's crop is levelled by; `network` is a first pass over a crop that is placed
+        by the detector alone.
     dlib_model : Path or None
         The file of dlib's shape predictor, for `dlib`.
     """
 
-    model: Path | None
-    weights: Path | None
-    landmarks: str
-    detector: str
-    dlib_model: Path | None
+    bundle: Path | None = None
+    method: str = "auto"
+    fit: bool = True
+    model: Path | None = None
+    weights: Path | None = None
+    detector: str = "facemesh"
+    landmarks: str = "facemesh"
+    dlib_model: Path | None = None
 
 
-def network_options(command: Command) -> Command:
-    """Give a command the options of `NetworkOptions`, which it gets as one argument, `network`."""
-    names = [field.name for field in dataclasses.fields(NetworkOptions)]
+def reconstructor_options(command: Command) -> Command:
+    """Give a command the options of `ReconstructorOptions`, which it gets as one argument, `options`."""
+    fields = dataclasses.fields(ReconstructorOptions)
+    defaults = {field.name: field.default for field in fields}
 
     @functools.wraps(command)
     def gathered(**values: Any) -> Any:
-        return command(network=NetworkOptions(**{name: values.pop(name) for name in names}), **values)
+        return command(options=ReconstructorOptions(**{name: values.pop(name) for name in defaults}), **values)
 
     decorated: Command = gathered
     for option in (
         click.option("--dlib-model", type=FILE, help="dlib's shape predictor of 68 points."),
-        click.option("--detector", type=click.Choice(DETECTORS), default="mtcnn", show_default=True),
-        click.option("--landmarks", type=click.Choice(LANDMARKERS), default="network", show_default=True),
+        _choice("--landmarks", LANDMARKERS, defaults, "What a network's crop is levelled by."),
+        _choice("--detector", DETECTORS, defaults, "What finds the faces."),
         click.option("--weights", type=FILE, help="Weights (.h5) of the network in params.yaml."),
-        click.option("--model", type=FILE, help=f"Exported .onnx or .tflite; by default {EXPORTED}."),
+        click.option("--model", type=FILE, help="Another network of this project, .onnx or .tflite."),
+        click.option("--fit/--no-fit", default=True, help="Fit the face model to what a bundle's network puts out."),
+        _choice("--method", METHODS, defaults, "auto: a network that was trained on real faces, else the fit."),
+        click.option("--bundle", type=FILE, help="One file with all that is needed, see docs/photos.md."),
     ):
         decorated = option(decorated)
     return decorated
+
+
+def _choice(name: str, choices: tuple[str, ...], defaults: dict[str, Any], text: str) -> Callable[[Command], Command]:
+    return click.option(name, type=click.Choice(choices), default=defaults[name[2:]], show_default=True, help=text)
 
 
 def picture_option(text: str) -> Callable[[Command], Command]:

@@ -1,29 +1,41 @@
 """Everything that turns a found face into a mesh, opened once for many photos."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import Any
 
+import click
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from pipeline.crops import active_shape, dlib_faces
-from pipeline.crops.face_finding import Face, find_faces, first_crop
-from pipeline.face.face_model import FaceModel, load_model
+from pipeline.crops.alignment import align
+from pipeline.crops.face_finding import Face, first_crop, points_roll
+from pipeline.crops.face_mesh import (
+    FILES,
+    REGION,
+    MeshFace,
+    Network,
+    Region,
+    find_faces,
+    follow,
+    halvings,
+    open_network,
+    open_networks,
+)
+from pipeline.crops.mesh_landmarks import read_landmarks
+from pipeline.photo.bundle import SUFFIX, Bundle, load_bundle, save_bundle
+from pipeline.photo.fitting import fit_mesh
 from pipeline.photo.photo_files import open_photo
 from pipeline.photo.reconstruction import Predict, Reconstruction, find_landmarks, reconstruct
-from pipeline.store.arrays import Image
-from pipeline.uv.position_map import load_uv
-from pipeline.uv.surface import Surface, load_surface
-from stages.photo.network import open_regressor
-from stages.photo.options import NetworkOptions
-from stages.project.params import CropParams, DataParams, read
-from stages.project.paths import LAYOUT, MODEL, SHAPES
+from pipeline.store.arrays import Array, Image
+from pipeline.store.resume import digest_code
+from pipeline.uv.surface import Surface
+from stages.photo.options import ReconstructorOptions
+from stages.project.paths import CODE_ROOT, EMBEDDED, EXPORTED
 from stages.project.strict import check
-from stages.project.variants import read_variant
 
 # From a photo and a face in it to the 68 landmarks (68, >=2) in pixels of the photo.
 Landmarker = Callable[[Image, Face], NDArray[np.float64]]
@@ -38,46 +50,64 @@ class Reconstructor:
     ----------
     find_faces : callable
         The detector: from a photo to its faces, the largest first.
-    predict : callable
-        The network.
-    landmarks : callable
-        Finds the points that the crop is levelled by.
-    model : FaceModel
+    reconstruct : callable
+        From a photo and a face in it to its mesh.
     surface : Surface
-    operator : (size * size, all vertices) sparse
-        Of the UV layout.
+        The mesh that is shown.
+    operator : (size * size, N) sparse
+        Of the UV layout: position map = operator @ vertices.
+    mean : (N, 3) float
+        Mean face, of which `surface.vertices` are shown.
+    made_by : str
+        What makes the faces, for people.
+    """
+
+    find_faces: Finder
+    reconstruct: Callable[[Image, Face], Reconstruction]
+    surface: Surface
+    operator: scipy.sparse.csr_array
+    mean: NDArray
+    made_by: str
+
+
+@dataclasses.dataclass(frozen=True)
+class PhotoNetwork:
+    """A network that regresses position maps of levelled crops, and what its maps are read by.
+
+    Attributes
+    ----------
+    predict : callable
+    surface : Surface
+    operator : (size * size, N) sparse
+    mean : (N, 3) float
+        See `Reconstructor`.
     margin : float
         Side of the crop in sides of the landmarks' box.
     size : int
         Of the crop in px.
     """
 
-    find_faces: Finder
     predict: Predict
-    landmarks: Landmarker
-    model: FaceModel
     surface: Surface
     operator: scipy.sparse.csr_array
+    mean: NDArray
     margin: float
     size: int
 
-    def reconstruct(self, photo: Image, face: Face) -> Reconstruction:
-        """Reconstruct one face of a photo (H, W, 3) uint8, see `pipeline.photo.reconstruction.reconstruct`."""
-        return self.mesh(photo, self.landmarks(photo, face))
-
     def mesh(self, photo: Image, landmarks: NDArray) -> Reconstruction:
         """Reconstruct the face that has some landmarks (68, >=2), see `pipeline.photo.reconstruction.reconstruct`."""
-        return reconstruct(photo, landmarks, self.predict, self.surface, self.model, self.margin, self.size)
+        mean = self.mean[self.surface.vertices]
+        return reconstruct(photo, landmarks, self.predict, self.surface, mean, self.margin, self.size)
 
 
-def open_reconstructor(options: NetworkOptions, threads: int) -> Reconstructor:
-    """Read the network, the face model and its layout, and choose what finds faces and landmarks.
+def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstructor:
+    """Read what faces are found and reconstructed by.
 
     Parameters
     ----------
-    options : NetworkOptions
+    options : ReconstructorOptions
     threads : int
-        That the network may use.
+        That the networks may use.
 
     Returns
     -------
@@ -86,22 +116,99 @@ def open_reconstructor(options: NetworkOptions, threads: int) -> Reconstructor:
     Raises
     ------
     ValueError
+        If options contradict each other, or a file is missing or does not fit params.yaml.
+    """
+    if options.model or options.weights:
+        check(options.bundle is None, "Give --bundle, or --model or --weights, not both.")
+        check(options.method != "fit", "--method fit needs no --model and no --weights.")
+    if options.method == "network" or options.model or options.weights:
+        return open_by_network(options, threads)
+    bundle = load_bundle(options.bundle) if options.bundle else embedded_bundle()
+    return open_by_fit(
+        options, bundle, {name: open_network(bundle.files[file], threads) for name, file in FILES.items()}
+    )
+
+
+def open_by_fit(options: ReconstructorOptions, bundle: Bundle, networks: dict[str, Network]) -> Reconstructor:
+    """Reconstruct by the face model of a bundle, fitted to the points of Face Mesh: see `pipeline.photo.fitting`."""
+
+    def fit(photo: Image, face: Face) -> Reconstruction:
+        return fit_mesh(with_mesh(photo, face, networks), bundle, len(photo))
+
+    made_by = f"fit of the face model {bundle.about['name']!r} to the points of Face Mesh"
+    mean = bundle.spread @ bundle.model.mean
+    return Reconstructor(open_finder(options, networks), fit, bundle.surface, bundle.operator, mean, made_by)
+
+
+def open_by_network(options: ReconstructorOptions, threads: int) -> Reconstructor:
+    """Reconstruct by a network of this project."""
+    network = open_photo_network(options, threads)
+    networks = open_networks(threads) if "facemesh" in (options.detector, options.landmarks) else {}
+    landmarks = open_landmarker(options, network, networks)
+
+    def regress(photo: Image, face: Face) -> Reconstruction:
+        return network.mesh(photo, landmarks(photo, face))
+
+    made_by = f"network {options.model or options.weights or EXPORTED}"
+    find = open_finder(options, networks)
+    return Reconstructor(find, regress, network.surface, network.operator, network.mean, made_by)
+
+
+def embedded_bundle() -> Bundle:
+    """The embedded bundle, which is made once for each state of the code, in some seconds."""
+    path = EMBEDDED / f"{digest_code(CODE_ROOT, ('pipeline',))[:16]}{SUFFIX}"
+    if not path.is_file():
+        click.echo(f"Making the embedded face model, once: {path}", err=True)
+        from pipeline.photo.embedded import make_embedded
+
+        save_bundle(path, make_embedded())
+    return load_bundle(path)
+
+
+def with_mesh(photo: Image, face: Face, networks: dict[str, Network]) -> MeshFace:
+    """A face with the points of Face Mesh, wherever it was found."""
+    if isinstance(face, MeshFace):
+        return face
+    region = Region(face.box[:2] + face.box[2:] / 2, REGION * float(face.box[2:].max()), points_roll(face.points))
+    return follow(halvings(photo), region, networks, face.confidence)
+
+
+def open_photo_network(options: ReconstructorOptions, threads: int) -> PhotoNetwork:
+    """Read a network of this project, and the face model and its layout.
+
+    Raises
+    ------
+    ValueError
         If a file is missing or does not fit params.yaml.
     """
+    # What a bundle needs none of, and what takes long to import.
+    from pipeline.face.face_model import load_model
+    from pipeline.uv.position_map import load_uv
+    from pipeline.uv.surface import load_surface
+    from stages.photo.network import open_regressor
+    from stages.project.params import CropParams, DataParams, read
+    from stages.project.paths import LAYOUT, MODEL
+    from stages.project.variants import read_variant
+
     data, margin = read("data", DataParams), read("crop", CropParams).margin
     predict = open_regressor(read_variant(), data.size, threads, options.model, options.weights)
     for path in (MODEL, LAYOUT):
         check(path.is_file(), f"{path} is missing: run `dvc repro uv_embedding`.")
-    face, operator, surface = load_model(MODEL), load_uv(LAYOUT).operator, load_surface(MODEL, LAYOUT)
-    find = {
-        "network": lambda: _by_network(predict, surface, margin, data.size),
-        "asm": _by_asm,
-        "dlib": lambda: _by_dlib(_open_dlib(options.dlib_model), margin),
-    }[options.landmarks]()
-    finder: Finder = find_faces
+    surface, operator = load_surface(MODEL, LAYOUT), load_uv(LAYOUT).operator
+    return PhotoNetwork(predict, surface, operator, load_model(MODEL).mean, margin, data.size)
+
+
+def open_finder(options: ReconstructorOptions, networks: dict[str, Network]) -> Finder:
+    """Choose what finds the faces."""
+    if options.detector == "mtcnn":
+        from pipeline.crops.face_finding import find_faces as find_by_mtcnn
+
+        return find_by_mtcnn
     if options.detector == "dlib":
-        finder = partial(dlib_faces.find_faces, _open_dlib(options.dlib_model))
-    return Reconstructor(finder, predict, find, face, surface, operator, margin, data.size)
+        from pipeline.crops import dlib_faces
+
+        return functools.partial(dlib_faces.find_faces, _open_dlib(options.dlib_model))
+    return lambda photo: list(find_faces(photo, networks))
 
 
 def open_largest(path: Path, reconstructor: Reconstructor) -> tuple[Image, Reconstruction]:
@@ -123,22 +230,46 @@ def open_largest(path: Path, reconstructor: Reconstructor) -> tuple[Image, Recon
     return photo, reconstructor.reconstruct(photo, faces[0])
 
 
-def _by_network(predict: Predict, surface: Surface, margin: float, size: int) -> Landmarker:
-    return lambda photo, face: find_landmarks(photo, first_crop(face, margin, size), predict, surface, size)
+def open_landmarker(options: ReconstructorOptions, network: PhotoNetwork, networks: dict[str, Network]) -> Landmarker:
+    """Choose what finds the points that a network's crop is levelled by."""
+    if options.landmarks == "network":
+        predict, surface, size = network.predict, network.surface, network.size
+        return lambda photo, face: find_landmarks(
+            photo, place_first(face, network.margin, size), predict, surface, size
+        )
+    if options.landmarks == "asm":
+        return _open_asm()
+    if options.landmarks == "dlib":
+        return _open_dlib_landmarks(_open_dlib(options.dlib_model), network.margin)
+    return lambda photo, face: read_landmarks(with_mesh(photo, face, networks).mesh)
 
 
-def _by_asm() -> Landmarker:
-    check(SHAPES.is_file(), f"{SHAPES} is missing: run `dvc repro asm`, or choose --landmarks network.")
+def place_first(face: Face, margin: float, size: int) -> Array:
+    """Similarity of a face's crop without landmarks: by Face Mesh's points, or by the detector's box and points."""
+    if isinstance(face, MeshFace):
+        return align(read_landmarks(face.mesh), margin, True, size)
+    return first_crop(face, margin, size)
+
+
+def _open_asm() -> Landmarker:
+    from pipeline.crops import active_shape
+    from stages.project.paths import SHAPES
+
+    check(SHAPES.is_file(), f"{SHAPES} is missing: run `dvc repro asm`, or choose --landmarks facemesh.")
     shapes = active_shape.load_model(SHAPES)
     return lambda photo, face: active_shape.fit(shapes, photo, face.points)
 
 
 def _open_dlib(path: Path | None) -> Any:
+    from pipeline.crops import dlib_faces
+
     if path is None:
         raise ValueError("dlib needs --dlib-model, the file of its shape predictor of 68 points.")
     return dlib_faces.open_predictor(path)
 
 
-def _by_dlib(predictor: Any, margin: float) -> Landmarker:
+def _open_dlib_landmarks(predictor: Any, margin: float) -> Landmarker:
+    from pipeline.crops import dlib_faces
+
     size = dlib_faces.SIZE
-    return lambda photo, face: dlib_faces.find_landmarks(predictor, photo, first_crop(face, margin, size))
+    return lambda photo, face: dlib_faces.find_landmarks(predictor, photo, place_first(face, margin, size))

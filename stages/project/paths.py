@@ -42,6 +42,12 @@ PARTS = ("train", "validation", "test")
 # diff` compare two experiments by the same files, and no other variant shares an output with it.
 MAIN_RUN = "main"
 
+# What `export` writes of the main run, and the bundle that is made where none is given.
+EXPORTED = RUNS / MAIN_RUN / "export/network.onnx"
+EMBEDDED = Path("work/embedded")
+# The folder of the packages, which may not be the project's own.
+CODE_ROOT = Path(__file__).parents[2]
+
 
 def subset_folder(stage: str, use: str, subset: str, level: str | None = None) -> Path:
     """Folder of a subset's shards, as one of `SUBSET_STAGES` makes them; of one level where the stage has levels."""

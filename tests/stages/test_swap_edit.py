@@ -7,7 +7,7 @@ import trimesh
 from click.testing import CliRunner
 
 from stages import edit, swap
-from stages.photo.options import NetworkOptions
+from stages.photo.options import ReconstructorOptions
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.small_project import GRID
 
@@ -43,11 +43,16 @@ class TestEither:
     def test_the_options_of_the_network_arrive_as_one(self, asked, command, arguments):
         assert call(command, *arguments, "--out", "a.png").exit_code == 0
         chosen = ("--model", "net.onnx", "--landmarks", "asm", "--detector", "dlib", "--dlib-model", "points.dat")
-        assert call(command, *arguments, "--out", "new/b.jpg", *chosen, "--weights", "w.h5").exit_code == 0
+        more = ("--weights", "w.h5", "--bundle", "b.face3d", "--method", "network", "--no-fit")
+        assert call(command, *arguments, "--out", "new/b.jpg", *chosen, *more).exit_code == 0
         (default, threads), (named, _) = asked
-        assert default == NetworkOptions(None, None, "network", "mtcnn", None)
+        assert default == ReconstructorOptions(
+            bundle=None, method="auto", fit=True, model=None, weights=None, detector="facemesh", landmarks="facemesh"
+        )
         assert threads >= 1
-        assert [str(value) for value in vars(named).values()] == ["net.onnx", "w.h5", "asm", "dlib", "points.dat"]
+        assert [str(value) for value in vars(named).values()] == [
+            *("b.face3d", "network", "False", "net.onnx", "w.h5", "dlib", "asm", "points.dat")
+        ]
         assert cv2.imread("a.png").shape == cv2.imread("new/b.jpg").shape == (150, 200, 3)
 
     def test_an_out_of_another_kind_is_refused_before_anything_is_opened(self, asked, command, arguments):

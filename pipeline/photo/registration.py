@@ -1,0 +1,131 @@
+"""Where the 468 points of Face Mesh lie on a face model: Face Mesh looks at pictures of the model's mean face.
+
+Each point is carried by a ray from the picture onto the mesh, in views from several sides. Then those in and around
+eyes, nose and mouth are moved as the landmarks that are read off them (`pipeline.crops.mesh_landmarks`) have to be
+moved to the model's own; jaw and brows stay, since Face Mesh draws a silhouette there, and the annotations a line on
+the face.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+import scipy.interpolate
+import scipy.spatial
+from numpy.typing import NDArray
+
+from ..crops.face_mesh import POINTS, Network, find_faces
+from ..crops.mesh_landmarks import read_landmarks
+from ..face.camera import rotation_matrix
+from ..face.face_model import FaceModel, at_vertices
+from ..face.landmarks import LANDMARKS, NOSE_ROOT
+from ..face.rendering import rasterize, shade, vertex_normals
+from ..store.arrays import Array
+
+# Yaw and pitch in degrees of the views: from further aside Face Mesh is less exact. A point counts where the surface
+# faces the viewer.
+VIEWS = ((0, 0), (15, 0), (-15, 0), (0, 10), (0, -10))
+LEAST_FACING = 0.3
+# Side of a view in px, and what share of it the model's height takes.
+SIDE, HEIGHT = 512, 0.6
+# What lies at a point is looked up in a picture so many times finer.
+FINER = 2
+# The landmarks that points are moved by, how far one's influence reaches in heights of the model, and how much of what
+# is between them is taken as error.
+ANCHORS = slice(NOSE_ROOT, LANDMARKS)
+REACH, SMOOTHING = 0.1, 0.1
+# Triangles that are tried for the one nearest to a point: those with the nearest middles.
+NEAREST = 24
+
+
+class Correspondence(NamedTuple):
+    """Points on a mesh: the vertices (K, 3) int32 of each one's triangle, and their weights (K, 3) float64."""
+
+    vertices: NDArray[np.int32]
+    weights: Array
+
+
+def model_at(model: FaceModel, correspondence: Correspondence) -> FaceModel:
+    """Face model at points on its mesh, see `at_vertices`."""
+    return at_vertices(model, lambda values: take(values, correspondence))
+
+
+def take(values: NDArray, correspondence: Correspondence) -> NDArray:
+    """Values (K, ...) at points on a mesh, of those at its vertices (V, ...)."""
+    return np.einsum("kc...,kc->k...", values[correspondence.vertices], correspondence.weights).astype(values.dtype)
+
+
+def register(model: FaceModel, networks: dict[str, Network]) -> Correspondence:
+    """Find the 468 points of Face Mesh on a face model.
+
+    Parameters
+    ----------
+    model : FaceModel
+        With triangles and landmarks.
+    networks : dict of str to Network
+        See `pipeline.crops.face_mesh.open_networks`.
+
+    Returns
+    -------
+    Correspondence
+        In the order of Face Mesh.
+
+    Raises
+    ------
+    ValueError
+        If Face Mesh sees no face in a picture of the model.
+    """
+    centred = model.mean - (model.mean.max(axis=0) + model.mean.min(axis=0)) / 2
+    vertices = centred.astype(np.float64) / np.ptp(centred[:, 1])
+    meshes, seen = zip(*(_see(vertices, model.triangles, *view, networks) for view in VIEWS), strict=True)
+    points = np.full((POINTS, 3), np.nan)
+    hit = np.isfinite(seen)[..., 0].any(axis=0)
+    points[hit] = np.nanmedian(np.array(seen)[:, hit], axis=0)
+    # In the mouth of a model, which is open, a ray meets nothing: these points follow those around them.
+    points[~hit] = scipy.interpolate.RBFInterpolator(meshes[0][hit], points[hit])(meshes[0][~hit])
+    anchors = read_landmarks(points)[ANCHORS]
+    warp = scipy.interpolate.RBFInterpolator(
+        anchors,
+        vertices[model.landmarks[ANCHORS]] - anchors,
+        smoothing=SMOOTHING,
+        kernel="gaussian",
+        epsilon=1 / REACH,
+        degree=-1,
+    )
+    return nearest_on_mesh(points + warp(points), vertices, model.triangles)
+
+
+def _see(
+    vertices: Array, triangles: NDArray[np.integer], yaw: float, pitch: float, networks: dict[str, Network]
+) -> tuple[Array, Array]:
+    """Points of Face Mesh (468, 3) in a view, and where on the mesh they lie, in its frame; NaN where unseen."""
+    turned = vertices @ rotation_matrix(np.deg2rad(pitch), np.deg2rad(yaw), 0.0).T
+    placed = turned * [HEIGHT * SIDE, -HEIGHT * SIDE, HEIGHT * SIDE] + [SIDE / 2, SIDE / 2, 0]
+    faces = find_faces(shade(placed, triangles, SIDE, SIDE)[0], networks)
+    if not faces:
+        raise ValueError(f"Face Mesh sees no face in a picture of the face model, yaw {yaw}, pitch {pitch} degrees.")
+    ids, weights = rasterize(placed * FINER, triangles, FINER * SIDE, FINER * SIDE)
+    column, row = np.clip(np.rint(faces[0].mesh[:, :2].T * FINER), 0, FINER * SIDE - 1).astype(int)
+    triangle = ids[row, column]
+    facing = vertex_normals(placed, triangles)[:, 2] > LEAST_FACING
+    good = (triangle >= 0) & facing[triangles[triangle]].all(axis=1)
+    points = np.full((POINTS, 3), np.nan)
+    corners = vertices[triangles[triangle[good]]]
+    points[good] = np.einsum("kcd,kc->kd", corners, weights[row[good], column[good]])
+    return faces[0].mesh, points
+
+
+def nearest_on_mesh(points: Array, vertices: Array, triangles: NDArray[np.integer]) -> Correspondence:
+    """Find the nearest point on a mesh (V, 3), (F, 3) to each point (K, 3)."""
+    from trimesh.triangles import closest_point, points_to_barycentric  # trimesh takes half a second to import
+
+    corners = vertices[triangles]
+    tree = scipy.spatial.cKDTree(corners.mean(axis=1))
+    near = np.asarray(tree.query(points, k=min(NEAREST, len(triangles)))[1])
+    tried = np.repeat(points, near.shape[1], axis=0)
+    on_triangles = closest_point(corners[near.ravel()], tried).reshape(*near.shape, 3)
+    best = np.linalg.norm(on_triangles - points[:, None], axis=2).argmin(axis=1)
+    rows = np.arange(len(points))
+    chosen = near[rows, best]
+    weights = points_to_barycentric(corners[chosen], on_triangles[rows, best])
+    weights = np.clip(weights, 0, 1)
+    return Correspondence(triangles[chosen].astype(np.int32), weights / weights.sum(axis=1, keepdims=True))
