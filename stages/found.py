@@ -15,7 +15,7 @@ from pipeline.crops.landmark_map import apply_map, load_map
 from pipeline.raw.photos import read_photo
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
-from stages.project.annotated_mesh import annotated_mesh
+from stages.project.annotated_face import annotated_face
 from stages.project.params import ComputeParams, CropParams, DataParams, read, sentences
 from stages.project.paths import FOUND, LANDMARK_MAP, SHAPES
 from stages.project.samples import read_part, shards_of, subset_of
@@ -93,8 +93,8 @@ def open_finder(source: str) -> Finder:
 
 
 def _by_mesh(learnt: NDArray, photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float64] | None:
-    mesh = annotated_mesh(photo, landmarks)
-    return None if mesh is None else apply_map(learnt, mesh)[:, :2]
+    face = annotated_face(photo, landmarks)
+    return None if face is None else apply_map(learnt, face.mesh, face.confidence, face.keypoints)[:, :2]
 
 
 def _by_shapes(photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float64] | None:

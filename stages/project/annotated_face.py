@@ -1,14 +1,14 @@
-"""Face Mesh's points of the face that an annotation is of."""
+"""The face, by BlazeFace and Face Mesh, that an annotation is of."""
 
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.crops.detection import choose_face
-from pipeline.crops.face_mesh import find_faces, open_networks
+from pipeline.crops.face_mesh import MeshFace, find_faces, open_networks
 
 
-def annotated_mesh(photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float64] | None:
-    """Find the points (468, 3) of the annotated face, in pixels of the photo.
+def annotated_face(photo: NDArray[np.uint8], landmarks: NDArray) -> MeshFace | None:
+    """Find the annotated face of a photo.
 
     Parameters
     ----------
@@ -19,9 +19,9 @@ def annotated_mesh(photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.f
 
     Returns
     -------
-    (468, 3) float64 or None
+    MeshFace or None
         None where no face was found there.
     """
     faces = find_faces(photo, open_networks())
     chosen = choose_face(np.array([face.box for face in faces]).reshape(-1, 4), landmarks)
-    return None if chosen is None else faces[chosen].mesh
+    return None if chosen is None else faces[chosen]
