@@ -52,7 +52,7 @@ def compare(
 ) -> dict[str, float]:
     """Errors of the 68 landmarks in 2D by a map and by the table, in percent, over faces that it did not see."""
     mapped = [apply_map(learnt, *face) for face in zip(meshes, presences, keypoints, strict=True)]
-    metrics = {}
+    metrics: dict[str, float] = {}
     for name, found in (("map", np.stack(mapped)), ("table", read_landmarks(meshes))):
         errors = error_3ddfa(found, landmarks)
         metrics |= {f"{name}_mean": round(float(errors.mean()), 3)}
