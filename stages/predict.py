@@ -7,12 +7,15 @@ import time
 from pathlib import Path
 
 import click
+import numpy as np
 
 from model.backend import prepare_keras
 from model.feed import Feed
+from pipeline.store import samples as stored
+from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import load_uv
-from stages.project.params import sentences
-from stages.project.paths import LAYOUT, MAIN_RUN, predictions_of, weights_of
+from stages.project.params import CropParams, read, sentences
+from stages.project.paths import FOUND, LAYOUT, MAIN_RUN, found_predictions_of, predictions_of, weights_of
 from stages.project.predictions import write_predictions
 from stages.project.runs import choose_regression
 from stages.project.samples import locate, read_part
@@ -30,6 +33,7 @@ def main(variant: str | None) -> None:
         config = settings.train
         tested = locate(Path(), config.level, read_part(Path(), "test"))
         check(bool(tested), "No test sample has a position map; see the reject lists of the data stages.")
+        found = {source: locate_found(source, config.level) for source in read("crop", CropParams).found}
         task = choose_regression(settings, layout)
         prepare_keras(config.precision, config.xla, config.devices)
         from model.training import predict
@@ -37,11 +41,23 @@ def main(variant: str | None) -> None:
         start = time.perf_counter()
         network = task.build()
         network.load_weights(weights_of(run))
-        feed = Feed(tested, config.batch_size, task.datasets, task.to_label)
-        predictions = ((samples, task.to_maps(final)) for samples, final in predict(network, feed))
-        write_predictions(predictions_of(run), predictions, len(tested), layout.size)
-    speed = len(tested) / (time.perf_counter() - start)
-    click.echo(f"predict: {settings.variant}, {len(tested)} test samples in and out, {speed:.0f} samples/s")
+        crops = {predictions_of(run): tested}
+        crops |= {found_predictions_of(run, source): samples for source, samples in found.items()}
+        for path, samples in crops.items():
+            feed = Feed(samples, config.batch_size, (), lambda arrays: np.zeros(len(arrays["image"]), np.float32))
+            predictions = ((batch, task.to_maps(final)) for batch, final in predict(network, feed))
+            write_predictions(path, predictions, len(samples), layout.size)
+    count = sum(map(len, crops.values()))
+    others = "".join(f", {len(samples)} of them found by {source}" for source, samples in found.items())
+    speed = count / (time.perf_counter() - start)
+    click.echo(f"predict: {settings.variant}, {len(tested)} test samples in and out{others}, {speed:.0f} samples/s")
+
+
+def locate_found(source: str, level: str) -> list[stored.Sample]:
+    """Find the crops of the test part that a source found."""
+    samples = stored.locate(list_shards(FOUND / source / level))
+    check(bool(samples), f"{source} found no face of the test part: take it out of crop.found, or look at the photos.")
+    return samples
 
 
 if __name__ == "__main__":

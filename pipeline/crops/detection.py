@@ -41,7 +41,13 @@ def open_mtcnn() -> Any:
 
 
 def choose_box(boxes: NDArray, landmarks: NDArray) -> NDArray[np.float64] | None:
-    """Choose the detected box that is the annotated face's.
+    """Choose the detected box that is the annotated face's: (4,) float64, or None; see `choose_face`."""
+    best = choose_face(boxes, landmarks)
+    return None if best is None else np.asarray(boxes[best, :4], np.float64)
+
+
+def choose_face(boxes: NDArray, landmarks: NDArray) -> int | None:
+    """Choose the detected face that is the annotated one.
 
     Parameters
     ----------
@@ -52,8 +58,8 @@ def choose_box(boxes: NDArray, landmarks: NDArray) -> NDArray[np.float64] | None
 
     Returns
     -------
-    (4,) float64 or None
-        The box that holds the most landmarks; None where none holds half of them.
+    int or None
+        Row of the box that holds the most landmarks; None where none holds half of them.
     """
     if not len(boxes):
         return None
@@ -61,4 +67,4 @@ def choose_box(boxes: NDArray, landmarks: NDArray) -> NDArray[np.float64] | None
     low, high = boxes[:, None, :2], boxes[:, None, :2] + boxes[:, None, 2:4]
     held = ((points >= low) & (points <= high)).all(axis=2).mean(axis=1)
     best = int(held.argmax())
-    return np.asarray(boxes[best, :4], np.float64) if held[best] >= 0.5 else None
+    return best if held[best] >= 0.5 else None

@@ -73,11 +73,14 @@ class Network(NamedTuple):
 
 
 class Detection(NamedTuple):
-    """What BlazeFace says of a face, in px: its box's centre (2,) and side, its eyes (2, 2), right first; its score."""
+    """What BlazeFace says of a face, in px: its box's centre (2,) and side, its keypoints (6, 2), and its score.
+
+    The keypoints are right and left eye, nose tip, middle of the mouth, right and left ear.
+    """
 
     centre: Array
     side: float
-    eyes: Array
+    keypoints: Array
     score: float
 
 
@@ -99,10 +102,13 @@ class MeshFace(Face):
         Pixels of the photo, z towards the viewer, from about the middle of the head.
     score : float
         BlazeFace's.
+    keypoints : (6, 2) float64 or None
+        BlazeFace's, see `Detection`; None where the face was followed without it.
     """
 
     mesh: Array
     score: float
+    keypoints: Array | None = None
 
 
 def networks_folder() -> Path:
@@ -285,7 +291,7 @@ def decode(boxes: NDArray, scores: NDArray, anchors: Array, similarity: Array) -
     good = np.flatnonzero(score >= MIN_SCORE)
     good = good[np.argsort(-score[good], kind="stable")]
     rows = boxes[good].astype(np.float64).reshape(len(good), boxes.shape[1] // 2, 2)
-    points = rows[:, [0, 2, 3]] + anchors[good, None] - 0.5
+    points = rows[:, [0, *range(2, 8)]] + anchors[good, None] - 0.5
     sides, left = rows[:, 1].max(axis=1), np.ones(len(good), bool)
     inverse = np.linalg.inv(similarity).astype(np.float64)
     found = []
@@ -294,9 +300,9 @@ def decode(boxes: NDArray, scores: NDArray, anchors: Array, similarity: Array) -
             same = left & (_shared(points[:, 0], sides, points[first, 0], sides[first]) > SAME_FACE)
             left &= ~same
             weight = score[good][same]
-            centre, *eyes = apply_similarity(inverse, np.average(points[same], axis=0, weights=weight))
+            centre, *keypoints = apply_similarity(inverse, np.average(points[same], axis=0, weights=weight))
             side = float(np.average(sides[same], weights=weight) * similarity_scale(inverse))
-            found.append(Detection(centre, side, np.array(eyes), float(score[good[first]])))
+            found.append(Detection(centre, side, np.array(keypoints), float(score[good[first]])))
     return found
 
 
@@ -311,8 +317,8 @@ def _mesh_faces(levels: list[Image], found: list[Detection], networks: dict[str,
     """Points of the faces that were detected in a photo."""
     faces = []
     for each in found:
-        region = Region(each.centre, REGION * each.side, line_roll(*each.eyes))
-        face = follow(levels, region, networks, each.score)
+        region = Region(each.centre, REGION * each.side, line_roll(*each.keypoints[:2]))
+        face = follow(levels, region, networks, each.score, each.keypoints)
         if face.box[2:].max() >= MIN_SIDE:
             faces.append(face)
     return faces
@@ -330,7 +336,13 @@ def _once(faces: list[MeshFace]) -> list[MeshFace]:
     return kept
 
 
-def follow(levels: list[Image], region: Region, networks: dict[str, Network], score: float = 0.0) -> MeshFace:
+def follow(
+    levels: list[Image],
+    region: Region,
+    networks: dict[str, Network],
+    score: float = 0.0,
+    keypoints: Array | None = None,
+) -> MeshFace:
     """Find the points of the face in a region, as the detector or the last frame of a video gives it.
 
     Parameters
@@ -340,6 +352,8 @@ def follow(levels: list[Image], region: Region, networks: dict[str, Network], sc
     region : Region
     networks : dict of str to Network
     score : float
+        The detector's.
+    keypoints : (6, 2) float64, optional
         The detector's.
 
     Returns
@@ -353,7 +367,7 @@ def follow(levels: list[Image], region: Region, networks: dict[str, Network], sc
     low, high = mesh[:, :2].min(axis=0), mesh[:, :2].max(axis=0)
     points = [*(mesh[list(eye), :2].mean(axis=0) for eye in EYES), *mesh[[NOSE_TIP, *MOUTH_CORNERS], :2]]
     turns = round(2 * region.roll / np.pi) % 4
-    return MeshFace(np.concatenate([low, high - low]), np.array(points), presence, turns, mesh, score)
+    return MeshFace(np.concatenate([low, high - low]), np.array(points), presence, turns, mesh, score, keypoints)
 
 
 def mesh_points(levels: list[Image], region: Region, network: Network) -> tuple[Array, float]:

@@ -13,12 +13,14 @@ sigma from its mean, so that one which never varies has no influence and stays w
 
 import dataclasses
 import operator
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..store.arrays import Array
+from ..store.shards import read_shard, write_shard
 from .camera import camera_matrix, euler_angles
 from .face_model import FaceModel, deform
 
@@ -106,6 +108,16 @@ def prior_of(coefficients: NDArray) -> Prior:
     """Mean and standard deviation of the coefficients (N, S + E) of a training set."""
     coefficients = np.asarray(coefficients, np.float64)
     return Prior(coefficients.mean(axis=0), coefficients.std(axis=0))
+
+
+def save_prior(path: Path, prior: Prior) -> None:
+    """Save a prior as HDF5."""
+    write_shard(path, dataclasses.asdict(prior), {})
+
+
+def load_prior(path: Path) -> Prior:
+    """Load a prior that `save_prior` wrote."""
+    return Prior(**read_shard(path))
 
 
 def fit_face(model: FaceModel, points: NDArray, sigma: ArrayLike, prior: Prior, height: int) -> FaceFit:

@@ -62,6 +62,7 @@ def report_page(
         annotated=int((results.per_image["truth"] == "pt3d_68").sum()),
         share_under=f"{results.protocols['share_under'].max():g}",
         protocols=protocol_rows(results),
+        sources=source_rows(results),
         definitions=[(name, *text) for name, text in PROTOCOLS.items() if results.described(name)],
         mean_map=results.mean("mean_map_68_2d"),
         mean_map_ratio=results.metrics["mean_map_ratio"],
@@ -91,6 +92,13 @@ def protocol_rows(results: Results) -> list[tuple]:
         for name, row in found
         if row
     ]
+
+
+def source_rows(results: Results) -> list[tuple]:
+    """One row for the run's maps, for the fitted ones and for each source of crops, with the origin of its crops."""
+    table = results.sources.copy()
+    table.insert(6, "interval", list(map(interval_text, table["nme68_2d_low"], table["nme68_2d_high"])))
+    return [tuple(row) for row in table.drop(columns=["nme68_2d_low", "nme68_2d_high"]).to_numpy().tolist()]
 
 
 def yaw_rows(results: Results) -> list[tuple]:

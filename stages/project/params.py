@@ -21,6 +21,8 @@ from stages.project.strict import build, check, check_all, check_at_least_one
 
 PARAMS_FILE = Path("params.yaml")
 LEVELS = ("on", "off")
+# What finds landmarks without annotation, and the stage that it has learnt by, whose folder in data/ has the same name.
+SOURCES = {"facemesh": "landmark_map", "asm": "asm"}
 T = TypeVar("T")
 
 
@@ -213,15 +215,23 @@ class CropParams:
     ----------
     detected : dict of str to str
         Subsets whose box the detector finds, each with its use: what DVC must know, since it runs a stage for each.
+    found : dict of str to str
+        What finds the landmarks that the test part is cropped and levelled by once more, each with the stage that it
+        has learnt by: what DVC must know, too.
     margin : float
         Side of the crop in sides of the box.
     """
 
     detected: dict[str, str]
+    found: dict[str, str]
     margin: float
 
     def __post_init__(self) -> None:
-        check(1 <= self.margin <= 5, f"crop.margin is {self.margin}; expected 1 to 5 sides of the box.")
+        known = bool(self.found) and self.found.items() <= SOURCES.items()
+        check_all(
+            (1 <= self.margin <= 5, f"crop.margin is {self.margin}; expected 1 to 5 sides of the box."),
+            (known, f"crop.found is {self.found}; expected one or more of {SOURCES}."),
+        )
 
     def check_detected(self, data: DataParams) -> None:
         """Check that the stage `detected` is told of the subsets whose `boxes` asks for it, and of no other.

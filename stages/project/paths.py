@@ -10,15 +10,20 @@ DEMO = Path("data/demo")
 MODEL = Path("data/face_model/model.h5")
 LAYOUT = Path("data/uv_embedding/uv.h5")
 SHAPES = Path("data/asm/model.h5")
+LANDMARK_MAP = Path("data/landmark_map/map.h5")
+PRIOR = Path("data/coefficient_prior/prior.h5")
 SPLIT = Path("data/split")
+FOUND = Path("data/found")
 AUGMENTED = Path("data/augmented")
 VALIDATION = Path("data/validation")
 RUNS = Path("runs")
 
 EVALUATION = Path("metrics/evaluation.json")
+SOURCES_METRICS = Path("metrics/sources.json")
 EXPORT_METRICS = Path("metrics/export.json")
 DATA_METRICS = Path("metrics/data.json")
 DATA_COUNTS = Path("reports/data.json")
+LANDMARK_MAP_METRICS = Path("metrics/landmark_map.json")
 UV_METRICS = Path("metrics/uv_embedding.json")
 UV_PICTURE = Path("reports/uv_embedding.png")
 THESIS_METRICS = Path("metrics/thesis.json")
@@ -58,6 +63,11 @@ def weights_of(run: str) -> Path:
 def predictions_of(run: str) -> Path:
     """Predicted maps of a run's test part."""
     return RUNS / run / "predictions.h5"
+
+
+def found_predictions_of(run: str, source: str) -> Path:
+    """Predicted maps of a run's test part, cropped by landmarks that a source found."""
+    return RUNS / run / "found" / f"{source}.h5"
 
 
 def scores_of(run: str) -> Path:

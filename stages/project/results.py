@@ -3,7 +3,7 @@
 import dataclasses
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -12,6 +12,10 @@ from stages.project.json_file import write_json
 from stages.project.paths import MAIN_RUN, RUNS, scores_of
 
 SCORES = ("protocols", "per_image", "failed", "ced", "smoothness")
+# What is scored of a run beside crops by found landmarks: its maps, and those of the face model that is fitted to them.
+RAW, FITTED = "predicted", "fitted"
+SOURCES = "sources.csv"
+SOURCE_NUMBERS = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high", "dense_3d", "smooth_15deg")
 HISTORIES = ("history", "seeds")
 FORMATS = {"per_image": "%.4f", "protocols": "%.4f", "ced": "%.4g", "smoothness": "%.6g"}
 # All metrics of a run, in the folder of its scores; the few that `dvc metrics diff` and `dvc exp show` compare.
@@ -33,7 +37,7 @@ FAILED_COLUMNS = ["sample", "stage", "reason"]
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """One variant's metrics, protocols by yaw, errors of each image, failures, curves, and losses by epoch."""
+    """One variant's metrics, protocols by yaw, errors of each image, failures, curves, sources, and losses by epoch."""
 
     variant: str
     metrics: dict
@@ -42,6 +46,7 @@ class Results:
     failed: pd.DataFrame
     ced: pd.DataFrame
     smoothness: pd.DataFrame
+    sources: pd.DataFrame
     history: pd.DataFrame
     seeds: pd.DataFrame
 
@@ -69,6 +74,23 @@ def write_scores(folder: Path, metrics: dict, tables: dict[str, pd.DataFrame]) -
         write_csv(table, folder / f"{name}.csv", FORMATS.get(name))
 
 
+class Source(NamedTuple):
+    """Where the box and the levelling of a crop come from."""
+
+    box: str
+    levelling: str
+
+
+def source_row(name: str, source: Source, metrics: dict) -> dict[str, Any]:
+    """Say what was scored, on which crops, and the few numbers that compare it."""
+    return {"map": name, **source._asdict()} | {key: metrics[key] for key in SOURCE_NUMBERS}
+
+
+def write_sources(folder: Path, rows: list[dict[str, Any]]) -> None:
+    """Write the table of `source_row` beside the scores."""
+    write_csv(pd.DataFrame(rows), folder / SOURCES)
+
+
 def read_results(root: Path, variant: str, main: bool) -> Results:
     """Read what `train` and `evaluate` wrote for the main run, whose variant is named, or for another variant.
 
@@ -82,6 +104,7 @@ def read_results(root: Path, variant: str, main: bool) -> Results:
     run = MAIN_RUN if main else variant
     metrics_path = root / scores_of(run) / METRICS
     tables = {name: root / scores_of(run) / f"{name}.csv" for name in SCORES}
+    tables["sources"] = root / scores_of(run) / SOURCES
     tables |= {name: root / RUNS / run / f"{name}.csv" for name in HISTORIES}
     for path in (metrics_path, *tables.values()):
         if not path.is_file():

@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from pipeline.store import samples as stored
 from pipeline.store.samples import Sample
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
-from stages.project.paths import LEVELLED_STAGES, PARTS, SPLIT, SUBSET_STAGES, subset_folder
+from stages.project.paths import FOUND, LEVELLED_STAGES, PARTS, SPLIT, SUBSET_STAGES, subset_folder
 from stages.project.strict import check
 
 # Enough maps for their mean to stand still; the whole training part would be read for nothing.
@@ -123,6 +123,12 @@ def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Itera
                     missing.discard(row["sample"])
         failures += [(name, "unknown", "No stage has rejected it: run the pipeline again.") for name in sorted(missing)]
     return failures
+
+
+def list_not_found(root: Path, source: str, level: str, sample_ids: Collection[str]) -> list[tuple[str, ...]]:
+    """Those of some test samples that a source found no face of, as `list_failures` has them."""
+    rows = read_table(root / FOUND / source / level / "rejected.csv")
+    return [(row["sample"], f"found@{source}", row["reason"]) for row in rows if row["sample"] in sample_ids]
 
 
 def spread(items: Sequence[T], limit: int) -> Sequence[T]:

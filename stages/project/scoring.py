@@ -1,7 +1,7 @@
 """The scores of a run's predictions, one test sample after the other, by every protocol."""
 
 import dataclasses
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +12,12 @@ from model.scores.protocols import error_3ddfa
 from model.scores.scoring import score, signed_bias
 from pipeline.face.similarity import apply_similarity
 from pipeline.uv.surface import Surface, read_points
-from stages.project.predictions import Predictions
 from stages.project.published import Benchmark
 from stages.project.samples import Truth
 from stages.project.strict import check
+
+# From a sample's id to its map (S, S, 3) in aligned px, and the similarity (3, 3) from raw px to these.
+Prediction = Callable[[str], tuple[NDArray[np.float32], NDArray[np.float64]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Judge:
 
 
 def score_samples(
-    truths: Iterable[Truth], predictions: Predictions, judge: Judge, histograms: NDArray[np.int64]
+    truths: Iterable[Truth], predict: Prediction, judge: Judge, histograms: NDArray[np.int64]
 ) -> Iterator[dict]:
     """Score one sample after the other; adds the angles of true and predicted meshes to `histograms` (2, 180).
 
@@ -50,7 +52,7 @@ def score_samples(
     """
     surface, benchmark = judge.surface, judge.benchmark
     for sample in truths:
-        position_map, similarity = predictions.read(sample.sample_id)
+        position_map, similarity = predict(sample.sample_id)
         predicted = read_points(position_map, similarity, surface)
         true = read_points(sample.position_map, sample.similarity, surface)
         guess = read_points(judge.mean_map, sample.similarity, surface)

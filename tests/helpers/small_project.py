@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse
 
 from pipeline.face.face_model import FaceModel, save_model
+from pipeline.face.fit import Prior, save_prior
 from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.store.encoding import encode_positions
 from pipeline.store.shards import write_shard
@@ -43,6 +44,9 @@ NO_FACE = "The detector finds no face in the photo."
 # A second annotation, of two samples: so many raw px to the right of the first. Published yaw, of one.
 REANNOTATED = {"a": 1.5, "d": 4.0}
 PUBLISHED_YAW = {"b": 33.0}
+# Of whom Face Mesh finds no face, and how much farther than the annotation's crops those by its landmarks are off.
+NOT_FOUND, FOUND_FACTOR = "g", 1.5
+NOT_THERE = "No face was found where the annotation has one."
 SHIFT = {"a": 0.5, "b": 1.0, "c": 1.5, "d": 2.0, "e": 2.5, "f": 3.0, "g": 3.5}
 
 
@@ -68,6 +72,19 @@ def grid_triangles():
     ).astype(np.int32)
 
 
+def grid_operator():
+    """Bilinear interpolation of the grid's vertices at the texels."""
+    place = (GRID - 1) * grid_uv(SIZE).reshape(-1, 2)
+    low = np.minimum(place.astype(int), GRID - 2)
+    u, v = (place - low).T
+    values, columns = [], []
+    for row, column, weight in ((0, 0, (1 - u) * (1 - v)), (0, 1, u * (1 - v)), (1, 0, (1 - u) * v), (1, 1, u * v)):
+        values.append(weight)
+        columns.append((low[:, 1] + row) * GRID + low[:, 0] + column)
+    entries = (np.concatenate(values), (np.tile(np.arange(SIZE * SIZE), 4), np.concatenate(columns)))
+    return scipy.sparse.csr_array(entries, shape=(SIZE * SIZE, GRID * GRID), dtype=np.float32)
+
+
 def landmark_vertices():
     rng = np.random.default_rng(0)
     inside = [row * GRID + column for row in range(3, 14) for column in range(3, 14)]
@@ -88,7 +105,8 @@ def similarity_of(index):
 
 
 def write_model(root):
-    vertices = face_map(grid_uv(GRID)).reshape(-1, 3).astype(np.float32)
+    # y is up in the frame of a model.
+    vertices = (face_map(grid_uv(GRID)).reshape(-1, 3) * [1, -1, 1]).astype(np.float32)
     basis = np.zeros((*vertices.shape, 1), np.float32)
     save_model(
         root / "data/face_model/model.h5", FaceModel(vertices, basis, basis, grid_triangles(), landmark_vertices())
@@ -97,7 +115,7 @@ def write_model(root):
     mask[3:29, 3:29] = True
     layout = UVLayout(
         uv=grid_uv(GRID).reshape(-1, 2),
-        operator=scipy.sparse.csr_array((SIZE * SIZE, GRID * GRID), dtype=np.float32),
+        operator=grid_operator(),
         face_mask=mask,
         weight_mask=mask.astype(np.float32),
         landmark_texels=np.zeros((68, 2), np.int32),
@@ -179,6 +197,7 @@ def write_run(root, variant, factor, names=None, zoom=1.0):
         },
         {},
     )
+    write_found(root, variant, FOUND_FACTOR * factor)
     write_csv(
         root / "runs" / variant / "history.csv", [("epoch", "lr", "loss", "val_loss"), (1, 0.1, 9, 8), (2, 0.1, 4, 5)]
     )
@@ -192,6 +211,22 @@ def write_run(root, variant, factor, names=None, zoom=1.0):
         (2, 2, "all", 4),
     ]
     write_csv(root / "runs" / variant / "seeds.csv", [("seed", "epoch", "phase", "val_loss"), *losses])
+
+
+def write_found(root, variant, factor):
+    """Predict on crops by found landmarks, which are turned and larger."""
+    names = [name for name in YAW_DEG if name != NOT_FOUND]
+    move = make_similarity(0.7, 0.4, (15.5, 15.5), (15.5, 15.5))
+    maps = [apply_similarity(move, face_map(grid_uv(SIZE), dx=factor * SHIFT[name])) for name in names]
+    write_shard(
+        root / "runs" / variant / "found/facemesh.h5",
+        {
+            "sample_id": [f"test/{name}" for name in names],
+            "position_map": encode_positions(np.stack(maps), SIZE),
+            "similarity": np.stack([move @ similarity_of(list(YAW_DEG).index(name)) for name in names]),
+        },
+        {},
+    )
 
 
 def write_benchmark(root):
@@ -218,6 +253,10 @@ def make_project(root, data_root="raw"):
         rows = [(name, name.partition("/")[2]) for name in ids]
         write_csv(root / f"data/split/{part}.csv", [("sample_id", "identity"), *rows])
     write_csv(root / "data/split/subsets.csv", [("subset", "use"), ("train", "learn"), ("test", "test")])
+    # A face that nobody has a position map of has failed anyway.
+    lost = [(f"test/{NOT_FOUND}", NOT_THERE), ("test/noface", NOT_THERE)]
+    write_csv(root / "data/found/facemesh/on/rejected.csv", [("sample", "reason"), *lost])
+    save_prior(root / "data/coefficient_prior/prior.h5", Prior(np.zeros(2), np.zeros(2)))
     write_run(root, "main", 1.0)
     write_run(root, "prn", 2.0, zoom=0.8)
     write_benchmark(root)
@@ -229,8 +268,8 @@ def make_project(root, data_root="raw"):
 
 def make_everything(root):
     data = make_project(root)
-    evaluate.evaluate(root, "main", SETTINGS.train, PARAMS)
-    evaluate.evaluate(root, "prn", SETTINGS.train, PARAMS)
+    evaluate.evaluate(root, "main", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
+    evaluate.evaluate(root, "prn", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
     data_report(root, data)
     report.report(root, report.Run("final", "on", 8), data, ReportParams(samples=7))
     setup = thesis.Setup(SETTINGS, LAYERS, ["final", "prn"], dataclasses.replace(data, root="data/demo"), 1.5)

@@ -59,6 +59,8 @@ def prepare_project(folder: Path) -> Path:
     write_shard(folder / "data/validation/on/00000.h5", {name: rows[8:] for name, rows in samples.items()}, {})
     samples = make_samples(5, seed=5) | {"sample_id": np.array(tested, object)}
     write_shard(folder / "data/position_maps/test/B/on/00000.h5", samples, {})
+    found = make_samples(4, seed=6) | {"sample_id": np.array(tested[:4], object)}
+    write_shard(folder / "data/found/facemesh/on/00000.h5", found, {})
     copies = make_samples(12, seed=3) | {"sample_id": np.array([f"A/{i % 8}" for i in range(12)], object)}
     write_shard(folder / "data/augmented/full/on/00000.h5", copies, {})
     for part, ids in (("train", learnt[:8]), ("validation", learnt[8:]), ("test", tested)):
@@ -79,7 +81,8 @@ def prepare_project(folder: Path) -> Path:
         "max_reject_fraction": 0.0,
     }
     train = PARAMS["train"] | {"lr": 0.01, "epochs": 2, "strategy": "staged", "seeds": [2, 1]}
-    write_params(folder, PARAMS | {"data": data, "network": NETWORK, "train": train})
+    crop = {"detected": {}, "found": {"facemesh": "landmark_map"}, "margin": 1.5}
+    write_params(folder, PARAMS | {"data": data, "crop": crop, "network": NETWORK, "train": train})
     return folder
 
 

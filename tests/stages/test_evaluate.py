@@ -1,5 +1,6 @@
 """Drive the stage evaluate on a small made-up project, and read what it wrote."""
 
+import dataclasses
 import subprocess
 import sys
 
@@ -7,17 +8,23 @@ import numpy as np
 import pytest
 
 from stages import evaluate
+from stages.project.params import Subset
 from stages.project.samples import mean_training_map
 from tests.helpers.small_project import (
     ANNOTATED,
+    FOUND_FACTOR,
     NO_FACE,
+    NOT_FOUND,
+    NOT_THERE,
     PARAMS,
     REANNOTATED,
     SCALE,
     SETTINGS,
     SHIFT,
     SIZE,
+    SUBSETS,
     YAW_DEG,
+    Page,
     face_map,
     grid_uv,
     make_project,
@@ -150,6 +157,58 @@ class TestEvaluate:
         assert len(few) <= 10
         assert not (project / "metrics/ablation").exists()
 
+    def test_the_fitted_maps_of_a_rigid_face_are_the_predicted_ones(self, project):
+        """The predictions are the model's face, moved: a fit changes nothing but the last digit of the fixed point."""
+        raw, fitted = (read_rows(project / f"runs/main/scores/{folder}per_image.csv") for folder in ("", "fitted/"))
+        assert [row["sample_id"] for row in raw] == [row["sample_id"] for row in fitted]
+        for error in ("nme68_2d", "nme68_3d", "dense_3d", "thesis_mesh"):
+            assert [float(row[error]) for row in fitted] == pytest.approx([float(row[error]) for row in raw], abs=0.05)
+
+    def test_what_is_predicted_on_found_crops_is_scored_apart_and_in_no_other_mean(self, project):
+        rows = read_rows(project / "runs/main/scores/facemesh/per_image.csv")
+        assert [row["sample_id"] for row in rows] == [f"test/{name}" for name in YAW_DEG if name != NOT_FOUND]
+        for row in rows:
+            name = row["sample_id"].removeprefix("test/")
+            size = np.sqrt(np.prod(np.ptp(true_points(name)[:, :2], axis=0)))
+            # Its own crop is turned by 0.4 rad and 0.7 as large; back in the photo the shift is what it was made.
+            off = abs(FOUND_FACTOR * SHIFT[name] - ANNOTATED.get(name, 0.0)) / SCALE
+            assert float(row["nme68_2d"]) == pytest.approx(100 * off / size, abs=0.04)
+        failed = [tuple(row.values()) for row in read_rows(project / "runs/main/scores/facemesh/failed.csv")]
+        assert failed == [
+            ("test/test1.jpg", "index", "Pose_Para is missing in test1.mat."),
+            ("test/noface", "aligned", NO_FACE),
+            (f"test/{NOT_FOUND}", "found@facemesh", NOT_THERE),
+        ]
+        metrics = read_json(project / "runs/main/scores/facemesh/metrics.json")
+        assert (metrics["images"], metrics["failed"]) == (6, 3)
+
+    def test_every_score_says_where_its_box_and_its_levelling_come_from(self, project):
+        rows = read_rows(project / "runs/main/scores/sources.csv")
+        assert [(row["map"], row["box"], row["levelling"], row["images"], row["failed"]) for row in rows] == [
+            ("predicted", "annotation", "annotation", "7", "2"),
+            ("fitted", "annotation", "annotation", "7", "2"),
+            ("facemesh", "facemesh", "facemesh", "6", "3"),
+        ]
+        listed = read_json(project / "metrics/sources.json")
+        for row, folder in zip(rows, ("", "fitted/", "facemesh/"), strict=True):
+            metrics = read_json(project / f"runs/main/scores/{folder}metrics.json")
+            for name in ("nme68_2d", "nme68_2d_low", "nme68_2d_high", "dense_3d", "smooth_15deg"):
+                assert float(row[name]) == metrics[name] == listed[row["map"]][name]
+        text = Page(project / "reports/main.html").text
+        assert text.count("<td>facemesh</td>") == 3
+
+    def test_crops_by_a_detector_and_unlevelled_ones_are_told_from_the_others(self, tmp_path):
+        make_project(tmp_path)
+        subsets = {**SUBSETS, "test": Subset("test", "test", "detected")}
+        for folder in ("data/position_maps/test/test", "data/position_maps/learn/train", "data/found/facemesh"):
+            (tmp_path / folder / "off").symlink_to(tmp_path / folder / "on")
+        for folder in ("data/aligned/test/test",):
+            (tmp_path / folder / "off").symlink_to(tmp_path / folder / "on")
+        unlevelled = dataclasses.replace(SETTINGS.train, level="off")
+        evaluate.evaluate(tmp_path, "main", unlevelled, PARAMS, subsets, ["facemesh"])
+        rows = read_rows(tmp_path / "runs/main/scores/sources.csv")
+        assert [(row["box"], row["levelling"]) for row in rows] == [("mtcnn", "none")] * 2 + [("facemesh", "none")]
+
     def test_each_test_set_has_a_group_of_its_own(self, project):
         rows = read_rows(project / "runs/main/scores/protocols.csv")
         groups = {row["group"]: row for row in rows if row["error"] == "nme68_2d"}
@@ -201,13 +260,13 @@ class TestEvaluate:
         make_project(tmp_path)
         write_run(tmp_path, "main", 1.0, names=tuple(YAW_DEG)[1:])
         with pytest.raises(ValueError, match=r"no prediction for test/a"):
-            evaluate.evaluate(tmp_path, "main", SETTINGS.train, PARAMS)
+            evaluate.evaluate(tmp_path, "main", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
         assert not (tmp_path / "metrics").exists()
 
     def test_a_missing_run_stops_with_a_sentence(self, tmp_path):
         make_project(tmp_path)
         with pytest.raises(FileNotFoundError, match=r"predictions.h5 is missing; run the stage that makes it"):
-            evaluate.evaluate(tmp_path, "none", SETTINGS.train, PARAMS)
+            evaluate.evaluate(tmp_path, "none", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
 
     def test_no_stage_that_scores_or_reports_imports_tensorflow(self):
         code = (

@@ -145,10 +145,33 @@ def test_another_test_set_costs_its_data_and_no_training(project):
     change(project, add)
     again = ran(run(project, "dvc", "repro", "-P"))
     data = {f"{stage}@MORE" for stage in ("index", "meshes", "aligned", "position_maps")} | {"settings", "split"}
+    data |= {"found@facemesh"}
     assert {stage for stage in again if stage.partition("@")[0] not in {*TESTED, "ablation:thesis"}} == data
     assert groups(again) >= TESTED
     scores = (project / "runs/main/scores/protocols.csv").read_text().splitlines()
     assert {row.split(",")[1] for row in scores} >= {"all", "AFLW2000", "MORE"}
+
+
+def test_another_source_of_landmarks_costs_its_crops_and_no_training(project):
+    """Also one that has learnt from the training part itself: nothing that learns looks at what is found."""
+    change(project, lambda params: params["crop"]["found"].update(asm="asm"))
+    again = ran(run(project, "dvc", "repro", "-P"))
+    scored = {f"{stage}" for stage in groups(again) if "predict" in stage or "evaluate" in stage}
+    assert scored == {"predict", "evaluate", "ablation:predict", "ablation:evaluate"}
+    assert again >= {"settings", "found@asm"}
+    assert not {stage for stage in again if "train" in stage or "augmented" in stage or "validation" in stage}
+    listed = json.loads((project / "metrics/sources.json").read_text())
+    assert {name: (row["box"], row["levelling"]) for name, row in listed.items()} == {
+        "predicted": ("annotation", "annotation"),
+        "fitted": ("annotation", "annotation"),
+        "facemesh": ("facemesh", "facemesh"),
+        "asm": ("asm", "asm"),
+    }
+    # DVC compares the numbers, and shows the texts beside them.
+    shown = json.loads(run(project, "dvc", "metrics", "diff", "--json"))["metrics/sources.json"]
+    assert {name.partition(".")[0] for name in shown} == {"asm"}
+    assert shown["asm.box"] == {"old": None, "new": "asm"}
+    assert shown["asm.nme68_2d"] == {"old": None, "new": listed["asm"]["nme68_2d"]}
 
 
 def test_a_policy_of_one_variant_makes_no_other_stale(project):

@@ -60,6 +60,7 @@ class TestPages:
     def test_every_number_of_the_report_is_in_a_metrics_file_or_the_table_of_protocols(self, project):
         known = numbers_of(read_json(project / "runs/main/scores/metrics.json"))
         known |= numbers_of(read_json(project / "metrics/data.json")) | described_numbers(project, "main")
+        known |= numbers_of(read_json(project / "metrics/sources.json"))
         shown = Page(project / "reports/main.html").numbers
         decimals = [float(text) for text in shown if "." in text]
         assert len(decimals) >= 30
@@ -229,7 +230,8 @@ class TestCommands:
             "  size: 32\n  levels:\n  - on\n"
             "  samples_per_shard: 4\n  max_reject_fraction: 0.5\n"
             "evaluate:\n  bootstrap: 200\n  seed: 4\n  share_under: 5.0\n  benchmark: benchmark\n"
-            "crop:\n  detected: {}\n  margin: 1.5\nreport:\n  samples: 3\nthesis:\n  variants:\n"
+            "crop:\n  detected: {}\n  found: {facemesh: landmark_map}\n  margin: 1.5\n"
+            "report:\n  samples: 3\nthesis:\n  variants:\n"
             "    prn: {init: random, policy: full, level: on}\n"
         )
         monkeypatch.chdir(tmp_path)
@@ -256,6 +258,7 @@ class TestCommands:
         }
         assert made == {
             "metrics/evaluation.json",
+            "metrics/sources.json",
             "metrics/data.json",
             "reports/data.json",
             "metrics/thesis.json",

@@ -44,7 +44,9 @@ def projects(tmp_path_factory) -> list[Path]:
     return folders
 
 
-@pytest.mark.parametrize("name", ["model.weights.h5", "history.csv", "seeds.csv", "predictions.h5"])
+@pytest.mark.parametrize(
+    "name", ["model.weights.h5", "history.csv", "seeds.csv", "predictions.h5", "found/facemesh.h5"]
+)
 def test_two_runs_of_the_stage_write_the_same_bytes(projects, name):
     first, second = (folder / "runs" / MAIN_RUN / name for folder in projects)
     assert first.read_bytes() == second.read_bytes()
@@ -58,6 +60,15 @@ def test_the_stage_predicts_each_test_sample_once_with_the_similarity_of_its_cro
     assert predictions["position_map"].shape == (5, SIZE, SIZE, 3)
     # tanh reaches half a side beyond the centre of the image, and half a side in depth.
     assert np.abs(predictions["position_map"] - [15.5, 15.5, 0]).max() <= 16.01
+
+
+def test_crops_of_found_faces_are_predicted_into_a_file_of_their_own(projects):
+    predictions = read_shard(projects[0] / "runs" / MAIN_RUN / "found/facemesh.h5")
+    found = read_shard(projects[0] / "data/found/facemesh/on/00000.h5")
+    assert predictions["sample_id"].tolist() == [f"B/{i}" for i in range(4)]
+    np.testing.assert_array_equal(predictions["similarity"], found["similarity"])
+    others = read_shard(projects[0] / "runs" / MAIN_RUN / "predictions.h5")["position_map"][:4]
+    assert (predictions["position_map"] != others).any(axis=(1, 2, 3)).all()
 
 
 def history_of(checkpoint: Path) -> list[dict]:

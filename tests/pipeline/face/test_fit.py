@@ -5,7 +5,7 @@ import pytest
 
 from pipeline.face.camera import camera_matrix, project, rotation_matrix
 from pipeline.face.face_model import FaceModel, at_vertices, deform
-from pipeline.face.fit import Prior, fit_face, place, prior_of
+from pipeline.face.fit import Prior, fit_face, load_prior, place, prior_of, save_prior
 
 HEIGHT = 480
 SHAPES, EXPRESSIONS = 6, 3
@@ -309,6 +309,13 @@ def test_a_prior_is_mean_and_deviation_of_the_training_set():
     prior = prior_of(np.array([[1, 5, 2], [3, 5, 2], [5, 5, 8]], np.float32))
     assert prior.mean.tolist() == [3, 5, 4]
     assert prior.sigma == pytest.approx([(8 / 3) ** 0.5, 0, 8**0.5])
+
+
+def test_a_prior_that_was_saved_is_loaded_to_the_last_bit(tmp_path):
+    save_prior(tmp_path / "a" / "prior.h5", PRIOR)
+    loaded = load_prior(tmp_path / "a" / "prior.h5")
+    assert loaded.mean.tobytes() == PRIOR.mean.tobytes()
+    assert loaded.sigma.tobytes() == PRIOR.sigma.tobytes()
 
 
 def test_a_coefficient_that_never_varies_stays_at_its_mean():

@@ -64,7 +64,7 @@ def root(tmp_path_factory):
     (root / ROOT).symlink_to(root / "raw")
     write_csv(root / "data/index/test/test/rejected.csv", [("sample", "reason"), ("x.jpg", REASON)])
     for run in ("main", "prn"):
-        evaluate.evaluate(root, run, SETTINGS.train, PARAMS)
+        evaluate.evaluate(root, run, SETTINGS.train, PARAMS, small_project.SUBSETS, ["facemesh"])
         write_csv(root / f"runs/{run}/scores/failed.csv", [("sample", "stage", "reason"), (FAILED, "aligned", REASON)])
     _, counts = data_report(root, data)
     counts["subsets"][SUBSET] = {"in": 1, "out": 1, "rejected": 0}

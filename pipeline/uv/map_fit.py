@@ -1,0 +1,42 @@
+"""The face model behind a position map: a map that a network predicted becomes one that some face of the model has."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..face.face_model import FaceModel, at_vertices
+from ..face.fit import Prior, fit_face, place
+
+# Texels a row and column that are fitted to. The errors of neighbours are alike, so that more of them say no more.
+ROWS = 32
+# Standard deviation of a predicted texel in px of a map of 256 px; it stands for the errors that neighbours share, too.
+SIGMA_PX = 6.0
+
+
+def fit_map(
+    position_map: NDArray, texels: FaceModel, face_mask: NDArray[np.bool_], prior: Prior
+) -> NDArray[np.float32]:
+    """Fit the face model to a position map.
+
+    Parameters
+    ----------
+    position_map : (S, S, 3) float
+        Aligned px.
+    texels : FaceModel
+        At all texels, as `texel_model` makes it.
+    face_mask : (S, S) bool
+        Texels that a network has learnt: no other is looked at.
+    prior : Prior
+
+    Returns
+    -------
+    (S, S, 3) float32
+        The fitted face's, in aligned px.
+    """
+    size = len(position_map)
+    step = max(size // ROWS, 1)
+    grid = np.zeros_like(face_mask)
+    grid[step // 2 :: step, step // 2 :: step] = True
+    chosen = np.flatnonzero(grid & face_mask)
+    points = position_map.reshape(-1, 3)[chosen]
+    fit = fit_face(at_vertices(texels, lambda array: array[chosen]), points, SIGMA_PX * size / 256, prior, size)
+    return place(texels, fit).reshape(position_map.shape).astype(np.float32)

@@ -1,0 +1,107 @@
+"""Stage `found@source`: crops of the test part by landmarks that were found in the photos, not annotated."""
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+
+import click
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.crops import active_shape, face_finding
+from pipeline.crops.alignment import align, resample
+from pipeline.crops.detection import choose_face
+from pipeline.crops.landmark_map import apply_map, load_map
+from pipeline.raw.photos import read_photo
+from pipeline.store.resume import ShardContent
+from pipeline.store.shards import list_shards, read_shard
+from stages.project.annotated_face import annotated_face
+from stages.project.params import ComputeParams, CropParams, DataParams, read, sentences
+from stages.project.paths import FOUND, LANDMARK_MAP, SHAPES
+from stages.project.samples import read_part, shards_of, subset_of
+from stages.project.shard_stage import Task, run_stage
+from stages.project.strict import check
+
+CARRIED = ("sample_id", "photo", "source_sha256")
+NO_FACE = "No face was found where the annotation has one."
+# It counts as failed where no face is found: there is nothing to stop a run for.
+ALL = 1.0
+# From a photo and the annotated landmarks, which say no more than whose face it is, to the landmarks (68, 2) of it.
+Finder = Callable[[NDArray[np.uint8], NDArray], NDArray[np.float64] | None]
+
+
+@click.command()
+@click.argument("source")
+def main(source: str) -> None:
+    """Find the landmarks of the test part by SOURCE, and crop and level its photos by these alone."""
+    with sentences():
+        data, crop, compute = read("data", DataParams), read("crop", CropParams), read("compute", ComputeParams)
+        check(source in crop.found, f"{source!r} is not in crop.found, which has {', '.join(crop.found)}.")
+        names = frozenset(read_part(Path(), "test"))
+        learnt = {"facemesh": LANDMARK_MAP, "asm": SHAPES}[source]
+        shards = [
+            (path, data.folder(subset))
+            for subset in sorted({subset_of(name) for name in names})
+            for path in list_shards(shards_of(Path(), "meshes", subset))
+        ]
+        tasks = {
+            level: [
+                Task((path, learnt), (path, names, folder, source, crop.margin, level == "on", data.size))
+                for path, folder in shards
+            ]
+            for level in data.levels
+        }
+        run_stage(f"found@{source}", crop_found, tasks, FOUND / source, ALL, compute)
+
+
+def crop_found(
+    meshes: Path, names: frozenset[str], folder: Path, source: str, margin: float, level: bool, size: int
+) -> ShardContent:
+    """Make one shard: image and similarity as `aligned` has them, of the tested samples of a shard of meshes."""
+    shard = read_shard(meshes, (*CARRIED, "landmarks"))
+    find = open_finder(source)
+    good, images, similarities, rejected = [], [], [], []
+    tested = [row for row, name in enumerate(shard["sample_id"]) if name in names]
+    for row in tested:
+        try:
+            photo = read_photo(folder / shard["photo"][row])
+            landmarks = find(photo, shard["landmarks"][row])
+            if landmarks is None:
+                rejected.append((shard["sample_id"][row], NO_FACE))
+                continue
+            similarity = align(landmarks, margin, level, size)
+        except (ValueError, OSError) as error:
+            rejected.append((shard["sample_id"][row], str(error).replace(f"{folder}/", "")))
+            continue
+        good.append(row)
+        images.append(resample(photo, similarity, size))
+        similarities.append(similarity)
+    return ShardContent(
+        {name: shard[name][good] for name in CARRIED}
+        | {
+            "image": np.array(images, np.uint8).reshape(-1, size, size, 3),
+            "similarity": np.array(similarities, np.float64).reshape(-1, 3, 3),
+        },
+        len(tested),
+        rejected,
+    )
+
+
+def open_finder(source: str) -> Finder:
+    """Open what finds landmarks: `facemesh`, its points by the stage `landmark_map`, or `asm` in MTCNN's faces."""
+    return functools.partial(_by_mesh, load_map(LANDMARK_MAP)) if source == "facemesh" else _by_shapes
+
+
+def _by_mesh(learnt: NDArray, photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float64] | None:
+    face = annotated_face(photo, landmarks)
+    return None if face is None else apply_map(learnt, face.mesh, face.confidence, face.keypoints)[:, :2]
+
+
+def _by_shapes(photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float64] | None:
+    faces = face_finding.find_faces(photo)
+    chosen = choose_face(np.array([face.box for face in faces]).reshape(-1, 4), landmarks)
+    return None if chosen is None else active_shape.fit(active_shape.load_model(SHAPES), photo, faces[chosen].points)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,72 @@
+"""A position map fitted by the face model: exact without noise, nearer to the truth with it, blind beyond the mask."""
+
+import numpy as np
+import pytest
+
+from pipeline.face.camera import camera_matrix
+from pipeline.face.face_model import FaceModel, deform
+from pipeline.face.fit import Prior
+from pipeline.uv.map_fit import fit_map
+
+SIZE = 64
+PRIOR = Prior(np.zeros(5), np.ones(5))
+MASK = np.zeros((SIZE, SIZE), bool)
+MASK[6:58, 8:56] = True
+
+
+def make_texels():
+    """A bulge at the texels, which five smooth vectors move by some percent of its size."""
+    v, u = np.meshgrid(np.linspace(1, -1, SIZE), np.linspace(-1, 1, SIZE), indexing="ij")
+    mean = np.stack([70 * u, 90 * v, 60 * (1 - 0.6 * u**2 - 0.4 * v**2)], axis=-1).reshape(-1, 3)
+    rng = np.random.default_rng(0)
+    waves = np.cos(np.einsum("tc,cpd->tpd", mean / 60, rng.normal(size=(3, 5, 3)))).transpose(0, 2, 1)
+    basis = (5 * waves).astype(np.float32)
+    return FaceModel(
+        mean.astype(np.float32),
+        basis[..., :3],
+        basis[..., 3:],
+        np.zeros((0, 3), np.int32),
+        np.zeros(0, np.int32),
+    )
+
+
+TEXELS = make_texels()
+
+
+def draw_map(rng, yaw):
+    pose = np.array([rng.uniform(-0.3, 0.3), yaw, rng.uniform(-0.2, 0.2), 32, 32, rng.uniform(-5, 5), 0.25])
+    camera = camera_matrix(pose, SIZE)
+    vertices = deform(TEXELS, rng.normal(size=(1, 5)))[0]
+    return (vertices @ camera[:, :3].T + camera[:, 3]).reshape(SIZE, SIZE, 3)
+
+
+@pytest.mark.parametrize("yaw", [-1.3, 0.0, 0.7])
+def test_a_map_of_the_model_s_own_is_left_as_it_is(yaw):
+    true = draw_map(np.random.default_rng(1), yaw)
+    fitted = fit_map(true, TEXELS, MASK, Prior(PRIOR.mean, 1e4 * PRIOR.sigma))
+    assert fitted.dtype == np.float32
+    assert fitted == pytest.approx(true, abs=1e-3)
+    # The prior pulls it towards the mean by a small part of a px.
+    assert np.linalg.norm(fit_map(true, TEXELS, MASK, PRIOR) - true, axis=-1).mean() < 0.05
+
+
+def test_noise_is_averaged_out():
+    rng = np.random.default_rng(2)
+    for yaw in (-1.0, 0.0, 0.5):
+        true = draw_map(rng, yaw)
+        noisy = true + rng.normal(size=true.shape)
+        before, after = (
+            np.linalg.norm((guess - true)[MASK], axis=-1).mean()
+            for guess in (
+                noisy,
+                fit_map(noisy, TEXELS, MASK, PRIOR),
+            )
+        )
+        assert before == pytest.approx(1.6, abs=0.1)  # the mean length of a normal vector in space
+        assert after < 0.15 * before
+
+
+def test_texels_beyond_the_mask_have_no_say():
+    true = draw_map(np.random.default_rng(3), 0.2)
+    other = np.where(MASK[..., None], true, -1000.0)
+    assert (fit_map(other, TEXELS, MASK, PRIOR) == fit_map(true, TEXELS, MASK, PRIOR)).all()
