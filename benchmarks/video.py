@@ -95,13 +95,9 @@ def main(bundle_file: Path | None) -> None:
             for _ in range(RUNS)
         ]
     plain, drawn = np.median(np.array(runs), axis=0)
-    click.echo(
-        f"A still face: {before:.3f} px frame by frame, {after:.3f} px tracked, {before / after:.1f} times less."
-    )
-    click.echo(
-        f"A face that moves at up to {AMPLITUDE * 2 * np.pi * FREQUENCY:.0f} px/s is followed {behind:.2f} frames"
-    )
-    click.echo(f"behind, {distance:.2f} px at most.")
+    speed = AMPLITUDE * 2 * np.pi * FREQUENCY
+    click.echo(f"A still face jitters by {before:.3f} px, tracked by {after:.3f}: {before / after:.1f} times less.")
+    click.echo(f"At up to {speed:.0f} px/s it is followed {behind:.2f} frames behind, {distance:.2f} px at most.")
     for what, (wall, used) in (("Without", plain), ("With", drawn)):
         click.echo(f"{what} the overlay: {1e3 / wall:.1f} frames/s; {wall:.1f} ms a frame, {used:.1f} ms of a core.")
     load = os.getloadavg()[0]
