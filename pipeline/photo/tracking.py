@@ -174,8 +174,8 @@ def _look(levels: list[Image], networks: dict[str, Network]) -> Iterator[MeshFac
     whole = Region(np.array([width - 1, height - 1]) / 2, max(height, width), 0.0)
     for kind in CELLS:
         for each in detect(levels, whole, kind, networks):
-            region = Region(each.centre, REGION * each.side, line_roll(*each.eyes))
-            yield follow(levels, region, networks, each.score)
+            region = Region(each.centre, REGION * each.side, line_roll(*each.keypoints[:2]))
+            yield follow(levels, region, networks, each.score, each.keypoints)
 
 
 def _is_new(face: MeshFace, seen: list[Track]) -> bool:

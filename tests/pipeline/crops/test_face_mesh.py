@@ -121,7 +121,7 @@ def test_one_box_is_read_from_its_anchor_and_brought_back_to_the_photo():
     # 2 (dy, -dx).
     assert found.centre == pytest.approx([100 + 2 * (37.5 - 9), 50 - 2 * (30.5 - 7)])
     assert found.side == pytest.approx(48)
-    assert found.eyes == pytest.approx(
+    assert found.keypoints[:2] == pytest.approx(
         np.array([[100 + 2 * (34.5 - 9), 50 - 2 * (23.5 - 7)], [100 + 2 * (35.5 - 9), 50 - 2 * (34.5 - 7)]])
     )
     assert found.score == pytest.approx(1 / (1 + np.exp(-4)))
@@ -136,7 +136,7 @@ def test_boxes_of_one_face_are_their_mean_weighted_by_the_score_and_others_stay(
     assert small.centre == pytest.approx([89.5, 49.5])
     assert mean.centre == pytest.approx([49.5 + 3 * 0.5 / 1.25, 49.5])
     assert mean.side == pytest.approx((0.75 * 20 + 0.5 * 26) / 1.25)
-    assert mean.eyes == pytest.approx(np.array([[45.5, 49.5], [53.5, 49.5]])), "each eye's own mean"
+    assert mean.keypoints[:2] == pytest.approx(np.array([[45.5, 49.5], [53.5, 49.5]])), "each eye's own mean"
 
 
 @pytest.mark.parametrize(("moved", "faces"), [(5.2, 1), (5.6, 2)])
@@ -310,7 +310,7 @@ def test_a_long_thin_photo_is_searched(astronaut, networks):
 def test_the_detector_places_the_face_and_its_eyes(astronaut, networks):
     middle = np.array([511, 511]) / 2
     (found,) = detect(halvings(astronaut), Region(middle, 512.0, 0.0), "near", networks)
-    assert np.abs(found.eyes - ASTRONAUT_POINTS[:2]).max() < 8
+    assert np.abs(found.keypoints[:2] - ASTRONAUT_POINTS[:2]).max() < 8
     assert 80 < found.side < 130
 
 
