@@ -1,21 +1,15 @@
 """Stage `found@source`: crops of the test part by landmarks that were found in the photos, not annotated."""
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
-from pipeline.crops import active_shape, face_finding
 from pipeline.crops.alignment import align, resample
-from pipeline.crops.detection import choose_face
-from pipeline.crops.landmark_map import apply_map, load_map
 from pipeline.raw.photos import read_photo
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
-from stages.project.annotated_face import annotated_face
+from stages.project.landmark_finders import open_finder
 from stages.project.params import ComputeParams, CropParams, DataParams, read, sentences
 from stages.project.paths import FOUND, LANDMARK_MAP, SHAPES
 from stages.project.samples import read_part, shards_of, subset_of
@@ -26,8 +20,6 @@ CARRIED = ("sample_id", "photo", "source_sha256")
 NO_FACE = "No face was found where the annotation has one."
 # It counts as failed where no face is found: there is nothing to stop a run for.
 ALL = 1.0
-# From a photo and the annotated landmarks, which say no more than whose face it is, to the landmarks (68, 2) of it.
-Finder = Callable[[NDArray[np.uint8], NDArray], NDArray[np.float64] | None]
 
 
 @click.command()
@@ -85,22 +77,6 @@ def crop_found(
         len(tested),
         rejected,
     )
-
-
-def open_finder(source: str) -> Finder:
-    """Open what finds landmarks: `facemesh`, its points by the stage `landmark_map`, or `asm` in MTCNN's faces."""
-    return functools.partial(_by_mesh, load_map(LANDMARK_MAP)) if source == "facemesh" else _by_shapes
-
-
-def _by_mesh(learnt: NDArray, photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float64] | None:
-    face = annotated_face(photo, landmarks)
-    return None if face is None else apply_map(learnt, face.mesh, face.confidence, face.keypoints)[:, :2]
-
-
-def _by_shapes(photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float64] | None:
-    faces = face_finding.find_faces(photo)
-    chosen = choose_face(np.array([face.box for face in faces]).reshape(-1, 4), landmarks)
-    return None if chosen is None else active_shape.fit(active_shape.load_model(SHAPES), photo, faces[chosen].points)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,165 @@
+"""The scores of a run: of its maps, of the face model fitted to them, and of its maps of crops by found landmarks."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from tqdm import tqdm
+
+from model.scaling import Scaling
+from model.scores import smoothness
+from model.scores.summary import describe, error_curves, smoothness_curves, summarise
+from model.settings import TrainConfig
+from pipeline.face.face_model import load_model
+from pipeline.face.fit import load_prior
+from pipeline.store.samples import Sample
+from pipeline.uv.map_fit import fit_map
+from pipeline.uv.position_map import load_uv, texel_model
+from pipeline.uv.surface import Surface, load_surface
+from stages.project import samples
+from stages.project.json_file import write_json
+from stages.project.params import Subset
+from stages.project.paths import (
+    EVALUATION,
+    LAYOUT,
+    MAIN_RUN,
+    MODEL,
+    PRIOR,
+    SOURCES_METRICS,
+    found_predictions_of,
+    predictions_of,
+    scores_of,
+)
+from stages.project.predictions import Predictions
+from stages.project.published import read_benchmark
+from stages.project.result_params import EvaluateParams
+from stages.project.results import (
+    FAILED_COLUMNS,
+    FITTED,
+    HEADLINES,
+    RAW,
+    Source,
+    source_row,
+    write_scores,
+    write_sources,
+)
+from stages.project.scoring import Judge, Prediction, score_samples
+from stages.project.strict import check
+
+ANNOTATION, NOT_LEVELLED = "annotation", "none"
+# Whose the box is, by the stage that `boxes` of a subset names.
+BOXES = {"meshes": ANNOTATION, "detected": "mtcnn"}
+
+
+def evaluate(
+    root: Path,
+    run: str,
+    train: TrainConfig,
+    params: EvaluateParams,
+    subsets: Mapping[str, Subset],
+    found: Iterable[str],
+) -> dict:
+    """Score the predictions in ``runs/<run>`` of the project at `root` and write what comes of it.
+
+    Parameters
+    ----------
+    root : Path
+        The project's root.
+    run : str
+        Folder in runs/: a variant's name, or that of the main run.
+    train : TrainConfig
+        What the run was trained with: the level of its crops, and the scaling of its output.
+    params : EvaluateParams
+    subsets : dict of str to Subset
+        Those of data.subsets, which say where the boxes of the test part are from.
+    found : iterable of str
+        Sources of landmarks that the test part has been cropped by once more.
+
+    Returns
+    -------
+    dict
+        The metrics, in percent. They and the tables go to ``runs/<run>/scores``, the few that compare experiments,
+        of the main run, also to metrics/evaluation.json. The same of the fitted maps, and of the maps of crops by each
+        source, goes to folders in there, and the few numbers of all these to metrics/sources.json.
+
+    Raises
+    ------
+    ValueError
+        If nothing can be scored, or a prediction is missing or not finite.
+    """
+    surface = load_surface(root / MODEL, root / LAYOUT)
+    test_ids = samples.read_part(root, "test")
+    check(bool(test_ids), "The test part of data/split is empty: there is nothing to evaluate.")
+    places = samples.locate(root, train.level, test_ids)
+    check(bool(places), f"None of the {len(test_ids)} test samples has a position map: every one was rejected.")
+    failures = samples.list_failures(root, train.level, test_ids, places)
+    baseline = samples.mean_training_map(root, train.level, surface.face_mask)
+    judge = Judge(
+        surface,
+        Scaling(train.scaling, len(surface.face_mask)),
+        baseline,
+        read_benchmark(root / params.benchmark),
+    )
+    folder, levelled = root / scores_of(run), train.level == "on"
+    names = {subset: BOXES[subsets[subset].boxes] for subset in sorted(set(map(samples.subset_of, test_ids)))}
+    annotated = Source(", ".join(dict.fromkeys(names.values())), ANNOTATION if levelled else NOT_LEVELLED)
+    rows = []
+    with Predictions(root / predictions_of(run)) as predictions:
+        metrics = _score(root, f"evaluate {run}", judge, places, predictions.read, failures, params, folder)
+        rows.append(source_row(RAW, annotated, metrics))
+        fit = _fit(root, surface, predictions)
+        fitted = _score(root, f"evaluate {run}, fitted", judge, places, fit, failures, params, folder / FITTED)
+        rows.append(source_row(FITTED, annotated, fitted))
+    for source in found:
+        with Predictions(root / found_predictions_of(run, source)) as predictions:
+            seen = [place for place in places if place.sample_id in predictions.rows]
+            lost = samples.list_not_found(root, source, train.level, {place.sample_id for place in places})
+            told = f"evaluate {run}, {source}"
+            scored = _score(root, told, judge, seen, predictions.read, [*failures, *lost], params, folder / source)
+        rows.append(source_row(source, Source(source, source if levelled else NOT_LEVELLED), scored))
+    write_sources(folder, rows)
+    if run == MAIN_RUN:
+        write_json(root / EVALUATION, {name: metrics[name] for name in HEADLINES if name in metrics})
+        write_json(root / SOURCES_METRICS, {row.pop("map"): row for row in rows})
+    return metrics
+
+
+def _score(
+    root: Path,
+    title: str,
+    judge: Judge,
+    places: Sequence[Sample],
+    predict: Prediction,
+    failures: Sequence[tuple[str, ...]],
+    params: EvaluateParams,
+    folder: Path,
+) -> dict:
+    """Score maps of samples and write their metrics and tables to a folder; returns the metrics."""
+    check(bool(places), f"{title}: there is no prediction to score.")
+    histograms = np.zeros((2, len(smoothness.CURVE_ANGLES_DEG) - 1), np.int64)
+    rows = score_samples(samples.read_truths(root, places), predict, judge, histograms)
+    progress = tqdm(rows, total=len(places), unit="image", desc=title, disable=None)
+    table = pd.DataFrame(progress).sort_values("sample_id", ignore_index=True)
+    yaw = judge.benchmark.replace_yaw(table["sample_id"], samples.annotated_yaw(root, table["sample_id"]))
+    table.insert(1, "yaw_deg", yaw)
+    # The metrics come from the rounded table, so that each can be computed from per_image.csv to the last digit.
+    table = table.round(4)
+    described = describe(table, params.share_under, params.bootstrap, params.seed)
+    metrics = summarise(table, described, len(failures))
+    tables = {"per_image": table, "protocols": described, "failed": pd.DataFrame(failures, columns=FAILED_COLUMNS)}
+    tables |= {"ced": error_curves(table), "smoothness": smoothness_curves(histograms)}
+    write_scores(folder, metrics, tables)
+    return metrics
+
+
+def _fit(root: Path, surface: Surface, predictions: Predictions) -> Prediction:
+    """Predictions as the face model has them, each fitted when it is asked for."""
+    texels, prior = texel_model(load_model(root / MODEL), load_uv(root / LAYOUT)), load_prior(root / PRIOR)
+
+    def predict(sample_id: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        position_map, similarity = predictions.read(sample_id)
+        return fit_map(position_map, texels, surface.face_mask, prior), similarity
+
+    return predict
