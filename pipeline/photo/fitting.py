@@ -4,7 +4,6 @@ import dataclasses
 import functools
 
 import numpy as np
-import scipy.spatial
 from numpy.typing import NDArray
 
 from ..crops.face_mesh import MIN_PRESENCE, MeshFace
@@ -157,7 +156,8 @@ def _normals(bundle: Bundle) -> tuple[Array, Array]:
     """Outward normals of the mean face at the 468 points and the 68 landmarks, model frame."""
     flipped = np.array([1, -1, 1])  # to the pixel frame and back
     normals = (flipped * vertex_normals(bundle.model.mean * flipped, bundle.model.triangles)).astype(np.float64)
-    nearest = scipy.spatial.cKDTree(bundle.model.mean).query(bundle.points.mean)[1]
+    apart = np.linalg.norm(bundle.model.mean[None] - bundle.points.mean[:, None], axis=2)
+    nearest = apart.argmin(axis=1)
     return normals[nearest], normals[bundle.model.landmarks]
 
 

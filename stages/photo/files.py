@@ -23,6 +23,8 @@ from stages.photo.pictures import around, colour_depth, draw_face, draw_head_box
 from stages.photo.reconstructor import Reconstructor
 
 UNITS = ("px", "mm")
+# What trimesh writes.
+MESH_KINDS = {"obj", "ply", "glb"}
 DEFAULT_KINDS = ("obj", "glb", "overlay", "pose", "depth", "page")
 # Of the page's pictures: how much they show beyond the face, in its sides, and their longer sides in px.
 PAGE_MARGIN, PAGE_SIDE, THUMBNAIL_SIDE = 0.6, 960, 96
