@@ -15,6 +15,8 @@ ERRORS = (*PROTOCOLS, "mean_map_68_2d")
 # Described beside the errors: the shares and the signed errors that the thesis speaks of.
 OTHERS = ("smooth_prediction", "smooth_truth", "bias_x", "bias_y", "bias_z")
 ALL, BINS = "all", "mean of the three bins"
+# Metrics of a run by name: counts, and percent; which errors there are depends on what the truth holds.
+Metrics = dict[str, int | float]
 
 
 def describe(table: pd.DataFrame, share_under: float, resamples: int, seed: int) -> pd.DataFrame:
@@ -79,7 +81,7 @@ def _groups(
             yield group, {"images": len(rows), **of_bins._asdict()}
 
 
-def summarise(table: pd.DataFrame, described: pd.DataFrame, failed: int) -> dict[str, int | float]:
+def summarise(table: pd.DataFrame, described: pd.DataFrame, failed: int) -> Metrics:
     """Make the metrics file, whose rows `dvc metrics diff` compares.
 
     Parameters
@@ -93,12 +95,12 @@ def summarise(table: pd.DataFrame, described: pd.DataFrame, failed: int) -> dict
 
     Returns
     -------
-    dict
-        Counts, and percent rounded to 3 digits. What the table does not hold has no entry.
+    Metrics
+        Percent is rounded to 3 digits. What the table does not hold has no entry.
     """
     means = {(row["error"], row["group"]): row for row in described.to_dict("records")}
     headline = means["nme68_2d", ALL]
-    metrics: dict[str, int | float] = {"images": len(table), "failed": failed}
+    metrics: Metrics = {"images": len(table), "failed": failed}
     metrics |= {"nme68_2d": headline["mean"], "nme68_2d_low": headline["low"], "nme68_2d_high": headline["high"]}
     if ("nme68_2d", BINS) in means:
         metrics["nme68_2d_bins"] = means["nme68_2d", BINS]["mean"]

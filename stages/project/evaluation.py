@@ -10,7 +10,7 @@ from tqdm import tqdm
 
 from model.scaling import Scaling
 from model.scores import smoothness
-from model.scores.summary import describe, error_curves, smoothness_curves, summarise
+from model.scores.summary import Metrics, describe, error_curves, smoothness_curves, summarise
 from model.settings import TrainConfig
 from pipeline.face.face_model import load_model
 from pipeline.face.fit import load_prior
@@ -60,7 +60,7 @@ def evaluate(
     params: EvaluateParams,
     subsets: Mapping[str, Subset],
     found: Iterable[str],
-) -> dict:
+) -> Metrics:
     """Score the predictions in ``runs/<run>`` of the project at `root` and write what comes of it.
 
     Parameters
@@ -79,7 +79,7 @@ def evaluate(
 
     Returns
     -------
-    dict
+    Metrics
         The metrics, in percent. They and the tables go to ``runs/<run>/scores``, the few that compare experiments,
         of the main run, also to metrics/evaluation.json. The same of the fitted maps, and of the maps of crops by each
         source, goes to folders in there, and the few numbers of all these to metrics/sources.json.
@@ -135,7 +135,7 @@ def _score(
     failures: Sequence[tuple[str, ...]],
     params: EvaluateParams,
     folder: Path,
-) -> dict:
+) -> Metrics:
     """Score maps of samples and write their metrics and tables to a folder; returns the metrics."""
     check(bool(places), f"{title}: there is no prediction to score.")
     histograms = np.zeros((2, len(smoothness.CURVE_ANGLES_DEG) - 1), np.int64)

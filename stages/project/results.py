@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from model.scores.summary import ALL
+from model.scores.summary import ALL, Metrics
 from stages.project.json_file import write_json
 from stages.project.paths import MAIN_RUN, RUNS, scores_of
 
@@ -40,7 +40,7 @@ class Results:
     """One variant's metrics, protocols by yaw, errors of each image, failures, curves, sources, and losses by epoch."""
 
     variant: str
-    metrics: dict
+    metrics: Metrics
     protocols: pd.DataFrame
     per_image: pd.DataFrame
     failed: pd.DataFrame
@@ -66,7 +66,7 @@ def write_csv(table: pd.DataFrame, path: Path, float_format: str | None = None) 
     table.to_csv(path, index=False, float_format=float_format, lineterminator="\n")
 
 
-def write_scores(folder: Path, metrics: dict, tables: dict[str, pd.DataFrame]) -> None:
+def write_scores(folder: Path, metrics: Metrics, tables: dict[str, pd.DataFrame]) -> None:
     """Write all metrics of a run and the tables of `SCORES`, with as many digits as each needs."""
     folder.mkdir(parents=True, exist_ok=True)
     write_json(folder / METRICS, metrics)
@@ -81,7 +81,7 @@ class Source(NamedTuple):
     levelling: str
 
 
-def source_row(name: str, source: Source, metrics: dict) -> dict[str, Any]:
+def source_row(name: str, source: Source, metrics: Metrics) -> dict[str, Any]:
     """Say what was scored, on which crops, and the few numbers that compare it."""
     return {"map": name, **source._asdict()} | {key: metrics[key] for key in SOURCE_NUMBERS}
 
