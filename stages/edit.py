@@ -7,14 +7,19 @@ import os
 from pathlib import Path
 
 import click
+import numpy as np
 
 from pipeline.face.landmarks import REGIONS
 from pipeline.photo.editing import edit_region, warp_photo
 from pipeline.photo.mesh_files import to_trimesh, write_mesh
 from pipeline.photo.photo_files import encode_image
-from stages.photo.options import FILE, ReconstructorOptions, picture_option, reconstructor_options
+from stages.photo.options import FILE, ReconstructorOptions, check_not_input, picture_option, reconstructor_options
 from stages.photo.reconstructor import open_largest, open_reconstructor
 from stages.project.params import sentences
+from stages.project.strict import check
+
+# A feature that is larger than this fills the picture.
+MOST_SCALE = 3.0
 
 
 @click.command()
@@ -41,6 +46,9 @@ def main(
 ) -> None:
     """Scale or shift a feature of the largest face in PHOTO."""
     with sentences():
+        check_not_input(out, photo)
+        check(0 < scale <= MOST_SCALE, f"--scale is {scale:g}; expected a number above 0, up to {MOST_SCALE:g}.")
+        check(bool(np.isfinite(shift).all()), f"--shift is {shift}; expected three numbers.")
         reconstructor = open_reconstructor(options, os.cpu_count() or 1)
         picture, found = open_largest(photo, reconstructor)
         triangles = reconstructor.surface.triangles

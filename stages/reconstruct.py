@@ -47,6 +47,11 @@ def main(
     """Reconstruct every face of PHOTOS: files, folders or patterns."""
     with sentences():
         check(bool(photos) != bool(video), "Name photos, or a video by --video.")
+        check(pupil_distance is None or unit == "mm", "--pupil-distance is for --unit mm: give that too.")
+        check(
+            pupil_distance is None or 0 < pupil_distance < 1000,
+            f"--pupil-distance is {pupil_distance}; expected millimetres, 54 to 74 for most adults.",
+        )
         named = name_frames(video, every) if video else name_photos(list_photos(photos))
         if MESH_KINDS & set(kinds):
             # trimesh takes the longest to import: on the other core, while the first photo is decoded.
@@ -60,9 +65,10 @@ def main(
         out.mkdir(parents=True, exist_ok=True)
         (out / "faces.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
     missing = sum(bool(result["error"]) for result in results)
+    doubted = sum(bool(face["doubt"]) for result in results for face in result["faces"])
     click.echo(
         f"reconstruct: {len(results)} photos, {sum(len(result['faces']) for result in results)} faces, "
-        f"{missing} photos without a face; {out / 'faces.json'}"
+        f"{missing} photos without a face, {doubted} faces that are likely wrong; {out / 'faces.json'}"
     )
     if missing and not allow_missing:
         raise SystemExit(1)

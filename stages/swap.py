@@ -10,7 +10,7 @@ import click
 
 from pipeline.photo.editing import swap_face
 from pipeline.photo.photo_files import encode_image
-from stages.photo.options import FILE, ReconstructorOptions, picture_option, reconstructor_options
+from stages.photo.options import FILE, ReconstructorOptions, check_not_input, picture_option, reconstructor_options
 from stages.photo.reconstructor import open_largest, open_reconstructor
 from stages.project.params import sentences
 
@@ -23,6 +23,7 @@ from stages.project.params import sentences
 def main(source: Path, target: Path, out: Path, options: ReconstructorOptions) -> None:
     """Put the largest face in the photo SOURCE onto the largest in TARGET."""
     with sentences():
+        check_not_input(out, source, target)
         reconstructor = open_reconstructor(options, os.cpu_count() or 1)
         (photo, ours), (other, theirs) = (open_largest(path, reconstructor) for path in (source, target))
         swapped = swap_face(photo, ours.vertices, other, theirs.vertices, reconstructor.surface.triangles)

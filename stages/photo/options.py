@@ -85,3 +85,15 @@ def _check_picture(_context: click.Context, _option: click.Parameter, out: Path)
     with sentences():
         check(out.suffix in PICTURE_SUFFIXES, f"--out is {out}; expected a name that ends in .jpg or .png.")
     return out
+
+
+def check_not_input(out: Path, *inputs: Path) -> None:
+    """Refuse to write a picture over a photo that it is made of.
+
+    Raises
+    ------
+    ValueError
+        If `out` is one of the inputs.
+    """
+    same = [path for path in inputs if path.exists() and out.exists() and path.samefile(out)]
+    check(not same, f"--out is {out}, a photo that is read: choose another name.")

@@ -247,7 +247,7 @@ def open_finder(options: ReconstructorOptions, networks: dict[str, Network]) -> 
 
 
 def open_largest(path: Path, reconstructor: Reconstructor) -> tuple[Image, Reconstruction]:
-    """Open a photo, and reconstruct the largest face in it.
+    """Open a photo, and reconstruct the largest face in it; if it is likely wrong, that is told.
 
     Returns
     -------
@@ -262,7 +262,10 @@ def open_largest(path: Path, reconstructor: Reconstructor) -> tuple[Image, Recon
     photo, _ = open_photo(path)
     faces = reconstructor.find_faces(photo)
     check(bool(faces), f"No face was found in {path}.")
-    return photo, reconstructor.reconstruct(photo, faces[0])
+    found = reconstructor.reconstruct(photo, faces[0])
+    if found.doubt:
+        click.echo(f"{path}: {found.doubt}", err=True)
+    return photo, found
 
 
 def open_landmarker(options: ReconstructorOptions, network: PhotoNetwork, networks: dict[str, Network]) -> Landmarker:

@@ -174,3 +174,17 @@ class TestCommand:
         assert [name for name, _ in named] == ["a.jpg", "a.png", "b"]
         with pytest.raises(ValueError, match="same name"):
             batches.name_photos([Path("x/a.jpg"), Path("y/a.jpg")])
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (("--pupil-distance", "63"), "--pupil-distance is for --unit mm: give that too."),
+        (("--pupil-distance", "-5", "--unit", "mm"), "--pupil-distance is -5.0; expected millimetres, 54 to 74"),
+    ],
+)
+def test_a_pupil_distance_is_millimetres_and_for_them(tmp_path, options, sentence):
+    result = CliRunner().invoke(command.main, ("photo.png", "--out", str(tmp_path / "out"), *options))
+    assert result.exit_code == 1
+    assert result.stderr.startswith(f"Error: {sentence}")
+    assert not (tmp_path / "out").exists()

@@ -1,5 +1,7 @@
 """The commands that change a face in a photo, with a made-up network and detector whose faces one knows."""
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 import pytest
@@ -61,6 +63,14 @@ class TestEither:
         assert result.stderr == "Error: --out is a.gif; expected a name that ends in .jpg or .png.\n"
         assert asked == []
 
+    def test_a_photo_that_is_read_is_not_written_over(self, asked, command, arguments):
+        before = Path("face.png").read_bytes()
+        result = call(command, *arguments, "--out", "./face.png")
+        assert result.exit_code == 1
+        assert result.stderr == "Error: --out is face.png, a photo that is read: choose another name.\n"
+        assert Path("face.png").read_bytes() == before
+        assert asked == []
+
     def test_a_photo_without_a_face_is_named(self, asked, command, arguments):
         result = call(command, "wall.png", *arguments[1:], "--out", "a.png")
         assert result.exit_code == 1
@@ -71,3 +81,17 @@ def test_an_edit_that_changes_nothing_leaves_the_photo_and_writes_its_mesh(asked
     assert call(edit, "face.png", "--region", "mouth", "--out", "same.png").exit_code == 0
     assert np.array_equal(cv2.imread("same.png"), cv2.imread("face.png"))
     assert len(trimesh.load_mesh("same.obj", process=False).vertices) == GRID**2
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        (("--scale", "100"), "--scale is 100; expected a number above 0, up to 3."),
+        (("--scale", "-1"), "--scale is -1; expected a number above 0, up to 3."),
+        (("--shift", "nan", "0", "0"), "--shift is (nan, 0.0, 0.0); expected three numbers."),
+    ],
+)
+def test_what_is_no_change_of_a_feature_is_refused(asked, change, sentence):
+    result = call(edit, "face.png", "--region", "nose", "--out", "new.png", *change)
+    assert result.stderr == f"Error: {sentence}\n"
+    assert asked == []
