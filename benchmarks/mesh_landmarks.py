@@ -16,7 +16,8 @@ from tqdm import tqdm
 
 from benchmarks.aflw2000 import read_photos
 from benchmarks.free_faces import choose
-from pipeline.crops.face_mesh import OUTER_CORNERS, find_faces, line_roll, open_networks
+from pipeline.crops.blaze_face import line_roll
+from pipeline.crops.face_mesh import OUTER_CORNERS, find_faces, open_networks
 from pipeline.face.landmarks import LANDMARKS, MIRRORED
 from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.store.arrays import Array

@@ -17,7 +17,8 @@ import numpy as np
 import skimage.data
 from threadpoolctl import threadpool_limits
 
-from pipeline.crops.face_mesh import FILES, Network, find_faces, open_network
+from pipeline.crops.blaze_face import Network, open_network
+from pipeline.crops.face_mesh import FILES, find_faces
 from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.photo.bundle import Bundle, load_bundle
 from pipeline.photo.tracking import track_faces

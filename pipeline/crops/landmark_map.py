@@ -15,7 +15,8 @@ from ..face.landmarks import LANDMARKS
 from ..face.similarity import apply_similarity, make_similarity
 from ..store.arrays import Array
 from ..store.shards import read_shard, write_shard
-from .face_mesh import OUTER_CORNERS, POINTS, line_roll
+from .blaze_face import line_roll
+from .face_mesh import OUTER_CORNERS, POINTS
 from .mesh_landmarks import read_landmarks
 
 # Variance that a direction of the meshes must have to count, in levelled units. In five folds of the 1,199 photos of

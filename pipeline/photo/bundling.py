@@ -7,7 +7,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from ..crops.face_mesh import Network
+from ..crops.blaze_face import Network
 from ..face.correction import correction_matrix
 from ..face.face_model import FaceModel, at_vertices
 from ..face.fit import Prior

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from ..crops.face_mesh import FILES, networks_folder, open_network
+from ..crops.blaze_face import open_network
+from ..crops.face_mesh import FILES, networks_folder
 from ..demo.face import make_face
 from ..face.face_model import FaceModel
 from ..face.fit import Prior

@@ -13,7 +13,8 @@ import scipy.interpolate
 import scipy.spatial
 from numpy.typing import NDArray
 
-from ..crops.face_mesh import POINTS, Network, find_faces
+from ..crops.blaze_face import Network
+from ..crops.face_mesh import POINTS, find_faces
 from ..crops.mesh_landmarks import read_landmarks
 from ..face.camera import rotation_matrix
 from ..face.face_model import FaceModel, at_vertices

@@ -5,21 +5,16 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..crops.blaze_face import CELLS, Network, Region, detect, halvings, line_roll
 from ..crops.face_mesh import (
-    CELLS,
     MIN_PRESENCE,
     MIN_SIDE,
     POINTS,
     REGION,
     SURE_SCORE,
     MeshFace,
-    Network,
-    Region,
-    detect,
     find_faces,
     follow,
-    halvings,
-    line_roll,
     mesh_region,
 )
 from ..face.fit import FaceFit

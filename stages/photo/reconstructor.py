@@ -12,19 +12,9 @@ import scipy.sparse
 from numpy.typing import NDArray
 
 from pipeline.crops.alignment import align
+from pipeline.crops.blaze_face import Network, Region, halvings, open_network
 from pipeline.crops.face_finding import Face, first_crop, points_roll
-from pipeline.crops.face_mesh import (
-    FILES,
-    REGION,
-    MeshFace,
-    Network,
-    Region,
-    find_faces,
-    follow,
-    halvings,
-    open_network,
-    open_networks,
-)
+from pipeline.crops.face_mesh import FILES, REGION, MeshFace, find_faces, follow, open_networks
 from pipeline.crops.iris import find_irises
 from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.face.face_model import name_expressions

@@ -5,23 +5,10 @@ import numpy as np
 import pytest
 import skimage.data
 
-from pipeline.crops import face_mesh
+from pipeline.crops import blaze_face, face_mesh
+from pipeline.crops.blaze_face import Network, Region, decode, detect, halvings, line_roll
 from pipeline.crops.face_finding import turn_back
-from pipeline.crops.face_mesh import (
-    NOSE_TIP,
-    POINTS,
-    Network,
-    Region,
-    decode,
-    detect,
-    find_faces,
-    follow,
-    halvings,
-    line_roll,
-    mesh_points,
-    mesh_region,
-    open_networks,
-)
+from pipeline.crops.face_mesh import NOSE_TIP, POINTS, find_faces, follow, mesh_points, mesh_region, open_networks
 from pipeline.face.similarity import apply_similarity, make_similarity
 
 # Read off the picture by eye, in its pixels: right eye, left eye, nose; the subject's right is on the screen's left.
@@ -80,7 +67,7 @@ def test_a_region_shows_the_same_place_whichever_halving_it_is_seen_in(level):
     spot = 32 * 2**level
     photo[3 * spot : 4 * spot, 5 * spot : 6 * spot] = 255
     region = Region(np.array([side - 1, side - 1]) / 2, side, 0.0)
-    seen, similarity = face_mesh.see(halvings(photo), region, 128)
+    seen, similarity = blaze_face.see(halvings(photo), region, 128)
     row, column = (seen[..., 0].astype(float).sum(axis=axis) for axis in (1, 0))
     middle = np.array([column @ np.arange(128), row @ np.arange(128)]) / column.sum()
     expected = apply_similarity(similarity, np.array([5.5, 3.5]) * spot - 0.5)
@@ -95,15 +82,15 @@ def test_the_anchors_are_as_many_as_the_outputs_of_the_detector(networks, kind, 
     assert networks[kind].size == size
     outputs = networks[kind].run(np.zeros((1, size, size, 3), np.float32))
     assert sorted(values.shape for values in outputs) == [(1, count, 1), (1, count, 16)]
-    assert face_mesh._anchors(kind, size).shape == (count, 2)
+    assert blaze_face._anchors(kind, size).shape == (count, 2)
 
 
 def test_the_anchors_are_the_middles_of_cells_row_by_row():
-    near = face_mesh._anchors("near", 128)
+    near = blaze_face._anchors("near", 128)
     # 16 x 16 cells of 8 px with two boxes each, then 8 x 8 cells of 16 px with six.
     assert near[[0, 1, 2, 31, 32]].tolist() == [[4, 4], [4, 4], [12, 4], [124, 4], [4, 12]]
     assert near[[511, 512, 517, 518, 895]].tolist() == [[124, 124], [8, 8], [8, 8], [24, 8], [120, 120]]
-    assert face_mesh._anchors("far", 192)[[0, 1, 48, 2303]].tolist() == [[2, 2], [6, 2], [2, 6], [190, 190]]
+    assert blaze_face._anchors("far", 192)[[0, 1, 48, 2303]].tolist() == [[2, 2], [6, 2], [2, 6], [190, 190]]
 
 
 def box_row(x, y, side, right_eye=(0, 0), left_eye=(0, 0)):
@@ -148,7 +135,7 @@ def test_two_boxes_are_of_one_face_where_they_share_more_than_three_tenths_of_th
 
 def test_a_square_within_another_shares_its_own_area():
     centres, sides = np.array([[0.0, 0], [1, 1], [100, 0]]), np.array([10.0, 5, 10])
-    assert face_mesh._shared(centres, sides, np.zeros(2), 10.0) == pytest.approx([1, 0.25, 0])
+    assert blaze_face.share_of_union(centres, sides, np.zeros(2), 10.0) == pytest.approx([1, 0.25, 0])
 
 
 def test_extreme_logits_and_none_above_the_threshold_are_read_quietly():

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import skimage.data
 
-from pipeline.crops.face_mesh import find_faces, halvings, open_networks
+from pipeline.crops.blaze_face import halvings
+from pipeline.crops.face_mesh import find_faces, open_networks
 from pipeline.crops.iris import find_irises
 
 

@@ -8,7 +8,8 @@ import pytest
 import skimage.data
 import trimesh
 
-from pipeline.crops.face_mesh import FILES, open_network
+from pipeline.crops.blaze_face import open_network
+from pipeline.crops.face_mesh import FILES
 from stages.photo.files import WriteOptions, write_faces
 from stages.photo.options import ReconstructorOptions
 from stages.photo.reconstructor import open_by_fit
