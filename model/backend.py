@@ -1,5 +1,6 @@
 """Start Keras on its backend, with what has to be set before a network is built."""
 
+import contextlib
 import logging
 import os
 
@@ -44,3 +45,34 @@ def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 
         if len(found) < devices:
             raise ValueError(f"train.devices is {devices}; JAX finds {len(found)}: {', '.join(found)}.")
         keras.distribution.set_distribution(keras.distribution.DataParallel(devices=found[:devices]))
+
+
+def full_precision() -> contextlib.AbstractContextManager:
+    """Compute matrix products within in float32 to the last bit, which a GPU rounds to 10 bits where it is let.
+
+    On TensorFlow this holds everywhere, see `prepare_keras`.
+    """
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return jax.default_matmul_precision("highest")
+    return contextlib.nullcontext()
+
+
+def device_name() -> str:
+    """Name what Keras computes on, for a line of the log: the kind of the first device that its backend has."""
+    import keras
+
+    if keras.backend.backend() == "jax":
+        import jax
+
+        return f"JAX on {jax.devices()[0].device_kind}"
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf
+
+        gpus = tf.config.list_physical_devices("GPU")
+        name = tf.config.experimental.get_device_details(gpus[0]).get("device_name", "a GPU") if gpus else "the CPU"
+        return f"TensorFlow on {name}"
+    return keras.backend.backend()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.face.camera import camera_matrix
-from pipeline.face.face_model import FaceModel, at_vertices, deform
+from pipeline.face.face_model import FaceModel, deform
 from pipeline.store.arrays import Array
 
 CAMERA = 12
@@ -63,20 +63,9 @@ def to_maps(parameters: NDArray, texels: FaceModel) -> NDArray[np.float32]:
         Pixels of the aligned image; z up to a constant.
     """
     size = round(len(texels.mean) ** 0.5)
-    return place(parameters, texels).reshape(-1, size, size, 3)
-
-
-def place(parameters: NDArray, vertices: FaceModel) -> NDArray[np.float32]:
-    """Place a model's vertices by parameters (N, 12 + S + E): (N, V, 3) float32, px of the aligned image."""
     cameras = np.asarray(parameters[:, :CAMERA], np.float32).reshape(-1, 3, 4)
-    return deform(vertices, parameters[:, CAMERA:]) @ cameras[:, :, :3].transpose(0, 2, 1) + cameras[:, None, :, 3]
-
-
-def mean_distance(true: NDArray, predicted: NDArray, vertices: FaceModel) -> Array:
-    """Mean distance in px of the vertices that parameters (N, P) place, each mean z removed: (N,) float64."""
-    offsets = place(predicted, vertices) - place(true, vertices)
-    offsets[..., 2] -= offsets[..., 2].mean(axis=-1, keepdims=True)
-    return np.linalg.norm(offsets, axis=-1).mean(axis=-1, dtype=np.float64)
+    placed = deform(texels, parameters[:, CAMERA:]) @ cameras[:, :, :3].transpose(0, 2, 1) + cameras[:, None, :, 3]
+    return placed.reshape(-1, size, size, 3)
 
 
 def measure_whitening(batches: Iterable[Array]) -> Whitening:
@@ -98,34 +87,3 @@ def measure_whitening(batches: Iterable[Array]) -> Whitening:
         raise ValueError("There are no samples to measure the parameters of: the training part is empty.")
     deviation = np.sqrt(spread / count)
     return Whitening(mean, np.where(deviation > CONSTANT * np.abs(mean), deviation, 0.0))
-
-
-class Moves(NamedTuple):
-    """Gram matrices of a face model's vertices, from which follows how far each parameter moves them.
-
-    Attributes
-    ----------
-    vectors : (S + E, 3, 3) float64
-        Mean over vertices of ``b b^T`` for each vector b of the model.
-    shapes : (3, 1 + S + E, 1 + S + E) float64
-        For each of x, y and z: Gram matrix of mean face and vectors, divided by the number of vertices.
-    """
-
-    vectors: Array
-    shapes: Array
-
-
-def measure_moves(vertices: FaceModel) -> Moves:
-    """Work out the Gram matrices of a model's vertices, or texels, which stand for the face."""
-    basis = np.concatenate([vertices.shape_basis, vertices.expression_basis], axis=2).astype(np.float64)
-    faces = np.concatenate([vertices.mean[..., None].astype(np.float64), basis], axis=2)
-    count = len(vertices.mean)
-    return Moves(
-        np.einsum("vai,vbi->iab", basis, basis, optimize=True) / count,
-        np.einsum("vai,vaj->aij", faces, faces, optimize=True) / count,
-    )
-
-
-def at_texels_of(texels: FaceModel, mask: NDArray[np.bool_]) -> FaceModel:
-    """Keep the texels of a mask (S, S) as the model's only vertices, see `face_model.at_vertices`."""
-    return at_vertices(texels, lambda values: values[mask.ravel()])

@@ -1,8 +1,9 @@
-"""Batches for a network, read from shards at random, ahead of their use and in an order that only the seed decides."""
+"""Batches for a network, read at random and ahead of their use, in an order that only the seed decides."""
 
 import itertools
+import os
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
@@ -10,49 +11,121 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.store.samples import Sample, read_samples
+from model.coefficients import CAMERA, to_parameters
+from pipeline.crops.online import border, draw, from_copy_to_crop, move_cameras, unpack_crop
+from pipeline.crops.policy import AugmentationPolicy
+from pipeline.store.samples import Sample, read_labels, read_samples
+from pipeline.store.shards import map_rows
 
-READERS = 2
+READERS = os.cpu_count() or 1
 BATCHES_AHEAD = 8
-Batch = tuple[NDArray[np.float32], NDArray[np.float32]]
+# Crops that take no more than this are unpacked once, and lie where the network computes.
+RESIDENT_BYTES = 4 * 2**30
+Batch = dict[str, NDArray]
 T = TypeVar("T")
 U = TypeVar("U")
 
 
 @dataclass(frozen=True)
 class Feed:
-    """Samples, and how they become batches of photos (n, S, S, 3) float32, RGB in [0, 1], and labels.
+    """Samples with stored maps, and how they become batches of photos and labels.
 
-    `to_label` makes the labels (n, ...) float32 of a batch from the `datasets` of its samples. Memory holds a few
-    batches.
+    A batch has `photo` (n, S, S, 3) float32, RGB in [0, 1], and `label` (n, S, S, 3) float32, which `to_label` makes of
+    position maps in px. Memory holds a few batches.
     """
 
     samples: Sequence[Sample]
     batch_size: int
-    datasets: tuple[str, ...]
-    to_label: Callable[[dict[str, NDArray]], NDArray[np.float32]]
+    to_label: Callable[[NDArray], NDArray[np.float32]]
 
-    @property
-    def steps(self) -> int:
-        """Batches in a pass."""
-        return -(-len(self.samples) // self.batch_size)
-
-    def shuffled(self, seed: int, epoch: int) -> Generator[Batch]:
-        """One epoch of full batches, see `shuffled_batches`."""
-        return prefetch(self._read, shuffled_batches(len(self.samples), self.batch_size, seed, epoch))
+    def endless(self, seed: int, start: int, growth: int = 0) -> Generator[Batch]:
+        """Full batches, epoch after epoch, from step `start` on; stored copies do not grow with `growth`."""
+        chosen = (chosen for _, chosen in endless_batches(len(self.samples), self.batch_size, seed, start))
+        return prefetch(self._read, chosen)
 
     def ordered(self) -> Generator[Batch]:
         """All samples once, in their order; the last batch may be short."""
         return prefetch(self._read, ordered_batches(len(self.samples), self.batch_size))
 
     def _read(self, chosen: NDArray[np.int64]) -> Batch:
-        arrays = read_samples([self.samples[i] for i in chosen], ("image", *self.datasets))
-        return to_photo(arrays["image"]), self.to_label(arrays)
+        arrays = read_samples([self.samples[i] for i in chosen], ("image", "position_map"))
+        return {"photo": to_photo(arrays["image"]), "label": self.to_label(arrays["position_map"])}
+
+
+class OnlineFeed:
+    """Compact samples, and how they become batches that `augmentation` makes photos and labels of.
+
+    Memory holds the cameras and coefficients of all samples; of their crops a few batches, or all where they fit.
+
+    Parameters
+    ----------
+    samples : sequence of Sample
+    batch_size : int
+    policy : AugmentationPolicy
+    size : int
+        Side of the aligned image in px.
+
+    Attributes
+    ----------
+    crops : (N, C, C, 3) uint8 or None
+        All crops, for batches that name them by `index` (n,) int32; where they do not fit, None, and batches have
+        `crop` (n, C, C, 3).
+    """
+
+    def __init__(self, samples: Sequence[Sample], batch_size: int, policy: AugmentationPolicy, size: int) -> None:
+        self.samples, self.batch_size, self.policy, self.size = samples, batch_size, policy, size
+        labels = list(read_labels(samples, ("pose", "coefficients")))
+        parameters = np.concatenate([to_parameters(one["pose"], one["coefficients"], size) for one in labels])
+        self._cameras = parameters[:, :CAMERA].reshape(-1, 3, 4)
+        self._coefficients = parameters[:, CAMERA:].astype(np.float32)
+        side = size + 2 * border(size)
+        self.crops: NDArray[np.uint8] | None = None
+        if len(samples) * side * side * 3 <= RESIDENT_BYTES:
+            self.crops = np.empty((len(samples), side, side, 3), np.uint8)
+            for row, crop in enumerate(prefetch(self._crop, range(len(samples)))):
+                self.crops[row] = crop
+
+    def endless(self, seed: int, start: int, growth: int = 0) -> Generator[Batch]:
+        """Full batches, epoch after epoch, from step `start` on, see `shuffled_batches`.
+
+        What is done to samples grows from nothing to the whole policy within the first `growth` steps.
+        """
+        return prefetch(lambda make: make(), self._batches(seed, start, growth))
+
+    def _batches(self, seed: int, start: int, growth: int) -> Iterator[Callable[[], Batch]]:
+        """What makes each batch, in any thread."""
+        epoch_steps = steps_of_epoch(len(self.samples), self.batch_size)
+        steps = endless_batches(len(self.samples), self.batch_size, seed, start)
+        for epoch, group in itertools.groupby(steps, key=lambda step: step[0]):
+            strength = min(1.0, epoch * epoch_steps / growth) if growth else 1.0
+            drawn = draw(self.policy, len(self.samples), self.size, seed, epoch, strength)
+            arrays = {name: values for name, values in drawn._asdict().items() if name != "move"} | {
+                "coefficients": self._coefficients,
+                "camera": move_cameras(drawn.move, self._cameras).astype(np.float32),
+                "source": from_copy_to_crop(drawn.move, self.size).astype(np.float32),
+            }
+            for _, chosen in group:
+                yield lambda chosen=chosen, arrays=arrays: self._read(chosen, arrays)
+
+    def _read(self, chosen: NDArray[np.int64], arrays: Batch) -> Batch:
+        batch = {name: values[chosen] for name, values in arrays.items()}
+        if self.crops is not None:
+            return batch | {"index": chosen.astype(np.int32)}
+        return batch | {"crop": np.stack([self._crop(i) for i in chosen])}
+
+    def _crop(self, number: int) -> NDArray[np.uint8]:
+        sample = self.samples[number]
+        return unpack_crop(map_rows(sample.shard, "crop")[sample.row])
 
 
 def to_photo(image: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Scale 8-bit images to [0, 1], as PRNet's network sees them."""
     return image.astype(np.float32) / np.float32(255)
+
+
+def steps_of_epoch(count: int, batch_size: int) -> int:
+    """Batches that an epoch of so many samples has."""
+    return -(-count // batch_size)
 
 
 def shuffled_batches(count: int, batch_size: int, seed: int, epoch: int) -> NDArray[np.int64]:
@@ -66,13 +139,20 @@ def shuffled_batches(count: int, batch_size: int, seed: int, epoch: int) -> NDAr
 
     Returns
     -------
-    (ceil(count / batch_size), batch_size) int64
+    (steps_of_epoch(count, batch_size), batch_size) int64
         Each sample at least once. The last batch is filled up from the beginning of the order: a short one would have
         poor batch statistics, and would be compiled anew.
     """
     order = np.random.default_rng([seed, epoch]).permutation(count)
-    steps = -(-count // batch_size)
-    return np.resize(order, (steps, batch_size))
+    return np.resize(order, (steps_of_epoch(count, batch_size), batch_size))
+
+
+def endless_batches(count: int, batch_size: int, seed: int, start: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
+    """Epochs of `shuffled_batches` one after the other, from step `start` on: the epoch and the samples of each step."""
+    first, done = divmod(start, steps_of_epoch(count, batch_size))
+    for epoch in itertools.count(first):
+        batches = shuffled_batches(count, batch_size, seed, epoch)
+        yield from ((epoch, chosen) for chosen in batches[done if epoch == first else 0 :])
 
 
 def ordered_batches(count: int, batch_size: int) -> list[NDArray[np.int64]]:

@@ -71,8 +71,8 @@ def weighted_distance(weight_mask: NDArray[np.float32], scaling: Scaling, norm: 
         Weights, none of them negative, some above 0.
     scaling : Scaling
         Gives the pixels in a unit of the maps.
-    norm : {'l1', 'l2'}
-        l1: absolute differences in x, y and z added up, in px; l2: the squared Euclidean distance, in px squared.
+    norm : {'l1', 'euclidean', 'l2'}
+        l1: absolute differences in x, y and z added up, in px; euclidean: the distance, in px; l2: its square.
 
     Returns
     -------
@@ -91,6 +91,8 @@ def weighted_distance(weight_mask: NDArray[np.float32], scaling: Scaling, norm: 
 
     def loss(true: Tensor, predicted: Tensor) -> Tensor:
         difference = (predicted - true) * np.float32(scaling.divisor)
+        if norm == "euclidean":
+            return ops.sum(_length(difference) * weights, axis=(1, 2))
         size = ops.abs(difference) if norm == "l1" else ops.square(difference)
         return ops.sum(ops.sum(size, axis=-1) * weights, axis=(1, 2))
 

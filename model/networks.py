@@ -4,6 +4,9 @@ Where the tables are silent this follows PRNet, whose layers they list: no biase
 shift after every convolution but the one before an addition and the shortcut, the identity as shortcut where shapes
 agree, and batch normalisation also before the output's activation.
 
+The lean network is our own: the same encoder-decoder with kernels of 3 where nothing is halved or doubled, fewer layers
+in the decoder, and all of its channels up to the last layer, which puts out the difference to the mean map.
+
 The refinement adds its difference to the brief output's *logits* by default, ``tanh(a + d)``. Section 3.4.3 read
 literally squashes twice, ``tanh(tanh(a) + d)``: the difference is then not that "between the Brief-output and the
 Ground-Truth", since even the right one for a perfect brief output is not 0. Both joins exist, see `JOINS`. The last
@@ -13,12 +16,15 @@ convolution of the difference starts at 0, so that with `logits` the refinement 
 from typing import Any
 
 import keras
+import numpy as np
 from keras import layers
+from numpy.typing import NDArray
 
 from model.scaling import Scaling
 from model.settings import NetworkConfig
 
 KERNEL = 4
+LEAN_KERNEL = 3
 BATCH_NORM_EPSILON = 1e-3
 # Where the decoder is only 3 channels wide, a ReLU at mean 0 would cut off half of each coordinate: batch normalisation
 # starts two deviations above 0 there, and puts out what tanh does not saturate at. Short runs learn much faster so.
@@ -52,7 +58,7 @@ def build_network(size: int, config: NetworkConfig, scaling: Scaling) -> keras.M
     if size % step or size < step:
         raise ValueError(f"The network halves its input {config.levels} times: {size} px is not a multiple of {step}.")
     photo = keras.Input((size, size, 3), name="photo")
-    logits = _decoder(_encoder(photo, config), config)
+    logits = _lean_logits(photo, config) if config.lean else _decoder(_encoder(photo, config), config)
     if not config.residual:
         return keras.Model(photo, {"final": _activation(logits, scaling, "final")}, name="prn")
     if size % config.residual_shrink:
@@ -112,9 +118,53 @@ def _bottleneck_block(x: Tensor, channels: int, stride: int, name: str, config: 
         # Such a convolution only looks at every other pixel: taking these first is the same function, and safe.
         shortcut = convolution(channels, 1, 1, "shortcut")(x[:, ::stride, ::stride])
     x = _normalised(convolution(channels // 2, 1, 1, "conv1"), x, config)
-    x = _normalised(convolution(channels // 2, KERNEL, stride, "conv2"), x, config)
+    kernel = LEAN_KERNEL if config.lean and stride == 1 else KERNEL
+    x = _normalised(convolution(channels // 2, kernel, stride, "conv2"), x, config)
     x = layers.Add(name=f"{name}_add")([convolution(channels, 1, 1, "conv3")(x), shortcut])
     return layers.ReLU(name=f"{name}_relu")(_batch_norm(x, f"{name}_norm", config))
+
+
+class MeanMap(layers.Layer):
+    """Add a fixed map (S, S, 3), which is 0 until it is set: the mean of what is learnt."""
+
+    def build(self, input_shape: tuple) -> None:
+        """Make room for the map."""
+        self.mean = self.add_weight(shape=input_shape[1:], initializer="zeros", trainable=False, name="mean")
+
+    def call(self, maps: Tensor) -> Tensor:
+        """Add it."""
+        return maps + self.mean
+
+
+def set_mean_map(model: keras.Model, mean: NDArray[np.float32]) -> None:
+    """Let a lean network start from a mean map (S, S, 3) in the network's range; others have none."""
+    for layer in model.layers:
+        if isinstance(layer, MeanMap):
+            layer.set_weights([mean])
+
+
+def _lean_logits(photo: Tensor, config: NetworkConfig) -> Tensor:
+    """Encoder-decoder of the lean network, from photos to differences to the mean map, and this added."""
+
+    def convolution(x: Tensor, channels: int, kernel: int, stride: int, name: str) -> Tensor:
+        layer = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, name=name)
+        return _normalised(layer, x, config)
+
+    channels = [config.width * 2**level for level in range(config.levels + 1)]
+    x = convolution(photo, channels[0], LEAN_KERNEL, 1, "encoder_conv")
+    for level in range(1, config.levels + 1):
+        for part, stride in ((1, 2), (2, 1)):
+            x = _bottleneck_block(x, channels[level], stride, f"encoder_level{level}_{part}", config)
+    x = convolution(x, channels[-1], LEAN_KERNEL, 1, "decoder_conv")
+    for level in reversed(range(config.levels)):
+        width = channels[level]
+        up = layers.Conv2DTranspose(width, KERNEL, 2, padding="same", use_bias=False, name=f"decoder_up{level}")
+        x = _normalised(up, x, config)
+        x = convolution(x, width, LEAN_KERNEL, 1, f"decoder_conv{level}")
+    # A start near the mean map: a unit of the network's range is half the image.
+    small = keras.initializers.VarianceScaling(0.1)
+    x = layers.Conv2D(3, LEAN_KERNEL, padding="same", kernel_initializer=small, dtype="float32", name="difference")(x)
+    return MeanMap(dtype="float32", name="mean_map")(x)
 
 
 def decoder_layers(levels: int) -> list[tuple[int, int | None]]:

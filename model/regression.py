@@ -1,30 +1,31 @@
-"""What a network regresses, as the functions that training needs beside the network's layers.
+"""What a run's network regresses, as the functions that training needs beside the network's layers.
 
 Free of Keras until a network is built, so that a stage can find and refuse samples before TensorFlow starts.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from model.coefficients import (
-    CAMERA,
-    Whitening,
-    at_texels_of,
-    mean_distance,
-    measure_moves,
-    measure_whitening,
-    to_maps,
-    to_parameters,
-)
+from model.coefficients import CAMERA, Whitening, measure_whitening, to_maps, to_parameters
 from model.scaling import Scaling, to_network, to_pixels
 from model.settings import LossConfig, NetworkConfig
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.position_map import UVLayout, texel_model
 
 Arrays = Mapping[str, NDArray]
+# Samples at most, evenly spaced, that the mean map is the mean of.
+AVERAGED = 2048
+
+
+class Statistics(NamedTuple):
+    """What a network starts from: mean and spread of the training part's parameters, and its mean map in px."""
+
+    whitening: Whitening
+    mean_map: NDArray[np.float32]
 
 
 class Regression(NamedTuple):
@@ -32,91 +33,117 @@ class Regression(NamedTuple):
 
     Attributes
     ----------
-    datasets : tuple of str
-        What a label is made from, as sample shards name it.
     to_label : callable
-        From these datasets, (n, ...) each, to labels (n, ...) float32.
+        From position maps in px of the aligned image (n, S, S, 3) to labels, the same in the network's range.
     build : callable
         The Keras network with its first weights, drawn from Keras's random numbers.
+    unit : float
+        Pixels in a unit of that range.
     make_losses : callable
-        From the network to the loss of each of its outputs, which it learns by, and to what judges each of them on the
-        validation samples.
+        From the network to the losses of each of its outputs: the one that it learns by, and the one that it learns by
+        late, Euclidean where the first is L1.
+    make_preparation : callable
+        What turns batches of compact samples into photos and labels, see `augmentation`.
     to_maps : callable
         From the network's final outputs to position maps (n, S, S, 3) float32, px of the aligned image.
     """
 
-    datasets: tuple[str, ...]
-    to_label: Callable[[Arrays], NDArray[np.float32]]
+    to_label: Callable[[NDArray], NDArray[np.float32]]
     build: Callable[[], Any]
-    make_losses: Callable[[Any], tuple[dict, dict]]
+    unit: float
+    make_losses: Callable[[Any], dict]
+    make_preparation: Callable[[], Callable]
     to_maps: Callable[[NDArray], NDArray[np.float32]]
 
 
-def position_maps(network: NetworkConfig, loss: LossConfig, scaling: Scaling, layout: UVLayout) -> Regression:
-    """Regress the position map itself, as PRNet and the thesis do."""
-
-    def build() -> Any:
-        from model.networks import build_network
-
-        return build_network(layout.size, network, scaling)
-
-    def losses(model: Any) -> tuple[dict, dict]:
-        from model.losses import make_losses
-
-        both = make_losses(model.output, loss, layout, scaling)
-        return both, both
-
-    return Regression(
-        datasets=("position_map",),
-        to_label=lambda arrays: to_network(arrays["position_map"], scaling, layout.face_mask),
-        build=build,
-        make_losses=losses,
-        to_maps=lambda final: to_pixels(final, scaling),
-    )
-
-
-def coefficients(
-    network: NetworkConfig, layout: UVLayout, model: FaceModel, read_labels: Callable[[], Iterable[Arrays]] | None
+def make_regression(
+    network: NetworkConfig,
+    loss: LossConfig,
+    scaling: Scaling,
+    layout: UVLayout,
+    model: FaceModel,
+    statistics: Statistics | None = None,
 ) -> Regression:
-    """Regress the camera and the coefficients of the face model, as 3DDFA does.
+    """Say how a network learns position maps: as such, or as those of a face model's parameters.
 
     Parameters
     ----------
     network : NetworkConfig
+    loss : LossConfig
+    scaling : Scaling
     layout : UVLayout
     model : FaceModel
-    read_labels : callable or None
-        Gives `pose` and `coefficients` of the training part, batch by batch, for their mean and deviation. None for a
-        network that takes weights which have learnt: these hold both.
+    statistics : Statistics, optional
+        Of the training part; none for a network that takes weights which have learnt: these hold them.
+
+    Returns
+    -------
+    Regression
     """
-    texels = texel_model(model, layout)
-    if read_labels is None:
-        count = CAMERA + model.shape_basis.shape[2] + model.expression_basis.shape[2]
-        whitening = Whitening(np.zeros(count), np.ones(count))
-    else:
-        parameters = (to_parameters(one["pose"], one["coefficients"], layout.size) for one in read_labels())
-        whitening = measure_whitening(parameters)
 
     def build() -> Any:
-        from model.coefficient_network import build_coefficient_network
+        if network.regresses == "coefficients":
+            from model.coefficient_network import build_coefficient_network
 
-        return build_coefficient_network(layout.size, network, whitening)
+            texels = texel_model(model, layout)
+            count = CAMERA + len(texels.linear_map) - 1
+            blank = Whitening(np.zeros(count), np.ones(count))
+            whitening = blank if statistics is None else statistics.whitening
+            return build_coefficient_network(layout, network, whitening, texels, scaling)
+        from model.networks import build_network, set_mean_map
 
-    def losses(_model: Any) -> tuple[dict, dict]:
-        from model.coefficient_network import weighted_parameter_loss
+        built = build_network(layout.size, network, scaling)
+        if statistics is not None:
+            set_mean_map(built, to_network(statistics.mean_map, scaling, layout.face_mask))
+        return built
 
-        face = at_texels_of(texels, layout.face_mask)
-        # The loss weighs parameters by the largest error of each sample, so that it can grow while the face gets
-        # better: it would choose bad weights.
-        return (
-            {"final": weighted_parameter_loss(measure_moves(face), whitening)},
-            {"final": lambda true, predicted: mean_distance(np.asarray(true), np.asarray(predicted), face)},
-        )
+    def losses(built: Any) -> dict:
+        from model.losses import make_losses
+
+        early = make_losses(built.output, loss, layout, scaling)
+        if loss.norm != "l1":
+            return {name: (one, one) for name, one in early.items()}
+        late = make_losses(built.output, replace(loss, norm="euclidean"), layout, scaling)
+        return {name: (early[name], late[name]) for name in early}
+
+    def preparation() -> Callable:
+        from model.augmentation import make_preparation
+
+        return make_preparation(texel_model(model, layout), layout.face_mask, scaling)
 
     return Regression(
-        datasets=("pose", "coefficients"),
-        to_label=lambda arrays: to_parameters(arrays["pose"], arrays["coefficients"], layout.size).astype(np.float32),
+        to_label=lambda maps: to_network(maps, scaling, layout.face_mask),
         build=build,
+        unit=scaling.divisor,
         make_losses=losses,
-        to_maps=lambda final: to_maps(final, texels),
+        make_preparation=preparation,
+        to_maps=lambda final: to_pixels(final, scaling),
     )
+
+
+def measure_statistics(labels: Iterable[Arrays], model: FaceModel, layout: UVLayout) -> Statistics:
+    """Measure what a network starts from.
+
+    Parameters
+    ----------
+    labels : iterable of mapping
+        `pose` and `coefficients` of the training part, batch by batch.
+    model : FaceModel
+    layout : UVLayout
+
+    Returns
+    -------
+    Statistics
+
+    Raises
+    ------
+    ValueError
+        If there is no sample.
+    """
+    batches = [to_parameters(one["pose"], one["coefficients"], layout.size) for one in labels]
+    whitening = measure_whitening(batches)
+    parameters = np.concatenate(batches)
+    chosen = parameters[:: -(-len(parameters) // AVERAGED)]
+    texels = texel_model(model, layout)
+    total = sum(to_maps(part, texels).sum(axis=0) for part in np.array_split(chosen, -(-len(chosen) // 32)))
+    return Statistics(whitening, (total / len(chosen)).astype(np.float32))

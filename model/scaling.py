@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 
 from model.settings import SCALINGS
 
+CENTRED = ("tanh", "linear")
+
 
 @dataclass(frozen=True)
 class Scaling:
@@ -17,6 +19,7 @@ class Scaling:
     name      x, y                                   z                   divisor     activation
     ========  =====================================  ==================  ==========  ==========
     tanh      from the image's centre, (size-1)/2    mean of the face 0  size/2      tanh
+    linear    as tanh                                as tanh             size/2      none
     sigmoid   from pixel 0                           least of face 0     255 at 256  sigmoid
     prnet     from pixel 0                           least of face 0     size x 1.1  sigmoid
     ========  =====================================  ==================  ==========  ==========
@@ -25,7 +28,8 @@ class Scaling:
 
     Attributes
     ----------
-    name : {'tanh', 'sigmoid', 'prnet'}
+    name : {'tanh', 'linear', 'sigmoid', 'prnet'}
+        linear reaches what lies outside the image, too: in 68 of 100 real faces something does.
     size : int
         Side of the maps in px; every length here grows with it.
     """
@@ -40,22 +44,32 @@ class Scaling:
     @property
     def activation(self) -> str:
         """Keras name of the output activation."""
-        return "tanh" if self.name == "tanh" else "sigmoid"
+        return self.name if self.name in CENTRED else "sigmoid"
 
     @property
     def lowest(self) -> float:
-        """Lower end of the activation's range; the upper end is 1."""
-        return -1.0 if self.name == "tanh" else 0.0
+        """Lower end of the activation's range."""
+        return {"tanh": -1.0, "linear": -np.inf}.get(self.name, 0.0)
+
+    @property
+    def highest(self) -> float:
+        """Upper end of the activation's range."""
+        return np.inf if self.name == "linear" else 1.0
+
+    @property
+    def centred(self) -> bool:
+        """Whether z counts from the face's mean, and x and y from the image's centre."""
+        return self.name in CENTRED
 
     @property
     def divisor(self) -> float:
         """Pixels in one unit of the network's output."""
-        return {"tanh": self.size / 2, "sigmoid": self.size * 255 / 256, "prnet": self.size * 1.1}[self.name]
+        return self.size * {"tanh": 1 / 2, "linear": 1 / 2, "sigmoid": 255 / 256, "prnet": 1.1}[self.name]
 
     @property
     def centre(self) -> float:
         """The x and y in px that become 0."""
-        return (self.size - 1) / 2 if self.name == "tanh" else 0.0
+        return (self.size - 1) / 2 if self.centred else 0.0
 
 
 def to_network(position_map: NDArray, scaling: Scaling, face_mask: NDArray[np.bool_]) -> NDArray[np.float32]:
@@ -75,7 +89,7 @@ def to_network(position_map: NDArray, scaling: Scaling, face_mask: NDArray[np.bo
         Not clipped.
     """
     face_z = position_map[..., 2][..., face_mask]
-    zero = face_z.mean(axis=-1, dtype=np.float64) if scaling.name == "tanh" else face_z.min(axis=-1)
+    zero = face_z.mean(axis=-1, dtype=np.float64) if scaling.centred else face_z.min(axis=-1)
     origin = np.stack(np.broadcast_arrays(scaling.centre, scaling.centre, zero), axis=-1)
     return ((position_map - origin[..., None, None, :]) / scaling.divisor).astype(np.float32)
 
@@ -92,7 +106,7 @@ def to_pixels(values: Any, scaling: Scaling) -> Any:
     Returns
     -------
     Same shape and kind
-        Pixels of the aligned image; z counts from the face's mean (`tanh`) or its least z.
+        Pixels of the aligned image; z counts from the face's mean (`tanh`, `linear`) or its least z.
     """
     return values * np.float32(scaling.divisor) + np.array([scaling.centre, scaling.centre, 0], np.float32)
 
@@ -113,4 +127,4 @@ def clipped_share(position_map: NDArray, face_mask: NDArray[np.bool_], scaling: 
         Share of the face's texels whose x, y and z lie outside the activation's range.
     """
     face = to_network(position_map, scaling, face_mask)[..., face_mask, :]
-    return ((face < scaling.lowest) | (face > 1)).mean(axis=-2)
+    return ((face < scaling.lowest) | (face > scaling.highest)).mean(axis=-2)

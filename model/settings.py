@@ -6,14 +6,16 @@ A field whose absence has a natural meaning has that as its default: a new one c
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-SCALINGS = ("tanh", "sigmoid", "prnet")
+SCALINGS = ("tanh", "linear", "sigmoid", "prnet")
 STRATEGIES = ("joint", "frozen", "staged")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 REGRESSED = ("position_map", "coefficients")
 # Name in place of a variant's, where a network starts with weights drawn at random.
 RANDOM = "random"
-NORMS = ("l1", "l2")
+NORMS = ("l1", "euclidean", "l2")
 Rule = tuple[bool, str]
+SCHEDULES = ("halvings", "cosine")
+OPTIMIZERS = ("adam", "adamw")
 RESIDUAL_JOINS = ("logits", "thesis")
 # Counts of the refinement.
 RESIDUAL = ("residual_blocks", "residual_width", "residual_head_width", "residual_stages", "residual_shrink")
@@ -49,6 +51,8 @@ class NetworkConfig:
     levels : int
         Halvings between the image and the deepest level, two residual blocks each; 5 in the tables, which leaves 8 x 8
         of 256 x 256 px. 0 where no position map is regressed.
+    lean : bool
+        Whether it is our own encoder-decoder instead of the tables', see `networks`; it starts from the mean map.
     batch_norm_momentum : float
         Share of the old statistics kept at each step. It has to suit the number of steps of a run.
     residual : bool
@@ -75,6 +79,7 @@ class NetworkConfig:
     residual_join: str = "logits"
     residual_stages: int = 1
     residual_shrink: int = 1
+    lean: bool = False
 
     def __post_init__(self) -> None:
         # A bottleneck has half of its block's channels, and the first block has twice this width.
@@ -127,7 +132,7 @@ class LossConfig:
 
     Attributes
     ----------
-    norm : {'l1', 'l2'}
+    norm : {'l1', 'euclidean', 'l2'}
         How equation 3.1 measures the difference of two positions, see `losses.weighted_distance`.
     brief : LossTerms
         Of the encoder-decoder's output where the refinement follows it.
@@ -151,24 +156,48 @@ class TrainConfig:
     ----------
     variant : str
         Name of the entry of `variants` that these settings are.
+    recipe : str
+        Entry of section `recipes`, whose keys are laid over those here.
     policy, level : str
         Which augmented samples: ``data/augmented/<policy>-<level>``.
-    scaling : {'tanh', 'sigmoid', 'prnet'}
+    scaling : {'tanh', 'linear', 'sigmoid', 'prnet'}
         How pixels become the network's values, see `scaling.Scaling`.
     strategy : {'joint', 'frozen', 'staged'}
         Which parts of the network learn when, see `training.phases`.
     init : str
         Folder in runs/ whose weights the encoder-decoder starts from, or 'random'.
     lr : float
-        Adam's first rate; halved every `halve_every` epochs.
-    epochs : int
-        At most so many in each phase; `patience` epochs without a gain on the validation part end it sooner. 0 applies
-        the weights of `init` as they are.
+        The highest rate of each phase.
+    budget : int
+        Samples that the network sees, counted each time, in all phases together; phases share it evenly, and have whole
+        epochs. 0 applies the weights of `init` as they are.
+    patience : int
+        Validations without a gain that end a phase sooner.
+    optimizer : {'adam', 'adamw'}
+    weight_decay : float
+        AdamW's.
+    schedule : {'halvings', 'cosine'}
+        halvings: the rate begins at `lr`, and is halved every `halve_every` epochs. cosine: it rises to `lr` within the
+        share `warm_up` of a phase, and falls to 0 along a cosine, as one cycle of a one-cycle policy.
+    halve_every : int
+    warm_up : float
+    clip : float
+        Largest norm of the gradient, of a loss in units of the network's range; 0 for none.
+    average : float
+        Share of the old average of the weights that each step keeps; the network that is judged and kept has the
+        average. 0 for none. Short runs keep less: an average reaches over a twentieth of a phase at most.
+    euclidean_from : float
+        Share of a phase from which distances are Euclidean, where loss.norm is l1.
+    growth : float
+        Share of a run's first phase in which an online augmentation grows from nothing to its policy: with all of it
+        from the start, hundreds of steps put out the mean map alone.
+    mirror : bool
+        Whether a prediction is the mean of a photo's and its mirror image's.
     batch_size : int
     seeds : list of int
         A network is trained from each; the one that is best on the validation part is kept.
     xla : bool
-        Whether XLA compiles the training step.
+        Whether XLA compiles the training step on TensorFlow; JAX's is always compiled.
     precision : {'float32', 'mixed_bfloat16', 'mixed_float16'}
         Keras's name of what layers compute in; weights, outputs and losses are float32 in each.
     devices : int
@@ -180,13 +209,23 @@ class TrainConfig:
     level: str
     scaling: str
     lr: float
-    halve_every: int
-    epochs: int
-    patience: int
+    budget: int
     batch_size: int
     seeds: list[int]
+    recipe: str = ""
     strategy: str = "joint"
     init: str = RANDOM
+    optimizer: str = "adam"
+    weight_decay: float = 0.0
+    schedule: str = "halvings"
+    halve_every: int = 5
+    patience: int = 5
+    warm_up: float = 0.0
+    clip: float = 0.0
+    average: float = 0.0
+    euclidean_from: float = 1.0
+    growth: float = 0.0
+    mirror: bool = False
     xla: bool = False
     precision: str = "float32"
     devices: int = 1
@@ -203,9 +242,16 @@ class TrainConfig:
             ),
             _one_of("train.precision", self.precision, PRECISIONS),
             (
-                self.epochs >= (self.init == RANDOM),
-                f"train.epochs is {self.epochs}; expected 1 or more, or 0 to apply the weights of train.init as they "
-                "are.",
+                self.budget >= (self.init == RANDOM),
+                f"train.budget is {self.budget}; expected 1 sample or more, or 0 to apply the weights of train.init as "
+                "they are.",
+            ),
+            _one_of("train.optimizer", self.optimizer, OPTIMIZERS),
+            _one_of("train.schedule", self.schedule, SCHEDULES),
+            (min(self.weight_decay, self.clip) >= 0, "train.weight_decay and train.clip must not be negative."),
+            (
+                0 <= self.warm_up < 1 and 0 <= self.average < 1 and max(0, self.growth, self.euclidean_from) <= 1,
+                "train.warm_up, average, growth and euclidean_from are shares of 0 to 1, the first two below 1.",
             ),
             *_at_least_one("train", self, ["batch_size", "halve_every", "patience", "devices"]),
             (

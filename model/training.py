@@ -1,8 +1,6 @@
 """Train a network and apply it, on any backend of Keras (thesis, sections 3.4.5, 4.2 and 4.5)."""
 
-import contextlib
 import math
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,14 +12,21 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.checkpoint import Row, State, read_state, restore, write_checkpoint
-from model.feed import Feed
+from model.feed import Batch, Feed, OnlineFeed, ordered_batches, prefetch, steps_of_epoch, to_photo
 from model.losses import Loss
 from model.networks import brief_part
 from model.settings import TrainConfig
-from pipeline.store.samples import Sample
+from model.step import Preparation, TrainingStep, itself
+from pipeline.store.encoding import position_range
+from pipeline.store.samples import Sample, read_samples
 
 Report = Callable[[Row], None]
-Losses = Mapping[str, Loss]
+# Of the loss before and after `train.euclidean_from`.
+Losses = Mapping[str, tuple[Loss, Loss]]
+# Validations, and with them checkpoints, of a phase; none within an epoch.
+ROUNDS = 20
+# An average of the weights reaches back over a phase's steps divided by this at most.
+AVERAGED_SHARE = 20
 
 
 class Phase(NamedTuple):
@@ -39,12 +44,11 @@ class Phase(NamedTuple):
     watched: str
 
 
-class Learner(NamedTuple):
-    """A compiled network, or the part of one that a phase computes, the losses of its outputs, and their judges."""
+class Rounds(NamedTuple):
+    """How many times a phase is validated, and the steps before each time."""
 
-    network: keras.Model
-    losses: Losses
-    judges: Losses
+    count: int
+    steps: int
 
 
 class Trained(NamedTuple):
@@ -53,16 +57,14 @@ class Trained(NamedTuple):
     Attributes
     ----------
     history : list of dict
-        A row an epoch.
+        A row a validation.
     best_loss : float
-        The final output's lowest loss on the validation samples; infinite where nothing was trained.
-    waiting : float
-        Share of the time of the training steps that they waited for samples.
+        The final output's loss on the validation samples with the weights that are kept; infinite where nothing was
+        trained.
     """
 
     history: list[Row]
     best_loss: float
-    waiting: float
 
 
 def phases(strategy: str, refined: bool, initialised: bool) -> list[Phase]:
@@ -90,12 +92,34 @@ def phases(strategy: str, refined: bool, initialised: bool) -> list[Phase]:
     return fixed if strategy == "frozen" else [*fixed, together]
 
 
+def plan_rounds(config: TrainConfig, samples: int, phases: int) -> Rounds:
+    """Divide a run's budget among its phases, and a phase into rounds that end with a validation.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    samples : int
+        To learn from.
+    phases : int
+
+    Returns
+    -------
+    Rounds
+        At least an epoch each.
+    """
+    epoch = steps_of_epoch(samples, config.batch_size)
+    steps = max(1, round(config.budget / config.batch_size / phases))
+    count = max(1, min(ROUNDS, steps // epoch))
+    return Rounds(count, max(1, round(steps / count)))
+
+
 def train(
     model: keras.Model,
-    training: Feed,
+    training: Feed | OnlineFeed,
     validation: Feed,
     losses: Losses,
-    judges: Losses,
+    prepare: Preparation,
+    unit: float,
     config: TrainConfig,
     seed: int,
     plan: Sequence[Phase],
@@ -104,37 +128,40 @@ def train(
 ) -> Trained:
     """Train a network in phases, and leave it with the weights that were best on the validation samples.
 
-    In each phase Adam minimises the sum of the losses of the outputs that learn, from `lr`, halved every `halve_every`
-    epochs. It ends after `epochs` epochs, or after `patience` of them in which the validation loss of the phase's
-    output reached no new minimum; the next begins with the weights that were best for it. The thesis does not say
-    whether its rate begins anew when the parts are unfrozen: here it does, since what was frozen has yet to move.
+    In each phase the optimizer minimises the sum of the losses of the outputs that learn. It ends after its share of
+    `budget`, or after `patience` validations in which the loss of the phase's output reached no new minimum; the next
+    begins with the weights that were best for it. The thesis does not say whether its rate begins anew when the parts
+    are unfrozen: here it does, since what was frozen has yet to move.
 
     Parameters
     ----------
     model : keras.Model
         From photos to a dict of outputs with the keys of `losses`; changed in place.
-    training, validation : Feed
-    losses : dict of str to Loss
-        `final`, and whatever else the model puts out.
-    judges : dict of str to Loss
-        What is measured of these outputs on the validation samples.
+    training : Feed or OnlineFeed
+    validation : Feed
+    losses : dict of str to (Loss, Loss)
+        `final`, and whatever else the model puts out; the second of each from `euclidean_from` on.
+    prepare : callable
+        From a batch of `training` to photos and labels.
+    unit : float
+        Pixels in a unit of the network's range.
     config : TrainConfig
     seed : int
-        Of the order of the samples.
+        Of the order of the samples, and of what is drawn for each.
     plan : sequence of Phase
         See `phases`.
     report : callable
-        Told each epoch's row as soon as it is complete, those of an earlier run that is resumed first.
+        Told each row as soon as it is complete, those of an earlier run that is resumed first.
     checkpoint : Path
-        Where the state after each epoch is kept. If it is there, training goes on from it; on the same machine it ends
+        Where the state after each round is kept. If it is there, training goes on from it; on the same machine it ends
         with the weights of a run that was never stopped.
 
     Returns
     -------
     Trained
-        Its rows have `epoch` from 1, `phase`, `lr`, and losses on the training and on the validation samples: `loss`
-        and `val_loss` of the phase's output, `brief_loss` and `val_brief_loss` of the encoder-decoder's where the
-        network puts it out.
+        Its rows have `passes` (of a sample, from the start), `phase`, `lr`, and losses on the training and on the
+        validation samples: `loss` and `val_loss` of the phase's output, `brief_loss` and `val_brief_loss` of the
+        encoder-decoder's where the network puts it out.
 
     Raises
     ------
@@ -144,52 +171,222 @@ def train(
     state = read_state(checkpoint) if checkpoint.is_file() else State([], model.get_weights())
     for row in state.history:
         report(row)
-    seconds = waited = 0.0
-    for number, phase in enumerate(plan):
+    rounds = plan_rounds(config, len(training.samples), max(1, len(plan)))
+    for number, phase in enumerate(plan if config.budget else ()):
         later = {following.name for following in plan[number + 1 :]}
         if any(row["phase"] in later for row in state.history):
             continue
-        learner = make_learner(model, phase, losses, judges, config)
+        step = make_step(model, phase, losses, prepare, getattr(training, "crops", None))
+        compile_step(step, phase, config, rounds, steps_of_epoch(len(training.samples), config.batch_size), unit)
         if any(row["phase"] == phase.name for row in state.history):
-            restore(checkpoint, model, learner.network.optimizer)
-        while not _has_ended(_rows(state.history, [phase]), config):
-            try:
-                row, spent, idle = _epoch(learner, phase, training, validation, config, seed, state.history)
-            except ValueError:
-                model.set_weights(state.best_weights)
-                raise
-            seconds, waited = seconds + spent, waited + idle
-            history = [*state.history, row]
-            # Weights of an earlier phase stay the best if they watched the same output and no epoch since was better.
-            rivals = _rows(history, [other for other in plan if other.watched == phase.watched])
-            improved = _best_epoch(rivals) == len(rivals) - 1
-            state = State(history, model.get_weights() if improved else state.best_weights)
-            report(row)
-            write_checkpoint(checkpoint, model, learner.network.optimizer, state)
+            restore(checkpoint, model, step.optimizer)
+        keeper = Keeper(step, model, phase, plan, config, rounds, validation, report, checkpoint, state)
+        done = len(keeper.rows)
+        if not keeper.has_ended():
+            step.fit(
+                _feed(training, step, config, rounds, seed, number * rounds.count, done),
+                steps_per_epoch=rounds.steps,
+                initial_epoch=done,
+                epochs=rounds.count,
+                callbacks=[keeper],
+                shuffle=False,
+                verbose=0,
+            )
+        state = keeper.state
         model.set_weights(state.best_weights)
+        if keeper.fault:
+            raise ValueError(keeper.fault)
     finals = _rows(state.history, [phase for phase in plan if phase.watched == "final"])
-    best_loss = min((row["val_loss"] for row in finals), default=math.inf)
-    return Trained(state.history, best_loss, waited / seconds if seconds else 0.0)
+    reached = [row["val_loss"] for row in (finals[-1:] if config.schedule == "cosine" else finals)]
+    return Trained(state.history, min(reached, default=math.inf))
 
 
-def make_learner(model: keras.Model, phase: Phase, losses: Losses, judges: Losses, config: TrainConfig) -> Learner:
-    """Fix what does not learn in a phase, and compile what it computes, with a new optimizer."""
+def make_step(
+    model: keras.Model, phase: Phase, losses: Losses, prepare: Preparation, crops: NDArray | None
+) -> TrainingStep:
+    """Fix what does not learn in a phase, and join what it computes with what it learns by."""
     if "brief" in losses:
         for layer in brief_part(model).layers:
             # Fixed batch normalisation also keeps its statistics: Keras applies it as in inference.
             layer.trainable = phase.name != "refinement"
     network = brief_part(model) if phase.name == "brief" else model
-    losses = {name: loss for name, loss in losses.items() if name in network.output}
+    return TrainingStep(network, prepare, {name: losses[name] for name in network.output}, crops)
+
+
+def compile_step(
+    step: TrainingStep, phase: Phase, config: TrainConfig, rounds: Rounds, epoch: int, unit: float
+) -> None:
+    """Give a step its optimizer, and have it compiled where the backend does that safely.
+
+    On JAX a step that is not compiled runs operation by operation, 15 times slower; on TensorFlow `config.xla` says.
+    """
+    optimizer = make_optimizer(config, rounds.count * rounds.steps, epoch, unit)
     # The fixed output's loss is only looked at.
-    weights = {name: float(phase.name != "refinement" or name == phase.watched) for name in losses}
-    optimizer = keras.optimizers.Adam(config.lr)
-    network.compile(optimizer=optimizer, loss=dict(losses), loss_weights=weights, jit_compile=config.xla)
+    weights = {name: float(phase.name != "refinement" or name == phase.watched) for name in step.network.output}
+    compiled = config.xla or keras.backend.backend() == "jax"
+    step.compile(
+        optimizer=optimizer, loss=dict.fromkeys(weights, itself), loss_weights=weights, jit_compile=compiled
+    )
     # Variables that Keras makes while TensorFlow traces the first step make it trace that step a second time: making
     # the optimizer's and the losses' variables here halves the time of the first step.
-    network.optimizer.build(network.trainable_variables)
-    zeros = {name: np.zeros((1, *output.shape[1:]), np.float32) for name, output in network.output.items()}
-    network.compute_loss(y=zeros, y_pred=zeros)
-    return Learner(network, losses, judges)
+    optimizer.build(step.trainable_variables)
+    zeros = dict.fromkeys(weights, np.zeros(1, np.float32))
+    step.compute_loss(y=zeros, y_pred=zeros)
+
+
+def make_optimizer(config: TrainConfig, steps: int, epoch: int, unit: float) -> keras.Optimizer:
+    """Make a phase's optimizer.
+
+    Parameters
+    ----------
+    config : TrainConfig
+    steps : int
+        Of the phase.
+    epoch : int
+        Steps of an epoch.
+    unit : float
+        Pixels in a unit of the network's range: losses are in pixels, `clip` is not.
+
+    Returns
+    -------
+    keras.Optimizer
+    """
+    if config.schedule == "cosine":
+        rising = round(config.warm_up * steps)
+        rate: Any = keras.optimizers.schedules.CosineDecay(
+            config.lr / 25 if rising else config.lr,
+            max(1, steps - rising),
+            warmup_target=config.lr if rising else None,
+            warmup_steps=rising,
+        )
+    else:
+        bounds = list(range(config.halve_every * epoch, steps, config.halve_every * epoch))
+        rates = [config.lr * 0.5**number for number in range(len(bounds) + 1)]
+        rate = keras.optimizers.schedules.PiecewiseConstantDecay(bounds, rates) if bounds else config.lr
+    options: dict[str, Any] = {"global_clipnorm": config.clip * unit if config.clip else None}
+    if config.average:
+        options |= {"use_ema": True, "ema_momentum": min(config.average, 1 - min(1.0, AVERAGED_SHARE / steps))}
+    if config.optimizer == "adamw":
+        return keras.optimizers.AdamW(rate, weight_decay=config.weight_decay, **options)
+    return keras.optimizers.Adam(rate, **options)
+
+
+class Keeper(keras.callbacks.Callback):
+    """After each round of a phase: validates, tells the row, keeps the best weights and a checkpoint, ends the phase.
+
+    Attributes
+    ----------
+    state : State
+        What the run has come to.
+    fault : str
+        Why it cannot go on; empty while it can.
+    """
+
+    def __init__(
+        self,
+        step: TrainingStep,
+        whole: keras.Model,
+        phase: Phase,
+        plan: Sequence[Phase],
+        config: TrainConfig,
+        rounds: Rounds,
+        validation: Feed,
+        report: Report,
+        checkpoint: Path,
+        state: State,
+    ) -> None:
+        super().__init__()
+        self.step, self.whole, self.phase, self.plan, self.config, self.rounds = step, whole, phase, plan, config, rounds
+        self.validation, self.report, self.checkpoint, self.state = validation, report, checkpoint, state
+        self.fault = ""
+        self.progress: tqdm | None = None
+
+    @property
+    def rows(self) -> list[Row]:
+        """Of this phase."""
+        return _rows(self.state.history, [self.phase])
+
+    def has_ended(self) -> bool:
+        """Whether the phase has had all its rounds, or the last `patience` brought nothing on the validation samples."""
+        count = len(self.rows)
+        return count >= self.rounds.count or (
+            count > 0 and count - 1 - _best_row(self.rows) >= self.config.patience
+        )
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Begin a bar of the round's steps."""
+        name = f"{self.phase.name}, round {epoch + 1} of {self.rounds.count}"
+        self.progress = tqdm(total=self.rounds.steps, unit="step", desc=name, leave=False, disable=None)
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Move the bar."""
+        if self.progress is not None:
+            self.progress.update()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Close the round."""
+        if self.progress is not None:
+            self.progress.close()
+        losses = {name: _loss_in(logs, name) for name in self.step.network.output}
+        optimizer, rate = self.step.optimizer, float(ops.convert_to_numpy(self.step.optimizer.learning_rate))
+        if not all(map(math.isfinite, losses.values())):
+            self.fault = (
+                f"The loss became {losses[self.phase.watched]:g} in round {epoch + 1} of phase {self.phase.name}, at a "
+                f"rate of {rate:g}. Lower train.lr, or look for broken samples."
+            )
+            self.step.stop_training = True
+            return
+        learnt = [np.array(variable) for variable in self.step.trainable_variables]
+        # Where there is an average of the weights, it is what is judged and kept; training goes on from the weights.
+        optimizer.finalize_variable_values(self.step.trainable_variables)
+        # On JAX both would lie in one place, which applying the network gives away: a copy for the network.
+        _assign(self.step.trainable_variables, [np.array(each) for each in self.step.trainable_variables])
+        judged = evaluate(self.step, self.validation)
+        passes = (len(self.state.history) + 1) * self.rounds.steps * self.config.batch_size
+        row: Row = {"passes": passes, "phase": self.phase.name, "lr": rate}
+        for prefix, values in (("", losses), ("val_", judged)):
+            row[f"{prefix}loss"] = values[self.phase.watched]
+            if "brief" in values:
+                row[f"{prefix}brief_loss"] = values["brief"]
+        history = [*self.state.history, row]
+        # Weights of an earlier phase stay the best if they watched the same output and no round since was better.
+        rivals = _rows(history, [other for other in self.plan if other.watched == self.phase.watched])
+        # Along a cosine the last weights are the best, and a few validation samples would only choose at random.
+        improved = self.config.schedule == "cosine" or _best_row(rivals) == len(rivals) - 1
+        self.state = State(history, self.whole.get_weights() if improved else self.state.best_weights)
+        _assign(self.step.trainable_variables, learnt)
+        self.report(row)
+        write_checkpoint(self.checkpoint, self.whole, optimizer, self.state)
+        if self.has_ended():
+            self.step.stop_training = True
+
+
+def _feed(
+    training: Feed | OnlineFeed,
+    step: TrainingStep,
+    config: TrainConfig,
+    rounds: Rounds,
+    seed: int,
+    before: int,
+    done: int,
+) -> Iterator[tuple[Batch, dict[str, NDArray]]]:
+    """Batches from where a phase stands, each with whether it is late in the phase, and what Keras asks for as truth."""
+    total = rounds.count * rounds.steps
+    late_from = config.euclidean_from * total
+    batches = training.endless(seed, (before + done) * rounds.steps, round(config.growth * total))
+    for number, batch in enumerate(batches, done * rounds.steps):
+        late = np.full(config.batch_size, number >= late_from, np.float32)
+        yield batch | {"late": late}, dict.fromkeys(step.network.output, late)
+
+
+def _assign(variables: Sequence[keras.Variable], values: Sequence[NDArray]) -> None:
+    for variable, value in zip(variables, values, strict=True):
+        variable.assign(value)
+
+
+def _loss_in(logs: Mapping[str, Any], name: str) -> float:
+    """Loss of an output; Keras logs an only output's as `loss` alone."""
+    return float(logs.get(f"{name}_loss", logs["loss"]))
 
 
 def _rows(history: list[Row], of: Sequence[Phase]) -> list[Row]:
@@ -197,81 +394,64 @@ def _rows(history: list[Row], of: Sequence[Phase]) -> list[Row]:
     return [row for row in history if row["phase"] in names]
 
 
-def _best_epoch(rows: list[Row]) -> int:
+def _best_row(rows: list[Row]) -> int:
     """Index of the first row with the lowest validation loss."""
     return int(np.argmin([row["val_loss"] for row in rows]))
 
 
-def _has_ended(rows: list[Row], config: TrainConfig) -> bool:
-    """Whether a phase has had all its epochs, or the last `patience` brought nothing on the validation samples."""
-    if not rows or len(rows) >= config.epochs:
-        return len(rows) >= config.epochs
-    return len(rows) - 1 - _best_epoch(rows) >= config.patience
-
-
-def _epoch(
-    learner: Learner,
-    phase: Phase,
-    training: Feed,
-    validation: Feed,
-    config: TrainConfig,
-    seed: int,
-    history: list[Row],
-) -> tuple[Row, float, float]:
-    """Train and validate one epoch; returns its row, the seconds of its steps, and those spent waiting for samples."""
-    lr = config.lr * 0.5 ** (len(_rows(history, [phase])) // config.halve_every)
-    learner.network.optimizer.learning_rate = lr
-    number = len(history)
-    trained, seconds, waited = _train_epoch(learner, training, seed, number)
-    validated = evaluate(learner, validation)
-    row: Row = {"epoch": number + 1, "phase": phase.name, "lr": lr}
-    for prefix, values in (("", trained), ("val_", validated)):
-        row[f"{prefix}loss"] = values[phase.watched]
-        if "brief" in values:
-            row[f"{prefix}brief_loss"] = values["brief"]
-    return row, seconds, waited
-
-
-def _train_epoch(learner: Learner, feed: Feed, seed: int, epoch: int) -> tuple[dict[str, float], float, float]:
-    """Train one epoch; returns each output's mean loss on the way, the seconds it took, and those of waiting."""
-    network, losses = learner.network, learner.losses
-    totals = dict.fromkeys(losses, 0.0)
-    start, waited = time.perf_counter(), 0.0
-    steps = tqdm(range(1, feed.steps + 1), unit="step", desc=f"epoch {epoch + 1}", leave=False, disable=None)
-    with contextlib.closing(feed.shuffled(seed, epoch)) as batches:
-        for step in steps:
-            asked = time.perf_counter()
-            photos, labels = next(batches)
-            waited += time.perf_counter() - asked
-            logs = network.train_on_batch(photos, dict.fromkeys(losses, labels), return_dict=True)
-            if not math.isfinite(logs["loss"]):
-                raise ValueError(
-                    f"The loss became {logs['loss']:g} in step {step} of epoch {epoch + 1}, at a rate of "
-                    f"{float(network.optimizer.learning_rate):g}. Lower train.lr, or look for broken samples."
-                )
-            for name in losses:
-                # Keras logs an only output's loss as `loss` alone.
-                totals[name] += float(logs.get(f"{name}_loss", logs["loss"]))
-    seconds = time.perf_counter() - start
-    return {name: total / feed.steps for name, total in totals.items()}, seconds, waited
-
-
-def evaluate(learner: Learner, feed: Feed) -> dict[str, float]:
-    """Mean of what judges each output over all samples of a feed, the network in inference mode."""
-    values: dict[str, list[NDArray]] = {name: [] for name in learner.losses}
-    for photos, labels in feed.ordered():
-        outputs = apply(learner.network, photos, feed.batch_size)
-        for name in values:
-            values[name].append(ops.convert_to_numpy(learner.judges[name](labels, outputs[name])))
+def evaluate(step: TrainingStep, feed: Feed) -> dict[str, float]:
+    """Mean loss of each output over all samples of a feed, the network in inference mode."""
+    values: dict[str, list[NDArray]] = {name: [] for name in step.network.output}
+    for batch in feed.ordered():
+        outputs = apply(step.network, batch["photo"], feed.batch_size)
+        for name, parts in values.items():
+            loss, _ = step.losses_of[name]
+            parts.append(ops.convert_to_numpy(loss(batch["label"], outputs[name])))
     return {name: float(np.concatenate(parts).mean(dtype=np.float64)) for name, parts in values.items()}
 
 
-def predict(model: keras.Model, feed: Feed) -> Iterator[tuple[Sequence[Sample], Any]]:
-    """Apply a network to the samples of a feed, a batch at a time; yields the samples and their final outputs."""
-    start = 0
-    for photos, _ in feed.ordered():
-        yield feed.samples[start : start + len(photos)], apply(model, photos, feed.batch_size)["final"]
-        start += len(photos)
+def predict(
+    model: keras.Model,
+    samples: Sequence[Sample],
+    batch_size: int,
+    to_maps: Callable[[NDArray], NDArray[np.float32]],
+    mirror: bool,
+) -> Iterator[tuple[Sequence[Sample], NDArray[np.float32]]]:
+    """Apply a network to samples.
+
+    Parameters
+    ----------
+    model : keras.Model
+    samples : sequence of Sample
+    batch_size : int
+    to_maps : callable
+        From final outputs to position maps (n, S, S, 3) in px.
+    mirror : bool
+        Whether each map is the mean of the photo's, and of its mirror image's, mirrored back.
+
+    Yields
+    ------
+    (sequence of Sample, (n, S, S, 3) float32)
+        A batch at a time, in their order.
+    """
+
+    def read(chosen: NDArray[np.int64]) -> tuple[list[Sample], NDArray[np.float32]]:
+        batch = [samples[i] for i in chosen]
+        return batch, to_photo(read_samples(batch, ("image",))["image"])
+
+    for batch, photos in prefetch(read, ordered_batches(len(samples), batch_size)):
+        maps = to_maps(apply(model, photos, batch_size)["final"])
+        if mirror:
+            maps = (maps + mirrored(to_maps(apply(model, photos[:, :, ::-1], batch_size)["final"]))) / 2
+        # Nothing was learnt of texels outside the face, and a linear output has no ends.
+        yield batch, np.clip(maps, *position_range(maps.shape[1]))
+
+
+def mirrored(maps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Position maps (n, S, S, 3) in px of the mirror images of their photos: the layout is mirror-symmetric."""
+    flipped = maps[:, :, ::-1].copy()
+    flipped[..., 0] = maps.shape[2] - 1 - flipped[..., 0]
+    return flipped
 
 
 def apply(network: keras.Model, photos: NDArray[np.float32], batch_size: int) -> dict[str, NDArray[np.float32]]:

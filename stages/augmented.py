@@ -1,4 +1,8 @@
-"""Stage `augmented@policy`: the training part at each level, each sample with its augmented copies."""
+"""Stage `augmented@policy`: the training part at each level, each sample with its augmented copies.
+
+Where the policy is online, the copies are made while a network learns, and each sample is kept compact: its photo as a
+crop with a border, and pose and coefficients, which its map follows from.
+"""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -9,14 +13,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.crops.online import crop_with_border, pad_rows
 from pipeline.crops.policy import AugmentationPolicy
 from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import encode_positions
 from pipeline.store.resume import ShardContent
-from pipeline.store.shards import read_dataset, reading
+from pipeline.store.shards import read_dataset, read_shard, reading
 from stages.project.params import AugmentedParams, ComputeParams, DataParams, read, sentences
 from stages.project.paths import AUGMENTED
-from stages.project.selection import rows_of_part, select_rows
+from stages.project.selection import IMAGES, rows_of_part, select_rows
 from stages.project.shard_stage import Task, run_stage
 from stages.project.strict import check
 
@@ -44,6 +49,8 @@ def augment(
     source: Path, rows: tuple[int, ...], folder: Path, policy: AugmentationPolicy, seed: int, size: int
 ) -> ShardContent:
     """Make one shard: some samples of one shard of position maps, each followed by its copies."""
+    if policy.online:
+        return keep_crops(source, rows, folder, size)
     if not policy.copies:
         return select_rows(source, rows)
     count = len(rows) * (1 + policy.copies)
@@ -59,6 +66,16 @@ def augment(
                 others[name].append(value)
     datasets = {name: np.array(values) for name, values in others.items()}
     return ShardContent({**datasets, "image": images, "position_map": maps}, count)
+
+
+def keep_crops(source: Path, rows: tuple[int, ...], folder: Path, size: int) -> ShardContent:
+    """Make one shard of compact samples: crop (N, L) uint8, padded JPEGs, and what a shard of position maps has else."""
+    with reading(source) as file:
+        others = [name for name in sorted(file) if name not in IMAGES]
+    datasets = {name: values[list(rows)] for name, values in read_shard(source, others).items()}
+    pairs = zip(datasets["photo"], datasets["similarity"], strict=True)
+    crops = [crop_with_border(read_photo(folder / photo), similarity, size) for photo, similarity in pairs]
+    return ShardContent({**datasets, "crop": pad_rows(crops)}, len(rows))
 
 
 def _versions(

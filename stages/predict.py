@@ -7,10 +7,8 @@ import time
 from pathlib import Path
 
 import click
-import numpy as np
 
 from model.backend import prepare_keras
-from model.feed import Feed
 from pipeline.store import samples as stored
 from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import load_uv
@@ -44,8 +42,7 @@ def main(variant: str | None) -> None:
         crops = {predictions_of(run): tested}
         crops |= {found_predictions_of(run, source): samples for source, samples in found.items()}
         for path, samples in crops.items():
-            feed = Feed(samples, config.batch_size, (), lambda arrays: np.zeros(len(arrays["image"]), np.float32))
-            predictions = ((batch, task.to_maps(final)) for batch, final in predict(network, feed))
+            predictions = predict(network, samples, config.batch_size, task.to_maps, config.mirror)
             write_predictions(path, predictions, len(samples), layout.size)
     count = sum(map(len, crops.values()))
     others = "".join(f", {len(samples)} of them found by {source}" for source, samples in found.items())

@@ -19,7 +19,8 @@ def main() -> None:
             for subset in data.subsets
         }
         tested = split.test_subsets(data)
-        rows = assign_parts(samples, data.learned, tested, split.validation_fraction, split.test_fraction)
+        fractions = (split.validation_fraction, split.test_fraction, split.test_every)
+        rows = assign_parts(samples, data.learned, tested, *fractions)
         counts = {part: sum(row[2] == part for row in rows) for part in PARTS}
         for part, count in counts.items():
             check(count > 0, f"The split leaves no sample for {part}; enlarge the subsets or the fractions.")

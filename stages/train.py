@@ -7,7 +7,7 @@ import time
 
 import click
 
-from model.feed import Feed
+from model.feed import Feed, OnlineFeed
 from pipeline.store.resume import end, sole_writer
 from pipeline.uv.position_map import load_uv
 from stages.project.params import sentences
@@ -27,21 +27,22 @@ def main(variant: str | None) -> None:
         settings, layout = settings_of(run), load_uv(LAYOUT)
         samples = find_samples(settings.train)
         task = choose_regression(settings, layout, samples["train"])
-        feeds = {
-            part: Feed(found, settings.train.batch_size, task.datasets, task.to_label)
-            for part, found in samples.items()
-        }
+        validation = Feed(samples["validation"], settings.train.batch_size, task.to_label)
+        training: Feed | OnlineFeed = Feed(samples["train"], settings.train.batch_size, task.to_label)
+        if settings.augmentation:
+            training = OnlineFeed(samples["train"], settings.train.batch_size, settings.augmentation, layout.size)
         (RUNS / run).mkdir(parents=True, exist_ok=True)
         work = WORK / f"train@{run}"
         with sole_writer(work, click.echo):
-            checkpoint = work / checkpoint_key(settings, layout.size, feeds)
-            trained = train_seeds(run, settings, layout, task, feeds, checkpoint)
+            checkpoint = work / checkpoint_key(settings, layout.size, [*samples["train"], *samples["validation"]])
+            trained = train_seeds(run, settings, layout, task, training, validation, checkpoint)
             end(work)
-    seconds, seen = time.perf_counter() - start, len(trained.history) * len(samples["train"])
+    seconds = time.perf_counter() - start
+    seen = trained.history[-1]["passes"] if trained.history else 0
     click.echo(
         f"train: {settings.variant}, {len(samples['train'])} samples in, {len(samples['validation'])} to validate on; "
-        f"validation loss {trained.best_loss:.3g} after {len(trained.history)} epochs; {seen / seconds:.0f} samples/s, "
-        f"{100 * trained.waiting:.1f} % of the steps' time spent waiting for samples"
+        f"validation loss {trained.best_loss:.3g} after {seen} passes of a sample, {seen / seconds:.0f} a second with "
+        "start and validation"
     )
 
 

@@ -4,11 +4,15 @@ import dataclasses
 
 # Gaussian noise, random pixels, random patches: see `augmentation.NOISES`.
 MOST_NOISES = 3
+UNCHANGED = (1.0, 1.0)
 
 
 @dataclasses.dataclass(frozen=True)
 class AugmentationPolicy:
     """How far a copy may be from its original.
+
+    The first six are the thesis's (section 3.2.3), of copies that are stored. With `online` there are no stored copies:
+    each photo is kept as a crop with a border, and is augmented anew at each step of the training.
 
     Attributes
     ----------
@@ -21,9 +25,23 @@ class AugmentationPolicy:
     shift : float
         Largest shift either way, as a share of the image's side.
     channel_gain : (float, float)
-        Smallest and largest factor on the one to three colour channels that are drawn.
+        Smallest and largest factor on colour channels: on the one to three that are drawn, online on each.
     noises : int
         At most so many of Gaussian noise, random pixels and random patches on the face; at least one unless it is 0.
+    online : bool
+        Whether the training step augments.
+    far_share, far_rotation_deg : float
+        Share of the samples that are turned by up to this instead.
+    mirror : float
+        Share that is mirrored.
+    gain, contrast, saturation : (float, float)
+        Smallest and largest factor on all of a photo, on its distance from its mean, and on that from its grey.
+    brightness : float
+        Largest part of the range of grey levels that is added or taken away.
+    noise : float
+        Largest standard deviation of Gaussian noise, as a part of that range.
+    patches : int
+        Rectangles of one colour, each of which covers something in a third of the samples.
     """
 
     copies: int
@@ -32,13 +50,37 @@ class AugmentationPolicy:
     shift: float
     channel_gain: tuple[float, float]
     noises: int
+    online: bool = False
+    far_share: float = 0.0
+    far_rotation_deg: float = 0.0
+    mirror: float = 0.0
+    gain: tuple[float, float] = UNCHANGED
+    contrast: tuple[float, float] = UNCHANGED
+    saturation: tuple[float, float] = UNCHANGED
+    brightness: float = 0.0
+    noise: float = 0.0
+    patches: int = 0
 
     def __post_init__(self) -> None:
-        for name in ("zoom", "channel_gain"):
+        for name in ("zoom", "channel_gain", "gain"):
             low, high = getattr(self, name)
             if not 0 < low <= high:
                 raise ValueError(f"{name} of an augmentation policy is {low} to {high}; expected 0 < low <= high.")
-        if self.copies < 0 or self.rotation_deg < 0 or self.shift < 0:
-            raise ValueError("copies, rotation_deg and shift of an augmentation policy must not be negative.")
+        for name in ("contrast", "saturation"):
+            low, high = getattr(self, name)
+            if not 0 <= low <= high:
+                raise ValueError(f"{name} of an augmentation policy is {low} to {high}; expected 0 <= low <= high.")
+        if min(self.copies, self.rotation_deg, self.shift, self.far_rotation_deg, self.brightness, self.noise) < 0:
+            raise ValueError(
+                "copies, rotation_deg, far_rotation_deg, shift, brightness and noise of an augmentation policy must "
+                "not be negative."
+            )
         if not 0 <= self.noises <= MOST_NOISES:
             raise ValueError(f"noises of an augmentation policy is {self.noises}; expected 0 to {MOST_NOISES}.")
+        if not (0 <= self.far_share <= 1 and 0 <= self.mirror <= 1 and self.patches >= 0):
+            raise ValueError("far_share and mirror of an augmentation policy are shares of 0 to 1, patches a count.")
+        alone = [field.name for field in dataclasses.fields(self)[7:] if getattr(self, field.name) != field.default]
+        if alone and not self.online:
+            raise ValueError(f"{', '.join(alone)} of an augmentation policy need online: true.")
+        if self.online and (self.copies or self.noises):
+            raise ValueError("An augmentation policy that is online stores no copies: set copies and noises to 0.")

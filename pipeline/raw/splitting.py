@@ -10,6 +10,7 @@ def assign_parts(
     test: Collection[str],
     validation_fraction: float,
     test_fraction: float,
+    test_every: int = 0,
 ) -> list[tuple[str, str, str]]:
     """Assign each sample to a part, so that an identity is never on two sides.
 
@@ -23,6 +24,8 @@ def assign_parts(
         Share of the identities to learn from that is held out for validation.
     test_fraction : float
         Share of the identities of a subset that is in both `train` and `test` that is tested.
+    test_every : int
+        Where it is not 0, each identity of that number (5: every fifth) of such a subset is tested instead, from the first on.
 
     Returns
     -------
@@ -32,13 +35,15 @@ def assign_parts(
     Notes
     -----
     Parts are blocks in the order of the names, and the last ones are held out: numbered photos that follow each other
-    often show the same person (as in AFLW2000-3D), whom a draw by lot would put on both sides.
+    often show the same person (as in AFLW2000-3D), whom a draw by lot, or `test_every`, puts on both sides.
     """
     identities = {subset: list(dict.fromkeys(identity(sample) for sample in ids)) for subset, ids in samples.items()}
     tested: set[str] = set()
     for subset in test:
         names = identities[subset]
-        tested.update(_last(names, test_fraction) if subset in train else names)
+        if subset in train:
+            names = names[::test_every] if test_every else _last(names, test_fraction)
+        tested.update(names)
     held_out: set[str] = set()
     for subset in train:
         held_out.update(_last([name for name in identities[subset] if name not in tested], validation_fraction))

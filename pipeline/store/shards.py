@@ -2,6 +2,7 @@
 
 import contextlib
 import dataclasses
+import functools
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -186,6 +187,23 @@ def read_dataset(dataset: h5py.Dataset, rows: slice | int = slice(None)) -> NDAr
     if "scale" in dataset.attrs:
         return decode_positions(values, dataset.shape[-2])
     return values
+
+
+@functools.lru_cache(maxsize=4096)
+def map_rows(path: Path, name: str) -> NDArray:
+    """Map a dataset that is stored as it is, which any thread may read rows of, without HDF5 and its lock.
+
+    Raises
+    ------
+    ValueError
+        If the dataset is in chunks.
+    """
+    with reading(path) as file:
+        dataset = file[name]
+        start = dataset.id.get_offset()
+        if start is None:
+            raise ValueError(f"{path} keeps {name} in chunks, which cannot be mapped; delete it and run its stage.")
+        return np.memmap(path, dataset.dtype, "r", start, dataset.shape)
 
 
 def read_stored(path: Path, name: str) -> StoredImages:

@@ -52,7 +52,7 @@ def report_page(
     """
     metrics, counts = (json.loads((root / path).read_text(encoding="utf-8")) for path in (DATA_METRICS, DATA_COUNTS))
     ced, smoothness, history = results.ced, results.smoothness, results.history
-    losses = {name: (history["epoch"], history[name]) for name in history.columns if name.endswith("loss")}
+    losses = {name: (history["passes"], history[name]) for name in history.columns if name.endswith("loss")}
     return render(
         "report.html",
         variant=results.variant,
@@ -76,7 +76,7 @@ def report_page(
         smoothness_curves=smoothness_figure(
             {name: smoothness[name] for name in ("truth", "prediction")}, smoothness["cosine"]
         ),
-        loss_curves=curves_figure(losses, "epoch", "loss", log=True),
+        loss_curves=curves_figure(losses, "passes of a sample", "loss", log=True),
         subsets=[(name, row["in"], row["out"], row["rejected"]) for name, row in counts["subsets"].items()],
         outside=[(name, *shares.values()) for name, shares in metrics["outside"].items()],
         reasons=count_reasons(reject_lists(root, data)).most_common(REASONS_SHOWN),

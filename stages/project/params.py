@@ -259,12 +259,15 @@ class SplitParams:
         Share of the identities to learn from that is held out.
     test_fraction : float
         Share of the identities that is tested, instead of learnt from, of each subset in `tested`.
+    test_every : int
+        Where it is not 0, the number of those identities of which one is tested, instead of a block of them.
     tested : list of str
         Subsets to learn from that are also tested on.
     """
 
     validation_fraction: float
     test_fraction: float
+    test_every: int
     tested: list[str]
 
     def __post_init__(self) -> None:
@@ -273,7 +276,11 @@ class SplitParams:
             *(
                 (0 < value < 1, f"split.{name} is {value}; expected a fraction between 0 and 1.")
                 for name, value in fractions.items()
-            )
+            ),
+            (
+                self.test_every == 0 or self.test_every >= 2,
+                f"split.test_every is {self.test_every}; expected 2 or more, or 0 for a block of test_fraction.",
+            ),
         )
 
     def test_subsets(self, data: DataParams) -> list[str]:

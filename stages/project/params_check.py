@@ -51,6 +51,7 @@ class Params:
     augmented: AugmentedParams
     network: NetworkConfig
     loss: LossConfig
+    recipes: dict[str, Any]
     train: TrainConfig
     variants: dict[str, Any]
     evaluate: EvaluateParams

@@ -35,11 +35,11 @@ def choose_regression(
     -------
     Regression
     """
-    if settings.network.regresses == "coefficients":
-        labels = None if training is None else lambda: read_labels(training, ("pose", "coefficients"))
-        return regression.coefficients(settings.network, layout, load_model(MODEL), labels)
-    scaling = Scaling(settings.train.scaling, layout.size)
-    return regression.position_maps(settings.network, settings.loss, scaling, layout)
+    model, scaling = load_model(MODEL), Scaling(settings.train.scaling, layout.size)
+    statistics = None
+    if training is not None and (settings.network.lean or settings.network.regresses == "coefficients"):
+        statistics = regression.measure_statistics(read_labels(training, ("pose", "coefficients")), model, layout)
+    return regression.make_regression(settings.network, settings.loss, scaling, layout, model, statistics)
 
 
 def find_samples(train: TrainConfig) -> dict[str, list[Sample]]:
@@ -96,7 +96,9 @@ def load_network(path: Path, network: NetworkConfig, loss: LossConfig, scaling: 
     ValueError
         If they are of another network.
     """
-    model = regression.position_maps(network, loss, Scaling(scaling, layout.size), layout).build()
+    model = regression.make_regression(
+        network, loss, Scaling(scaling, layout.size), layout, load_model(MODEL)
+    ).build()
     try:
         model.load_weights(path)
     except ValueError as error:

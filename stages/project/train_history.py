@@ -1,4 +1,4 @@
-"""The csv files of a training run: a row an epoch."""
+"""The csv files of a training run: a row a validation."""
 
 import csv
 from collections.abc import Callable, Sequence
@@ -13,23 +13,26 @@ Row = dict[str, Any]
 
 
 def history_writer(file: TextIO) -> Callable[[Row], None]:
-    """Make a function that appends an epoch's row to a csv file at once, so that a plot of it can be followed."""
+    """Make a function that appends a row to a csv file at once, so that a plot of it can be followed."""
     writer = csv.writer(file, lineterminator="\n")
+    headed = False
 
     def write(row: Row) -> None:
-        if row["epoch"] == 1:
+        nonlocal headed
+        if not headed:
             writer.writerow(row)
+            headed = True
         writer.writerow(_texts(row))
         file.flush()
         losses = ", ".join(f"{name} {value:.4g}" for name, value in row.items() if name.endswith("loss"))
-        click.echo(f"epoch {row['epoch']} ({row['phase']}): {losses}, rate {row['lr']:.3g}")
+        click.echo(f"{row['passes']} passes ({row['phase']}): {losses}, rate {row['lr']:.3g}")
 
     return write
 
 
 def write_history(path: Path, rows: Sequence[Row]) -> None:
     """Write the rows of a run; the header alone where nothing was trained."""
-    header = tuple(rows[0]) if rows else ("epoch", "phase", "lr", "loss", "val_loss")
+    header = tuple(rows[0]) if rows else ("passes", "phase", "lr", "loss", "val_loss")
     write_table(path, header, (tuple(_texts(row)) for row in rows))
 
 

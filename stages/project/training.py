@@ -3,15 +3,18 @@
 import hashlib
 import importlib.metadata
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import click
+
 import pipeline
-from model.backend import prepare_keras
-from model.feed import Feed
+from model.backend import device_name, prepare_keras
+from model.feed import Feed, OnlineFeed
 from model.regression import Regression
 from pipeline.store.resume import digest_code
+from pipeline.store.samples import Sample
 from pipeline.uv.position_map import UVLayout
 from stages.project.paths import RUNS, weights_of
 from stages.project.runs import initial_network
@@ -27,9 +30,9 @@ ROOT = Path(pipeline.__path__[0]).parent
 CODE = ("pipeline", "model", "stages")
 
 
-def checkpoint_key(settings: VariantSettings, size: int, feeds: Mapping[str, Feed]) -> str:
+def checkpoint_key(settings: VariantSettings, size: int, samples: Iterable[Sample]) -> str:
     """Name what training is made from: code, libraries, settings, and the files by their size and time."""
-    files = sorted({sample.shard for feed in feeds.values() for sample in feed.samples})
+    files = sorted({sample.shard for sample in samples})
     initial = weights_of(settings.train.init)
     files += [initial] if initial.is_file() else []
     status = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
@@ -43,7 +46,8 @@ def train_seeds(
     settings: VariantSettings,
     layout: UVLayout,
     task: Regression,
-    feeds: Mapping[str, Feed],
+    training_feed: Feed | OnlineFeed,
+    validation: Feed,
     checkpoint: Path,
 ) -> "Trained":
     """Train from each seed, or go on from its checkpoint, and keep the weights of the best.
@@ -55,8 +59,8 @@ def train_seeds(
     settings : VariantSettings
     layout : UVLayout
     task : Regression
-    feeds : mapping of str to Feed
-        `train` and `validation`.
+    training_feed : Feed or OnlineFeed
+    validation : Feed
     checkpoint : Path
         Where training is found again: a file for each seed is named after it.
 
@@ -71,7 +75,11 @@ def train_seeds(
 
     from model import training
     from model.networks import copy_weights
+    from model.step import stored
 
+    prepare = task.make_preparation() if isinstance(training_feed, OnlineFeed) else stored
+    compiled = "compiled" if config.xla or keras.backend.backend() == "jax" else "not compiled"
+    click.echo(f"train: {device_name()}, {config.precision}, the step {compiled} by XLA")
     initial = initial_network(config.init, settings, layout)
     every: list[tuple[int, Trained]] = []
     for seed in config.seeds:
@@ -82,9 +90,11 @@ def train_seeds(
         with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
             trained = training.train(
                 model,
-                feeds["train"],
-                feeds["validation"],
-                *task.make_losses(model),
+                training_feed,
+                validation,
+                task.make_losses(model),
+                prepare,
+                task.unit,
                 config,
                 seed,
                 training.phases(config.strategy, "brief" in model.output, initial is not None),

@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from model.settings import RANDOM, RESIDUAL, LossConfig, NetworkConfig, TrainConfig
-from stages.project.params import LEVELS, PARAMS_FILE, read_params
+from pipeline.crops.policy import AugmentationPolicy
+from stages.project.params import LEVELS, PARAMS_FILE, AugmentedParams, read_params
 from stages.project.paths import MAIN_RUN, SETTINGS
 from stages.project.strict import build, check, check_all, nearest
 
@@ -54,6 +55,8 @@ class VariantSettings:
     network: NetworkConfig
     loss: LossConfig
     train: TrainConfig
+    # What the training step does to samples, where the policy is online: stored copies show theirs themselves.
+    augmentation: AugmentationPolicy | None = None
 
     @property
     def variant(self) -> str:
@@ -67,14 +70,16 @@ class VariantSettings:
         key that is neutral by default changes nothing here, nor does a key of what the variant has not.
         """
         network, loss, train = (_not_default(part) for part in (self.network, self.loss, self.train))
-        unused = {"levels", "residual"} if self.network.regresses == "coefficients" else set()
+        unused = {"levels", "residual", "lean"} if self.network.regresses == "coefficients" else set()
+        train.pop("recipe", None)
         if not self.network.refined:
             unused |= {*RESIDUAL, "residual_join"}
             loss.pop("brief", None)
             train.pop("strategy", None)
-        return {
+        augmentation = {} if self.augmentation is None else {"augmentation": _not_default(self.augmentation)}
+        return augmentation | {
             "network": {name: value for name, value in network.items() if name not in unused},
-            "loss": {} if self.network.regresses == "coefficients" else loss,
+            "loss": loss,
             "train": train,
         }
 
@@ -137,12 +142,31 @@ def resolve_variant(params: dict[str, Any], name: str | None) -> VariantSettings
     overrides = variants[chosen] or {}
     _check_overrides(chosen, overrides)
     merged = {section: dataclasses.asdict(config) for section, config in main.items()}
+    merged["train"] |= _recipe(params, (overrides.get("train") or {}).get("recipe", train.recipe))
     if name is None:
         _check_main(train, sources.get(chosen))
     else:
         source = sources.get(chosen, TrainingSource(RANDOM, train.policy, train.level))
         merged["train"] |= {"variant": chosen} | dataclasses.asdict(source)
-    return build(f"variants.{chosen}", merge(merged, overrides, f"variants.{chosen}"), VariantSettings)
+    merged = merge(merged, overrides, f"variants.{chosen}")
+    policies = build("augmented", params.get("augmented"), AugmentedParams).policies
+    policy = policies.get(merged["train"]["policy"])
+    online = dataclasses.asdict(policy) if policy and policy.online else None
+    return build(f"variants.{chosen}", merged | {"augmentation": online}, VariantSettings)
+
+
+def _recipe(params: dict[str, Any], name: str) -> dict[str, Any]:
+    """Keys of `train` that a recipe lays over it."""
+    recipes = params.get("recipes")
+    check(isinstance(recipes, dict), f"{PARAMS_FILE} has no section 'recipes'.")
+    check(name in recipes, f"There is no recipe {name!r} in recipes; it has {_listed(name, recipes)}")
+    recipe = recipes[name]
+    check(isinstance(recipe, dict), f"recipes.{name} is {recipe!r}; expected a mapping of keys of train.")
+    check("lr" not in recipe, f"recipes.{name} must not override lr: train.lr is the highest rate of every recipe.")
+    known = [field.name for field in dataclasses.fields(TrainConfig) if field.name != "recipe"]
+    for key in recipe:
+        check(key in known, f"recipes.{name}.{key} overrides nothing; expected one of {_listed(str(key), known)}")
+    return recipe
 
 
 def merge(base: dict[str, Any], overrides: dict[str, Any], where: str) -> dict[str, Any]:
