@@ -4,9 +4,7 @@
 and all numbers to DIR/faces.json.
 """
 
-import importlib
 import json
-import threading
 from operator import length_hint
 from pathlib import Path
 
@@ -15,7 +13,7 @@ from tqdm import tqdm
 
 from pipeline.photo.photo_files import list_photos
 from stages.photo.batches import name_frames, name_photos, reconstruct_photos
-from stages.photo.files import DEFAULT_KINDS, KINDS, MESH_KINDS, UNITS, WriteOptions
+from stages.photo.files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
 from stages.photo.options import ReconstructorOptions, reconstructor_options
 from stages.project.params import sentences
 from stages.project.strict import check
@@ -53,9 +51,6 @@ def main(
             f"--pupil-distance is {pupil_distance}; expected millimetres, 54 to 74 for most adults.",
         )
         named = name_frames(video, every) if video else name_photos(list_photos(photos))
-        if MESH_KINDS & set(kinds):
-            # trimesh takes the longest to import: on the other core, while the first photo is decoded.
-            threading.Thread(target=importlib.import_module, args=("pipeline.photo.mesh_files",), daemon=True).start()
         done = reconstruct_photos(named, options, out, WriteOptions(kinds, fill, unit, pupil_distance))
         results = []
         for result in tqdm(done, total=length_hint(named) or None, unit="photo", disable=None):

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from pipeline.crops.face_finding import Face
 from pipeline.face.camera import wrap_angle
+from pipeline.photo.mesh_files import coloured, to_mesh, write_mesh
 from pipeline.photo.metric_scale import mm_per_px
 from pipeline.photo.photo_files import encode_grey, encode_image
 from pipeline.photo.reconstruction import Reconstruction
@@ -23,8 +24,6 @@ from stages.photo.pictures import around, colour_depth, draw_face, draw_head_box
 from stages.photo.reconstructor import Reconstructor
 
 UNITS = ("px", "mm")
-# What trimesh writes.
-MESH_KINDS = {"obj", "ply", "glb"}
 DEFAULT_KINDS = ("obj", "glb", "overlay", "pose", "depth", "page")
 # Of the page's pictures: how much they show beyond the face, in its sides, and their longer sides in px.
 PAGE_MARGIN, PAGE_SIDE, THUMBNAIL_SIDE = 0.6, 960, 96
@@ -118,17 +117,12 @@ def write_face(stem: Path, face: FaceInPhoto, kinds: tuple[str, ...]) -> dict:
     return {"visible_share": visible, "pictures_reduced": face.reduced, **depth, "files": files}
 
 
-# `mesh_files` is imported where a mesh is written: trimesh takes a CPU second.
 def _write_textured(suffix: str, stem: Path, face: FaceInPhoto) -> list[Path]:
-    from pipeline.photo.mesh_files import write_mesh
-
     return write_mesh(stem.with_suffix(suffix), face.mesh)
 
 
 def _write_coloured(stem: Path, face: FaceInPhoto) -> list[Path]:
-    from pipeline.photo.mesh_files import coloured, to_trimesh, write_mesh
-
-    mesh = to_trimesh(face.found.vertices * face.scale, face.reconstructor.surface.triangles)
+    mesh = to_mesh(face.found.vertices * face.scale, face.reconstructor.surface.triangles)
     return write_mesh(stem.with_suffix(".ply"), coloured(mesh, vertex_colours(face.photo, face.found.vertices)))
 
 
