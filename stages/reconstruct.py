@@ -5,11 +5,11 @@ and all numbers to DIR/faces.json.
 """
 
 import json
+from collections.abc import Iterable, Iterator
 from operator import length_hint
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from pipeline.photo.photo_files import list_photos
 from stages.photo.batches import name_frames, name_photos, reconstruct_photos
@@ -17,6 +17,15 @@ from stages.photo.files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
 from stages.photo.options import ReconstructorOptions, reconstructor_options
 from stages.project.params import sentences
 from stages.project.strict import check
+
+
+def _with_bar(results: Iterator[dict], photos: int) -> Iterable[dict]:
+    """Show how many of the photos are done; a single one is, before the bar's library is imported."""
+    if photos == 1:
+        return results
+    from tqdm import tqdm
+
+    return tqdm(results, total=photos or None, unit="photo", disable=None)
 
 
 @click.command()
@@ -53,7 +62,7 @@ def main(
         named = name_frames(video, every) if video else name_photos(list_photos(photos))
         done = reconstruct_photos(named, options, out, WriteOptions(kinds, fill, unit, pupil_distance))
         results = []
-        for result in tqdm(done, total=length_hint(named) or None, unit="photo", disable=None):
+        for result in _with_bar(done, length_hint(named)):
             results.append(result)
             if result["error"]:
                 click.echo(f"{result['photo']}: {result['error']}", err=True)

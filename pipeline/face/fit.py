@@ -20,7 +20,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..store.arrays import Array
-from ..store.shards import read_shard, write_shard
 from .camera import camera_matrix, euler_angles
 from .face_model import FaceModel, deform
 
@@ -112,11 +111,15 @@ def prior_of(coefficients: NDArray) -> Prior:
 
 def save_prior(path: Path, prior: Prior) -> None:
     """Save a prior as HDF5."""
+    from ..store.shards import write_shard  # HDF5 is not imported for photos
+
     write_shard(path, dataclasses.asdict(prior), {})
 
 
 def load_prior(path: Path) -> Prior:
     """Load a prior that `save_prior` wrote."""
+    from ..store.shards import read_shard
+
     return Prior(**read_shard(path))
 
 

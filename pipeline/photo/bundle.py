@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from ..face.face_model import FaceModel
 from ..face.fit import Prior
 from ..store.files import replacing
+from ..store.sparse import SparseMatrix
 from ..uv.surface import Surface
 
 VERSION = 1
@@ -59,9 +59,9 @@ class Bundle:
     landmarks: FaceModel
     prior: Prior
     correction: NDArray[np.float32]
-    spread: scipy.sparse.csr_array
+    spread: SparseMatrix
     surface: Surface
-    operator: scipy.sparse.csr_array
+    operator: SparseMatrix
     files: dict[str, bytes]
     about: dict[str, Any]
 
@@ -147,8 +147,11 @@ def _read(members: dict[str, bytes], manifest: dict[str, Any]) -> Bundle:
         for name in MODELS
     }
     matrices = {
-        name: scipy.sparse.csr_array(
-            tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr")), shape=arrays[f"{name}/shape"]
+        name: SparseMatrix(
+            data=arrays[f"{name}/data"],
+            indices=arrays[f"{name}/indices"],
+            indptr=arrays[f"{name}/indptr"],
+            shape=tuple(arrays[f"{name}/shape"].tolist()),
         )
         for name in MATRICES
     }

@@ -1,11 +1,9 @@
 """Many photos, or frames of a video, reconstructed one after the other or in several processes."""
 
-import multiprocessing
 import operator
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
 from functools import cache, partial
 from itertools import islice
 from pathlib import Path
@@ -86,6 +84,9 @@ def reconstruct_photos(
 
 def in_processes(tasks: Iterable[tuple], workers: int) -> Iterator[dict]:
     """Reconstruct photos in some processes, in the order of the tasks; a few ahead, so that memory is bounded."""
+    import multiprocessing  # a single photo needs no processes
+    from concurrent.futures import Future, ProcessPoolExecutor
+
     # Forked, a process would share TensorFlow's locks with this one.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting: deque[Future[dict]] = deque()
