@@ -156,8 +156,9 @@ def _normals(bundle: Bundle) -> tuple[Array, Array]:
     """Outward normals of the mean face at the 468 points and the 68 landmarks, model frame."""
     flipped = np.array([1, -1, 1])  # to the pixel frame and back
     normals = (flipped * vertex_normals(bundle.model.mean * flipped, bundle.model.triangles)).astype(np.float64)
-    apart = np.linalg.norm(bundle.model.mean[None] - bundle.points.mean[:, None], axis=2)
-    nearest = apart.argmin(axis=1)
+    mean = bundle.model.mean.astype(np.float64)
+    # The squared distance of each from a point, less that of the point from the origin.
+    nearest = ((mean**2).sum(axis=1) - 2 * bundle.points.mean @ mean.T).argmin(axis=1)
     return normals[nearest], normals[bundle.model.landmarks]
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipeline.face.camera import rotation_matrix
 from pipeline.face.head_pose import head_box
+from pipeline.face.rendering import rasterize
 from pipeline.face.similarity import apply_similarity
 from pipeline.photo.mesh_files import Mesh, pack_glb, start_glb, textured, to_mesh
 from pipeline.photo.morph_files import morph_glb
@@ -106,11 +107,17 @@ class FaceInPhoto:
         return np.stack([(x + 0.5) / self.reduced - 0.5, (y + 0.5) / self.reduced - 0.5, z], axis=-1)
 
     @cached_property
+    def seen(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """What of the mesh each pixel of the picture shows, see `pipeline.face.rendering.rasterize`."""
+        triangles = self.reconstructor.surface.triangles
+        return rasterize(self.in_picture(self.found.vertices), triangles, *self.picture.shape[:2])
+
+    @cached_property
     def overlay(self) -> Image:
         """The picture with mesh and landmarks over it."""
         vertices = self.in_picture(self.found.vertices) / [1, 1, self.reduced]
         triangles, landmarks = self.reconstructor.surface.triangles, self.in_picture(self.found.landmarks)
-        return draw_face(self.picture, vertices, triangles, landmarks)
+        return draw_face(self.picture, vertices, triangles, self.seen, landmarks)
 
     @cached_property
     def head_box(self) -> NDArray[np.float64]:
@@ -125,8 +132,7 @@ class FaceInPhoto:
     @cached_property
     def depth(self) -> NDArray[np.float32]:
         """Depth (h, w) in px of the photo at each pixel of the picture, see `pipeline.photo.texture.depth_image`."""
-        triangles = self.reconstructor.surface.triangles
-        return depth_image(self.in_picture(self.found.vertices), triangles, *self.picture.shape[:2])
+        return depth_image(self.found.vertices, self.reconstructor.surface.triangles, *self.seen)
 
     @cached_property
     def depth_picture(self) -> tuple[NDArray[np.uint16], float]:

@@ -5,6 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from pipeline.face.rendering import rasterize
 from pipeline.photo.photo_files import encode_image
 from pipeline.photo.texture import depth_image
 from pipeline.store.arrays import Image
@@ -33,12 +34,14 @@ def page_views(face: FaceInPhoto, numbers: dict) -> FaceViews:
         (points - [columns.start, rows.start, 0] + centre) * factor - centre
         for points in (found.vertices, found.landmarks, face.head_box)
     )
-    depth = depth_image(vertices, surface.triangles, *photo.shape[:2])
+    seen = rasterize(vertices, surface.triangles, *photo.shape[:2])
+    depth = depth_image(vertices, surface.triangles, *seen)
+    overlay = draw_face(photo, vertices, surface.triangles, seen, landmarks)
     reach = float(np.nanmax(depth, initial=0.0)) / factor
     hidden = "what the photo hides is filled by symmetry" if face.fill else "hatched where the photo hides it"
     pictures = (
         ("Photo", photo, "The face in its photo."),
-        ("Overlay", draw_face(photo, vertices, surface.triangles, landmarks), "Mesh and 68 landmarks over the photo."),
+        ("Overlay", overlay, "Mesh and 68 landmarks over the photo."),
         ("Pose", draw_head_box(photo, box), "Box of the head; the side of the face is green."),
         ("Depth", colour_depth(depth), f"Depth: {reach:.0f} px from violet, the farthest, to yellow."),
     )
