@@ -9,6 +9,7 @@ from typing import Any
 import click
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pipeline.crops.alignment import align
 from pipeline.crops.blaze_face import Network, Region, halvings, open_network
@@ -116,6 +117,8 @@ def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstru
     ValueError
         If options contradict each other, or a file is missing or does not fit params.yaml.
     """
+    # The products of a fit are small: on two threads they take as long, and on busy cores twenty times as long.
+    threadpool_limits(1, user_api="blas")
     named = bool(options.model or options.weights)
     by_network = named or options.method == "network"
     check_all(
