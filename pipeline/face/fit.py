@@ -222,7 +222,7 @@ def _prior_face(model: FaceModel, prior: Prior) -> tuple[Array, Array]:
             "vectors; they belong to different models."
         )
     basis = np.ascontiguousarray(basis, np.float64)
-    return model.mean.T + np.tensordot(prior.mean, basis, 1), basis * prior.sigma[:, None, None]
+    return model.mean.T.astype(np.float64) + np.tensordot(prior.mean, basis, 1), basis * prior.sigma[:, None, None]
 
 
 def _some_points(problem: _Problem) -> _Problem:

@@ -57,7 +57,7 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
     )
     return Reconstruction(
         similarity=np.eye(3),
-        position_map=(bundle.operator @ vertices).reshape(*bundle.surface.face_mask.shape, 3).astype(np.float32),
+        make_map=functools.partial(_make_map, bundle, vertices),
         vertices=bundle.spread @ vertices,
         landmarks=landmarks,
         pose=fit.pose,
@@ -65,6 +65,10 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
         mesh=face.mesh,
         doubt=doubt_of(face.confidence, residual),
     )
+
+
+def _make_map(bundle: Bundle, vertices: Array) -> NDArray[np.float32]:
+    return (bundle.operator @ vertices).reshape(*bundle.surface.face_mask.shape, 3).astype(np.float32)
 
 
 def size_of(mesh: Array) -> float:
