@@ -2,7 +2,7 @@
 
 It is a zip file of arrays (.npy), networks and `bundle.json`, which has the version, the SHA-256 of every member, and
 what is known of where it all comes from. Nothing in it is executed when it is read, and nothing is compressed, so that
-it opens in some hundredths of a second.
+it opens in half the time.
 """
 
 import dataclasses

@@ -145,7 +145,7 @@ def _animation(tree: dict[str, Any], parts: list[bytes], animation: Animation) -
 
 def _quaternions(rotations: NDArray) -> NDArray[np.float64]:
     """Unit quaternions (T, 4) as x, y, z, w, of the two signs the one that is nearer to the one before."""
-    from scipy.spatial.transform import Rotation  # a third of a second, for videos alone
+    from scipy.spatial.transform import Rotation  # videos alone have turns
 
     quaternions = Rotation.from_matrix(rotations).as_quat()
     agreement = (quaternions[1:] * quaternions[:-1]).sum(axis=1)

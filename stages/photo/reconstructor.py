@@ -117,7 +117,7 @@ def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstru
     ValueError
         If options contradict each other, or a file is missing or does not fit params.yaml.
     """
-    # The products of a fit are small: on two threads they take as long, and on busy cores twenty times as long.
+    # The products of a fit are small: on busy cores two threads take five to ten times as long as one.
     threadpool_limits(1, user_api="blas")
     named = bool(options.model or options.weights)
     by_network = named or options.method == "network"
