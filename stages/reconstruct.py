@@ -4,21 +4,28 @@
 and all numbers to DIR/faces.json.
 """
 
-import importlib
 import json
-import threading
+from collections.abc import Iterable, Iterator
 from operator import length_hint
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from pipeline.photo.photo_files import list_photos
 from stages.photo.batches import name_frames, name_photos, reconstruct_photos
-from stages.photo.files import DEFAULT_KINDS, KINDS, MESH_KINDS, UNITS, WriteOptions
+from stages.photo.files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
 from stages.photo.options import ReconstructorOptions, reconstructor_options
 from stages.project.params import sentences
 from stages.project.strict import check
+
+
+def _with_bar(results: Iterator[dict], photos: int) -> Iterable[dict]:
+    """Show how many of the photos are done; a single one is, before the bar's library is imported."""
+    if photos == 1:
+        return results
+    from tqdm import tqdm
+
+    return tqdm(results, total=photos or None, unit="photo", disable=None)
 
 
 @click.command()
@@ -53,12 +60,9 @@ def main(
             f"--pupil-distance is {pupil_distance}; expected millimetres, 54 to 74 for most adults.",
         )
         named = name_frames(video, every) if video else name_photos(list_photos(photos))
-        if MESH_KINDS & set(kinds):
-            # trimesh takes the longest to import: on the other core, while the first photo is decoded.
-            threading.Thread(target=importlib.import_module, args=("pipeline.photo.mesh_files",), daemon=True).start()
         done = reconstruct_photos(named, options, out, WriteOptions(kinds, fill, unit, pupil_distance))
         results = []
-        for result in tqdm(done, total=length_hint(named) or None, unit="photo", disable=None):
+        for result in _with_bar(done, length_hint(named)):
             results.append(result)
             if result["error"]:
                 click.echo(f"{result['photo']}: {result['error']}", err=True)

@@ -13,6 +13,7 @@ from ..face.face_model import FaceModel, at_vertices
 from ..face.fit import Prior
 from ..face.subdivision import loop_operator
 from ..store.arrays import Array
+from ..store.sparse import from_scipy
 from ..uv.embedding import boundary_loops, embed
 from ..uv.masks import face_mask
 from ..uv.operator import make_operator
@@ -100,9 +101,9 @@ def make_bundle(
         at_vertices(small, lambda values: values[small.landmarks]),
         prior,
         correction_matrix(model.triangles, len(model.mean), found.vertices, found.weights)[used],
-        spread,
+        from_scipy(spread),
         surface,
-        texels.tocsc()[:, used].tocsr().astype(np.float32),
+        from_scipy(texels.tocsc()[:, used].tocsr().astype(np.float32)),
         files,
         about,
     )

@@ -57,7 +57,7 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
     )
     return Reconstruction(
         similarity=np.eye(3),
-        position_map=(bundle.operator @ vertices).reshape(*bundle.surface.face_mask.shape, 3).astype(np.float32),
+        make_map=functools.partial(_make_map, bundle, vertices),
         vertices=bundle.spread @ vertices,
         landmarks=landmarks,
         pose=fit.pose,
@@ -65,6 +65,10 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
         mesh=face.mesh,
         doubt=doubt_of(face.confidence, residual),
     )
+
+
+def _make_map(bundle: Bundle, vertices: Array) -> NDArray[np.float32]:
+    return (bundle.operator @ vertices).reshape(*bundle.surface.face_mask.shape, 3).astype(np.float32)
 
 
 def size_of(mesh: Array) -> float:
@@ -156,8 +160,9 @@ def _normals(bundle: Bundle) -> tuple[Array, Array]:
     """Outward normals of the mean face at the 468 points and the 68 landmarks, model frame."""
     flipped = np.array([1, -1, 1])  # to the pixel frame and back
     normals = (flipped * vertex_normals(bundle.model.mean * flipped, bundle.model.triangles)).astype(np.float64)
-    apart = np.linalg.norm(bundle.model.mean[None] - bundle.points.mean[:, None], axis=2)
-    nearest = apart.argmin(axis=1)
+    mean = bundle.model.mean.astype(np.float64)
+    # The squared distance of each from a point, less that of the point from the origin.
+    nearest = ((mean**2).sum(axis=1) - 2 * bundle.points.mean @ mean.T).argmin(axis=1)
     return normals[nearest], normals[bundle.model.landmarks]
 
 

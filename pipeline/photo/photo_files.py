@@ -175,7 +175,7 @@ def _decode(picture: PIL.Image.Image) -> tuple[NDArray[np.uint8], int]:
     if whole.mode == "RGBA":
         white = PIL.Image.new("RGBA", whole.size, "white")
         whole = PIL.Image.alpha_composite(white, whole)
-    return np.array(whole.convert("RGB")), reduced
+    return np.array(whole if whole.mode == "RGB" else whole.convert("RGB")), reduced
 
 
 def _eight_bits(picture: PIL.Image.Image) -> PIL.Image.Image:

@@ -1,6 +1,7 @@
 """From a face's place in a photo to its mesh: landmarks by a first pass, and the map of the crop that they place."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -22,8 +23,8 @@ class Reconstruction:
     ----------
     similarity : (3, 3) float64
         Photo pixels to those of the position map.
-    position_map : (S, S, 3) float32
-        Pixels of the levelled crop, or of the photo.
+    make_map : callable
+        Makes the position map, which a fit takes as long for as for itself, and which few files need.
     vertices : (V, 3) float64
         The face's mesh (`Surface.triangles`) in photo pixels.
     landmarks : (68, 3) float64
@@ -39,13 +40,18 @@ class Reconstruction:
     """
 
     similarity: NDArray[np.float64]
-    position_map: NDArray[np.float32]
+    make_map: Callable[[], NDArray[np.float32]]
     vertices: NDArray[np.float64]
     landmarks: NDArray[np.float64]
     pose: NDArray[np.float64]
     coefficients: NDArray[np.float64] | None = None
     mesh: NDArray[np.float64] | None = None
     doubt: str = ""
+
+    @functools.cached_property
+    def position_map(self) -> NDArray[np.float32]:
+        """Position map (S, S, 3) in pixels of the levelled crop, or of the photo."""
+        return self.make_map()
 
 
 def find_landmarks(
@@ -110,4 +116,4 @@ def reconstruct(
     position_map = predict(resample(photo, similarity, size))
     points = read_points(position_map, similarity, surface)
     pose = estimate_pose(points.vertices, mean, len(photo))
-    return Reconstruction(similarity, position_map, points.vertices, points.landmarks, pose)
+    return Reconstruction(similarity, lambda: position_map, points.vertices, points.landmarks, pose)

@@ -1,13 +1,12 @@
 """Many photos, or frames of a video, reconstructed one after the other or in several processes."""
 
-import multiprocessing
 import operator
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 from pipeline.photo.photo_files import open_photo, read_frames
@@ -79,13 +78,33 @@ def reconstruct_photos(
     cores = os.cpu_count() or 1
     workers = max(1, min(cores, operator.length_hint(photos) // PHOTOS_A_PROCESS))
     threads = cores // workers
-    _open_once(options, threads)
-    tasks = ((name, decode, options, threads, out, write) for name, decode in photos)
-    yield from in_processes(tasks, workers) if workers > 1 else (reconstruct_photo(*task) for task in tasks)
+    if workers > 1:
+        _open_once(options, threads)
+        yield from in_processes(((name, decode, options, threads, out, write) for name, decode in photos), workers)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        ahead = _decode_ahead(photos, pool)
+        first = list(islice(ahead, 1))
+        _open_once(options, threads)
+        for name, decode in chain(first, ahead):
+            yield reconstruct_photo(name, decode, options, threads, out, write)
+
+
+def _decode_ahead(photos: Iterable[tuple[str, Decode]], pool: ThreadPoolExecutor) -> Iterator[tuple[str, Decode]]:
+    """Decode each photo while the one before it is reconstructed, and the first while the reconstructor is opened."""
+    waiting: deque[tuple[str, Decode]] = deque()
+    for name, decode in photos:
+        waiting.append((name, pool.submit(decode).result))
+        if len(waiting) > 1:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def in_processes(tasks: Iterable[tuple], workers: int) -> Iterator[dict]:
     """Reconstruct photos in some processes, in the order of the tasks; a few ahead, so that memory is bounded."""
+    import multiprocessing  # a single photo needs no processes
+    from concurrent.futures import ProcessPoolExecutor
+
     # Forked, a process would share TensorFlow's locks with this one.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting: deque[Future[dict]] = deque()

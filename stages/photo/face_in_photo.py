@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -11,15 +10,15 @@ from numpy.typing import NDArray
 
 from pipeline.face.camera import rotation_matrix
 from pipeline.face.head_pose import head_box
+from pipeline.face.rendering import rasterize
 from pipeline.face.similarity import apply_similarity
+from pipeline.photo.mesh_files import Mesh, pack_glb, start_glb, textured, to_mesh
+from pipeline.photo.morph_files import morph_glb
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
 from pipeline.store.arrays import Image
 from stages.photo.pictures import draw_face, draw_head_box, mark_hidden
 from stages.photo.reconstructor import Reconstructor
-
-if TYPE_CHECKING:  # a CPU second of imports, which only those pay who want a mesh
-    import trimesh
 
 TEXTURE_SIZE = 512
 # Longer side in px of the pictures that are drawn of a face over its photo, at most.
@@ -76,12 +75,10 @@ class FaceInPhoto:
         return fill_by_symmetry(colours, seen, mask) if self.fill else mark_hidden(colours, seen, mask)
 
     @cached_property
-    def mesh(self) -> "trimesh.Trimesh":
+    def mesh(self) -> Mesh:
         """The mesh with its texture."""
-        from pipeline.photo.mesh_files import textured, to_trimesh
-
         surface = self.reconstructor.surface
-        mesh = to_trimesh(self.found.vertices * self.scale, surface.triangles)
+        mesh = to_mesh(self.found.vertices * self.scale, surface.triangles)
         return textured(mesh, surface.vertex_uv, self.texture)
 
     @cached_property
@@ -95,16 +92,13 @@ class FaceInPhoto:
     @cached_property
     def glb(self) -> bytes:
         """The mesh as GLB, with the face model's expressions to be moved where it was fitted."""
-        from pipeline.photo.morph_files import morph_glb
-
         if self.expression is None or self.reconstructor.expressions is None:
-            return bytes(cast(bytes, self.mesh.export(file_type="glb")))
+            return pack_glb(*start_glb(self.mesh))
         names, weights = self.expression
         pitch, yaw, roll = self.found.pose[:3]
         turn = self.scale * self.found.pose[6] * rotation_matrix(pitch, yaw, roll)
         moves = self.reconstructor.expressions[1] @ turn.T  # y up, as the mesh
-        neutral = self.mesh.copy()
-        neutral.vertices = self.mesh.vertices - np.tensordot(weights, moves, axes=1)
+        neutral = dataclasses.replace(self.mesh, vertices=self.mesh.vertices - np.tensordot(weights, moves, axes=1))
         return morph_glb(neutral, moves, names, weights)
 
     def in_picture(self, points: NDArray) -> NDArray[np.float64]:
@@ -113,11 +107,17 @@ class FaceInPhoto:
         return np.stack([(x + 0.5) / self.reduced - 0.5, (y + 0.5) / self.reduced - 0.5, z], axis=-1)
 
     @cached_property
+    def seen(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """What of the mesh each pixel of the picture shows, see `pipeline.face.rendering.rasterize`."""
+        triangles = self.reconstructor.surface.triangles
+        return rasterize(self.in_picture(self.found.vertices), triangles, *self.picture.shape[:2])
+
+    @cached_property
     def overlay(self) -> Image:
         """The picture with mesh and landmarks over it."""
         vertices = self.in_picture(self.found.vertices) / [1, 1, self.reduced]
         triangles, landmarks = self.reconstructor.surface.triangles, self.in_picture(self.found.landmarks)
-        return draw_face(self.picture, vertices, triangles, landmarks)
+        return draw_face(self.picture, vertices, triangles, self.seen, landmarks)
 
     @cached_property
     def head_box(self) -> NDArray[np.float64]:
@@ -132,8 +132,7 @@ class FaceInPhoto:
     @cached_property
     def depth(self) -> NDArray[np.float32]:
         """Depth (h, w) in px of the photo at each pixel of the picture, see `pipeline.photo.texture.depth_image`."""
-        triangles = self.reconstructor.surface.triangles
-        return depth_image(self.in_picture(self.found.vertices), triangles, *self.picture.shape[:2])
+        return depth_image(self.found.vertices, self.reconstructor.surface.triangles, *self.seen)
 
     @cached_property
     def depth_picture(self) -> tuple[NDArray[np.uint16], float]:

@@ -8,8 +8,8 @@ from typing import Any
 
 import click
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from pipeline.crops.alignment import align
 from pipeline.crops.blaze_face import Network, Region, halvings, open_network
@@ -23,7 +23,8 @@ from pipeline.photo.fitting import fit_mesh
 from pipeline.photo.photo_files import open_photo
 from pipeline.photo.reconstruction import Predict, Reconstruction, find_landmarks, reconstruct
 from pipeline.store.arrays import Array, Image
-from pipeline.store.resume import digest_code
+from pipeline.store.files import digest_modules
+from pipeline.store.sparse import SparseMatrix, from_scipy, take_columns
 from pipeline.uv.surface import Surface
 from stages.photo.options import ReconstructorOptions
 from stages.project.paths import CODE_ROOT, EMBEDDED, EXPORTED
@@ -62,7 +63,7 @@ class Reconstructor:
     find_faces: Finder
     reconstruct: Callable[[Image, Face], Reconstruction]
     surface: Surface
-    operator: scipy.sparse.csr_array
+    operator: SparseMatrix
     mean: NDArray
     made_by: str
     expressions: tuple[Sequence[str], NDArray] | None = None
@@ -88,7 +89,7 @@ class PhotoNetwork:
 
     predict: Predict
     surface: Surface
-    operator: scipy.sparse.csr_array
+    operator: SparseMatrix
     mean: NDArray
     margin: float
     size: int
@@ -116,6 +117,8 @@ def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstru
     ValueError
         If options contradict each other, or a file is missing or does not fit params.yaml.
     """
+    # The products of a fit are small: on busy cores two threads take five to ten times as long as one.
+    threadpool_limits(1, user_api="blas")
     named = bool(options.model or options.weights)
     by_network = named or options.method == "network"
     check_all(
@@ -143,14 +146,14 @@ def open_by_fit(options: ReconstructorOptions, bundle: Bundle, networks: dict[st
     made_by = f"fit of the face model {bundle.about['name']!r} to the points of Face Mesh"
     # Texels are made of the model's vertices, each of which is one of those that are shown, or next to one.
     own, first = np.unique(bundle.surface.vertices, return_index=True)
-    shape = (bundle.operator.shape[1], len(bundle.surface.vertices))
-    shown = scipy.sparse.csr_array((np.ones(len(own), np.float32), (own, first)), shape=shape)
+    shown = np.full(bundle.operator.shape[1], -1)
+    shown[own] = first
     mean = bundle.spread @ bundle.model.mean
     return Reconstructor(
         open_finder(options, networks),
         fit,
         bundle.surface,
-        bundle.operator @ shown,
+        take_columns(bundle.operator, shown, len(bundle.surface.vertices)),
         mean,
         made_by,
         _expressions_of(bundle),
@@ -180,7 +183,7 @@ def open_by_network(options: ReconstructorOptions, threads: int) -> Reconstructo
 
 def embedded_bundle() -> Bundle:
     """The embedded bundle, which is made once for each state of the code, in some seconds."""
-    path = EMBEDDED / f"{digest_code(CODE_ROOT, ('pipeline',))[:16]}{SUFFIX}"
+    path = EMBEDDED / f"{digest_modules(CODE_ROOT, ('pipeline',))[:16]}{SUFFIX}"
     if not path.is_file():
         click.echo(f"Making the embedded face model, once: {path}", err=True)
         from pipeline.photo.embedded import make_embedded
@@ -219,7 +222,7 @@ def open_photo_network(options: ReconstructorOptions, threads: int) -> PhotoNetw
     for path in (MODEL, LAYOUT):
         check(path.is_file(), f"{path} is missing: run `dvc repro uv_embedding`.")
     surface = load_surface(MODEL, LAYOUT)
-    operator = load_uv(LAYOUT).operator.tocsc()[:, surface.vertices].tocsr()
+    operator = from_scipy(load_uv(LAYOUT).operator.tocsc()[:, surface.vertices].tocsr())
     return PhotoNetwork(predict, surface, operator, load_model(MODEL).mean[surface.vertices], margin, data.size)
 
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.face.camera import rotation_matrix
 from pipeline.face.landmarks import LANDMARKS
+from pipeline.photo.animation import animated_glb
 from pipeline.photo.bundle import Bundle
 from pipeline.photo.fitting import correct
 from pipeline.photo.tracking import ALL_SEEN, TrackedFace
@@ -79,8 +80,6 @@ def _row(seen: Seen) -> tuple:
 
 def write_glb(path: Path, bundle: Bundle, portrait: Portrait, seen: list[Seen]) -> None:
     """Write the GLB of one face."""
-    from pipeline.photo.animation import animated_glb  # trimesh takes a CPU second
-
     shape = bundle.model.shape_basis.shape[2]
     poses, weights = np.array([each.pose for each in seen]), np.array([each.coefficients[shape:] for each in seen])
     times = [each.time for each in seen]

@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.crops.policy import AugmentationPolicy
 from stages.project.paths import LEARN, TEST, subset_folder
@@ -51,6 +49,8 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     ValueError
         If it is no YAML, has a key twice, or is no mapping.
     """
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # commands for photos read no params
+
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run the stage from the project's root.")
     try:
@@ -68,6 +68,8 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
 @functools.lru_cache(maxsize=1)
 def _parse(text: str) -> Any:
     """Parse the file once for all sections that a stage reads; nobody changes what this gives."""
+    from ruamel.yaml import YAML
+
     return YAML(typ="safe").load(text)
 
 
