@@ -28,6 +28,7 @@ from stages.project.strict import check
 @click.option("--every", default=25, show_default=True, help="Take each so many-th frame of a video; of a webcam one.")
 @reconstructor_options
 @click.option("--write", "kinds", type=click.Choice(KINDS), multiple=True, default=DEFAULT_KINDS, show_default=True)
+@click.option("--mask", type=click.Path(path_type=Path), help="Picture of what covers the face, in white; or a folder.")
 @click.option("--fill", is_flag=True, help="Fill hidden parts of textures by the face's symmetry.")
 @click.option("--unit", type=click.Choice(UNITS), default="px", show_default=True, help="Of the meshes.")
 @click.option("--pupil-distance", type=float, help="In mm, for --unit mm; by default the irises tell the size.")
@@ -39,6 +40,7 @@ def main(
     every: int,
     options: ReconstructorOptions,
     kinds: tuple[str, ...],
+    mask: Path | None,
     fill: bool,
     unit: str,
     pupil_distance: float | None,
@@ -47,12 +49,13 @@ def main(
     """Reconstruct every face of PHOTOS: files, folders or patterns."""
     with sentences():
         check(bool(photos) != bool(video), "Name photos, or a video by --video.")
+        check(not (mask and video), "--mask is for photos: it can't be given with --video.")
         check(pupil_distance is None or unit == "mm", "--pupil-distance is for --unit mm: give that too.")
         check(
             pupil_distance is None or 0 < pupil_distance < 1000,
             f"--pupil-distance is {pupil_distance}; expected millimetres, 54 to 74 for most adults.",
         )
-        named = name_frames(video, every) if video else name_photos(list_photos(photos))
+        named = name_frames(video, every) if video else name_photos(list_photos(photos), mask)
         if MESH_KINDS & set(kinds):
             # trimesh takes the longest to import: on the other core, while the first photo is decoded.
             threading.Thread(target=importlib.import_module, args=("pipeline.photo.mesh_files",), daemon=True).start()

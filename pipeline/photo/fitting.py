@@ -18,6 +18,8 @@ from .reconstruction import Reconstruction
 
 # Standard deviation of a point in sizes of the face: across, and in depth, which Face Mesh knows less well.
 SIGMA = np.array([0.01, 0.01, 0.03])
+# A covered point, which Face Mesh guesses by the others, has so many times the deviation of a seen one.
+COVERED = 3.0
 # How much of what is missing in depth is corrected.
 DEPTH = 0.3
 # What exceeds this estimated yaw, in radians, is by so much more in truth: by 1,199 other photos of AFLW2000-3D an
@@ -48,13 +50,15 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
     Reconstruction
         Its `landmarks` are those read off the points, but for hidden ones, which are the model's; z is up to an offset.
     """
-    fit = fit_points(face.mesh, np.ones(len(face.mesh), bool), bundle, height)
+    covered = np.zeros(len(face.mesh), bool) if face.covered is None else face.covered
+    fit = fit_points(face.mesh, np.ones(len(face.mesh), bool), bundle, height, covered)
     residual = fit.residual_px / size_of(face.mesh)
     # The hidden half of a face, which Face Mesh guesses, is left to the face model.
     seen, seen_landmarks = (normals @ fit.camera[2, :3] > 0 for normals in _normals(bundle))
-    fit = fit_points(face.mesh, seen, bundle, height)
+    fit = fit_points(face.mesh, seen, bundle, height, covered)
     fit = turn_further(fit, face.mesh, seen, bundle, height)
-    vertices, offset = correct(fit, face.mesh, seen, bundle)
+    followed = seen & ~covered
+    vertices, offset = correct(fit, face.mesh, followed if followed.any() else seen, bundle)
     landmarks = np.where(
         seen_landmarks[:, None], read_landmarks(face.mesh) - [0, 0, offset], place(bundle.landmarks, fit)
     )
@@ -75,7 +79,9 @@ def size_of(mesh: Array) -> float:
     return float(np.ptp(mesh[:, :2], axis=0).mean())
 
 
-def fit_points(mesh: Array, seen: NDArray[np.bool_], bundle: Bundle, height: int) -> FaceFit:
+def fit_points(
+    mesh: Array, seen: NDArray[np.bool_], bundle: Bundle, height: int, covered: NDArray[np.bool_] | None = None
+) -> FaceFit:
     """Fit the face model of a bundle to those points of Face Mesh that are seen.
 
     Parameters
@@ -86,12 +92,16 @@ def fit_points(mesh: Array, seen: NDArray[np.bool_], bundle: Bundle, height: int
     bundle : Bundle
     height : int
         Of the photo in px.
+    covered : (468,) bool, optional
+        Points that count less; none by default.
 
     Returns
     -------
     FaceFit
     """
     sigma = np.where(seen[:, None], size_of(mesh) * SIGMA, np.inf)
+    if covered is not None:
+        sigma[covered] *= COVERED
     return fit_face(bundle.points, mesh, sigma, bundle.prior, height)
 
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from pipeline.face.camera import rotation_matrix
 from pipeline.face.head_pose import head_box
 from pipeline.face.similarity import apply_similarity
+from pipeline.photo.masks import are_covered
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
 from pipeline.store.arrays import Image
@@ -44,6 +45,8 @@ class FaceInPhoto:
         Whether hidden parts of the texture are filled by symmetry; they are marked otherwise.
     scale : float
         Units of the mesh in a pixel.
+    covered : (H, W) bool or None
+        Where something lies before the face, and the photo was painted over.
     """
 
     photo: Image
@@ -53,11 +56,13 @@ class FaceInPhoto:
     reconstructor: Reconstructor
     fill: bool
     scale: float = 1.0
+    covered: NDArray[np.bool_] | None = None
 
     @cached_property
     def visible(self) -> NDArray[np.bool_]:
         """Which vertices (V,) the photo shows."""
-        return visible_vertices(self.found.vertices, self.reconstructor.surface.triangles)
+        seen = visible_vertices(self.found.vertices, self.reconstructor.surface.triangles)
+        return seen if self.covered is None else seen & ~are_covered(self.covered, self.found.vertices)
 
     @cached_property
     def position_map(self) -> NDArray[np.float32]:
@@ -73,6 +78,9 @@ class FaceInPhoto:
         texels = (self.reconstructor.operator @ self.visible.astype(np.float32)).reshape(surface.face_mask.shape)
         mask = enlarge(surface.face_mask, size) > 0.5
         seen = (enlarge(texels, size) > 0.5) & mask
+        if self.covered is not None:
+            # A thin thing passes between the vertices.
+            seen &= ~are_covered(self.covered, enlarge(self.position_map, size))
         return fill_by_symmetry(colours, seen, mask) if self.fill else mark_hidden(colours, seen, mask)
 
     @cached_property

@@ -2,7 +2,7 @@
 
 import dataclasses
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -53,7 +53,12 @@ class WriteOptions:
 
 
 def write_faces(
-    folder: Path, photo: Image, faces: list[Face], reconstructor: Reconstructor, options: WriteOptions
+    folder: Path,
+    photo: Image,
+    faces: Sequence[Face],
+    reconstructor: Reconstructor,
+    options: WriteOptions,
+    covered: NDArray[np.bool_] | None = None,
 ) -> list[dict]:
     """Reconstruct the faces of a photo and write what is asked for.
 
@@ -62,9 +67,11 @@ def write_faces(
     folder : Path
         Of the photo; it is made. Its files begin with ``face1``, ``face2`` and so on.
     photo : (H, W, 3) uint8
-    faces : list of Face
+    faces : sequence of Face
     reconstructor : Reconstructor
     options : WriteOptions
+    covered : (H, W) bool, optional
+        Where the photo was painted over, see `pipeline.photo.masks`.
 
     Returns
     -------
@@ -78,7 +85,7 @@ def write_faces(
         found = reconstructor.reconstruct(photo, face)
         size = measure(photo, found, reconstructor, options)
         scale = size.get("mm_per_px", 1.0)
-        placed = FaceInPhoto(photo, picture, reduced, found, reconstructor, options.fill, scale)
+        placed = FaceInPhoto(photo, picture, reduced, found, reconstructor, options.fill, scale, covered)
         numbers.append(describe(face, found) | size | write_face(folder / f"face{number}", placed, options.kinds))
         if "page" in options.kinds:
             shown.append(page_views(placed, numbers[-1]))
@@ -234,8 +241,9 @@ def page_views(face: FaceInPhoto, numbers: dict) -> FaceViews:
     depth = depth_image(vertices, surface.triangles, *photo.shape[:2])
     reach = float(np.nanmax(depth, initial=0.0)) / factor
     hidden = "what the photo hides is filled by symmetry" if face.fill else "hatched where the photo hides it"
+    shown = "The face in its photo." if face.covered is None else "The face, painted over where its mask covers it."
     pictures = (
-        ("Photo", photo, "The face in its photo."),
+        ("Photo", photo, shown),
         ("Overlay", draw_face(photo, vertices, surface.triangles, landmarks), "Mesh and 68 landmarks over the photo."),
         ("Pose", draw_head_box(photo, box), "Box of the head; the side of the face is green."),
         ("Depth", colour_depth(depth), f"Depth: {reach:.0f} px from violet, the farthest, to yellow."),
