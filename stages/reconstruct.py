@@ -49,6 +49,13 @@ def main(
     """Reconstruct every face of PHOTOS: files, folders or patterns."""
     with sentences():
         check(bool(photos) != bool(video), "Name photos, or a video by --video.")
+        strays = [word for word in photos if word in KINDS and not Path(word).exists()]
+        check(
+            not strays,
+            f"{', '.join(strays)}: no such photo; --write takes one kind and is repeated: "
+            + " ".join(f"--write {kind}" for kind in (*kinds, *strays))
+            + ".",
+        )
         check(not (mask and video), "--mask is for photos: it can't be given with --video.")
         check(pupil_distance is None or unit == "mm", "--pupil-distance is for --unit mm: give that too.")
         check(

@@ -3,7 +3,7 @@
 import multiprocessing
 import operator
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from functools import cache, partial
@@ -60,7 +60,11 @@ def name_photos(paths: Iterable[Path], mask: Path | None = None) -> list[tuple[s
     paths = list(paths)
     stems = [path.stem for path in paths]
     names = [path.stem if stems.count(path.stem) == 1 else path.name for path in paths]
-    check(len(set(names)) == len(names), "Two of the photos have the same name: reconstruct them into two folders.")
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    check(
+        not twice,
+        f"Two of the photos have the same name, {', '.join(twice)}: reconstruct them into folders of their own.",
+    )
     masks = find_masks(paths, mask) if mask else [None] * len(paths)
     return [(name, partial(_open, path, own)) for name, path, own in zip(names, paths, masks, strict=True)]
 

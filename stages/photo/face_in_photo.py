@@ -47,6 +47,8 @@ class FaceInPhoto:
         Units of the mesh in a pixel.
     covered : (H, W) bool or None
         Where something lies before the face, and the photo was painted over.
+    in_mm : bool
+        Whether the unit of the mesh is a millimetre.
     """
 
     photo: Image
@@ -57,6 +59,7 @@ class FaceInPhoto:
     fill: bool
     scale: float = 1.0
     covered: NDArray[np.bool_] | None = None
+    in_mm: bool = False
 
     @cached_property
     def visible(self) -> NDArray[np.bool_]:
@@ -103,17 +106,19 @@ class FaceInPhoto:
     @cached_property
     def glb(self) -> bytes:
         """The mesh as GLB, with the face model's expressions to be moved where it was fitted."""
+        from pipeline.photo.mesh_files import scaled
         from pipeline.photo.morph_files import morph_glb
 
+        unit = 0.001 if self.in_mm else 1.0  # glTF's is the metre
         if self.expression is None or self.reconstructor.expressions is None:
-            return bytes(cast(bytes, self.mesh.export(file_type="glb")))
+            return bytes(cast(bytes, scaled(self.mesh, unit).export(file_type="glb")))
         names, weights = self.expression
         pitch, yaw, roll = self.found.pose[:3]
         turn = self.scale * self.found.pose[6] * rotation_matrix(pitch, yaw, roll)
         moves = self.reconstructor.expressions[1] @ turn.T  # y up, as the mesh
         neutral = self.mesh.copy()
         neutral.vertices = self.mesh.vertices - np.tensordot(weights, moves, axes=1)
-        return morph_glb(neutral, moves, names, weights)
+        return morph_glb(scaled(neutral, unit), unit * moves, names, weights)
 
     def in_picture(self, points: NDArray) -> NDArray[np.float64]:
         """Bring points (..., 3) of the photo to the picture; z stays as it is."""

@@ -85,7 +85,9 @@ def write_faces(
         found = reconstructor.reconstruct(photo, face)
         size = measure(photo, found, reconstructor, options)
         scale = size.get("mm_per_px", 1.0)
-        placed = FaceInPhoto(photo, picture, reduced, found, reconstructor, options.fill, scale, covered)
+        placed = FaceInPhoto(
+            photo, picture, reduced, found, reconstructor, options.fill, scale, covered, options.unit == "mm"
+        )
         numbers.append(describe(face, found) | size | write_face(folder / f"face{number}", placed, options.kinds))
         if "page" in options.kinds:
             shown.append(page_views(placed, numbers[-1]))

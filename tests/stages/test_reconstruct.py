@@ -213,6 +213,10 @@ class TestCommand:
         [
             (("--video", "0", "--mask", "m.png"), "--mask is for photos: it can't be given with --video."),
             ((), "Name photos, or a video by --video."),
+            (
+                ("a.png", "--write", "obj", "glb"),
+                "glb: no such photo; --write takes one kind and is repeated: --write obj --write glb.",
+            ),
             (("nowhere.jpg",), "There is no photo or folder 'nowhere.jpg'"),
             (("a.png", "--video", "0"), "Name photos, or a video by --video."),
         ],
@@ -225,7 +229,7 @@ class TestCommand:
     def test_photos_of_one_name_get_folders_of_their_own(self):
         named = batches.name_photos([Path("x/a.jpg"), Path("x/a.png"), Path("x/b.jpg")])
         assert [name for name, _ in named] == ["a.jpg", "a.png", "b"]
-        with pytest.raises(ValueError, match="same name"):
+        with pytest.raises(ValueError, match=r"Two of the photos have the same name, a\.jpg: reconstruct them into"):
             batches.name_photos([Path("x/a.jpg"), Path("y/a.jpg")])
 
 
