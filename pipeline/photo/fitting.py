@@ -195,10 +195,10 @@ def doubt_of(presence: float, residual: float, apart: float) -> str:
         Distance of the points from the detector's, in sizes of the face.
     """
     if presence < SURE_PRESENCE:
-        # Cut, not rounded: what is below the limit is not told as the limit.
+        told = min(presence, SURE_PRESENCE - 0.001)  # what is below the limit is not rounded up to it
         return (
-            f"Likely wrong: seen from the side, half covered, or no face (Face Mesh's score is "
-            f"{np.floor(1000 * presence) / 1000:.3f}; of a face that it sees well it is over {SURE_PRESENCE})."
+            f"Likely wrong: seen from the side, half covered, or no face (Face Mesh's score is {told:.3f}; of a face "
+            f"that it sees well it is over {SURE_PRESENCE})."
         )
     if apart > APART:
         return (

@@ -167,6 +167,8 @@ def _expressions_of(bundle: Bundle) -> tuple[Sequence[str], NDArray]:
 
 def open_by_network(options: ReconstructorOptions, threads: int) -> Reconstructor:
     """Reconstruct by a network of this project."""
+    for file in (options.model, options.weights):
+        check(file is None or file.is_file(), f"There is no network {file}; check the name.")
     network = open_photo_network(options, threads)
     networks = open_networks(threads) if "facemesh" in (options.detector, options.landmarks) else {}
     landmarks = open_landmarker(options, network, networks)

@@ -50,6 +50,7 @@ def networks():
             ["--landmarks", "asm"],
             ["--landmarks asm levels a network's crop, and a fit has none: add --method network."],
         ),
+        (["--model", "none.onnx"], ["There is no network none.onnx; check the name."]),
         (["--bundle", "none.face3d"], ["none.face3d is missing or no file; expected a bundle (.face3d)."]),
     ],
 )
