@@ -61,6 +61,8 @@ def measure(reconstructor: Reconstructor, folder: Path) -> dict[str, float]:
     row |= {f"mean{'' if name == 'mean' else ' ' + name}": value for name, value in interval._asdict().items()}
     row |= {f"|yaw| {name}": float(errors[bins == i].mean()) for i, name in enumerate(YAW_BINS)}
     row |= {"marked as likely wrong": int((~sure).sum()), "mean of the others": float(errors[sure].mean())}
+    for name, those in (("over 10 %", errors > 10), ("under 5 %", errors < 5)):
+        row |= {f"error {name}": int(those.sum()), f"marked of those {name}": int((those & ~sure).sum())}
     row |= {"smooth (%)": float(smooth_shares.mean()), "ms a photo": float(np.median(times))}
     return {name: round(value, 2) for name, value in row.items()}
 

@@ -35,6 +35,7 @@ def _with_bar(results: Iterator[dict], photos: int) -> Iterable[dict]:
 @click.option("--every", default=25, show_default=True, help="Take each so many-th frame of a video; of a webcam one.")
 @reconstructor_options
 @click.option("--write", "kinds", type=click.Choice(KINDS), multiple=True, default=DEFAULT_KINDS, show_default=True)
+@click.option("--mask", type=click.Path(path_type=Path), help="Picture of what covers the face, in white; or a folder.")
 @click.option("--fill", is_flag=True, help="Fill hidden parts of textures by the face's symmetry.")
 @click.option("--unit", type=click.Choice(UNITS), default="px", show_default=True, help="Of the meshes.")
 @click.option("--pupil-distance", type=float, help="In mm, for --unit mm; by default the irises tell the size.")
@@ -46,6 +47,7 @@ def main(
     every: int,
     options: ReconstructorOptions,
     kinds: tuple[str, ...],
+    mask: Path | None,
     fill: bool,
     unit: str,
     pupil_distance: float | None,
@@ -54,12 +56,20 @@ def main(
     """Reconstruct every face of PHOTOS: files, folders or patterns."""
     with sentences():
         check(bool(photos) != bool(video), "Name photos, or a video by --video.")
+        strays = [word for word in photos if word in KINDS and not Path(word).exists()]
+        check(
+            not strays,
+            f"{', '.join(strays)}: no such photo; --write takes one kind and is repeated: "
+            + " ".join(f"--write {kind}" for kind in (*kinds, *strays))
+            + ".",
+        )
+        check(not (mask and video), "--mask is for photos: it can't be given with --video.")
         check(pupil_distance is None or unit == "mm", "--pupil-distance is for --unit mm: give that too.")
         check(
             pupil_distance is None or 0 < pupil_distance < 1000,
             f"--pupil-distance is {pupil_distance}; expected millimetres, 54 to 74 for most adults.",
         )
-        named = name_frames(video, every) if video else name_photos(list_photos(photos))
+        named = name_frames(video, every) if video else name_photos(list_photos(photos), mask)
         done = reconstruct_photos(named, options, out, WriteOptions(kinds, fill, unit, pupil_distance))
         results = []
         for result in _with_bar(done, length_hint(named)):

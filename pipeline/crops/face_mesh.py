@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..face.similarity import apply_similarity, make_similarity
 from ..store.arrays import Array, Image
@@ -75,11 +76,14 @@ class MeshFace(Face):
         BlazeFace's.
     keypoints : (6, 2) float64 or None
         BlazeFace's, see `Detection`; None where the face was followed without it.
+    covered : (468,) bool or None
+        Which points something lies before, where a mask tells.
     """
 
     mesh: Array
     score: float
     keypoints: Array | None = None
+    covered: NDArray[np.bool_] | None = None
 
 
 def networks_folder() -> Path:

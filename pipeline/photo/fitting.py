@@ -6,7 +6,7 @@ import functools
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crops.face_mesh import MIN_PRESENCE, MeshFace
+from ..crops.face_mesh import MeshFace
 from ..crops.mesh_landmarks import read_landmarks
 from ..face.camera import camera_matrix, transform_pose
 from ..face.fit import FaceFit, fit_face, place
@@ -18,6 +18,8 @@ from .reconstruction import Reconstruction
 
 # Standard deviation of a point in sizes of the face: across, and in depth, which Face Mesh knows less well.
 SIGMA = np.array([0.01, 0.01, 0.03])
+# A covered point, which Face Mesh guesses by the others, has so many times the deviation of a seen one.
+COVERED = 3.0
 # How much of what is missing in depth is corrected.
 DEPTH = 0.3
 # What exceeds this estimated yaw, in radians, is by so much more in truth: by 1,199 other photos of AFLW2000-3D an
@@ -27,6 +29,9 @@ ASIDE, FURTHER = np.deg2rad(25), 0.3
 MOST_ASIDE = np.deg2rad(89)
 # Root mean square distance of the points from the fitted model, in sizes of the face, above which it fits no face.
 FAR = 0.06
+# Face Mesh is as sure as this of nearly all faces that it sees well, and its points of eyes, nose and mouth are nearer
+# than so many sizes of the face, in the mean, to those of the detector: chosen on 600 other photos of AFLW2000-3D.
+SURE_PRESENCE, APART = 0.999, 0.1
 
 
 def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
@@ -45,13 +50,15 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
     Reconstruction
         Its `landmarks` are those read off the points, but for hidden ones, which are the model's; z is up to an offset.
     """
-    fit = fit_points(face.mesh, np.ones(len(face.mesh), bool), bundle, height)
+    covered = np.zeros(len(face.mesh), bool) if face.covered is None else face.covered
+    fit = fit_points(face.mesh, np.ones(len(face.mesh), bool), bundle, height, covered)
     residual = fit.residual_px / size_of(face.mesh)
     # The hidden half of a face, which Face Mesh guesses, is left to the face model.
     seen, seen_landmarks = (normals @ fit.camera[2, :3] > 0 for normals in _normals(bundle))
-    fit = fit_points(face.mesh, seen, bundle, height)
+    fit = fit_points(face.mesh, seen, bundle, height, covered)
     fit = turn_further(fit, face.mesh, seen, bundle, height)
-    vertices, offset = correct(fit, face.mesh, seen, bundle)
+    followed = seen & ~covered
+    vertices, offset = correct(fit, face.mesh, followed if followed.any() else seen, bundle)
     landmarks = np.where(
         seen_landmarks[:, None], read_landmarks(face.mesh) - [0, 0, offset], place(bundle.landmarks, fit)
     )
@@ -63,7 +70,7 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
         pose=fit.pose,
         coefficients=fit.coefficients,
         mesh=face.mesh,
-        doubt=doubt_of(face.confidence, residual),
+        doubt=doubt_of(face.confidence, residual, keypoint_distance(face)),
     )
 
 
@@ -76,7 +83,9 @@ def size_of(mesh: Array) -> float:
     return float(np.ptp(mesh[:, :2], axis=0).mean())
 
 
-def fit_points(mesh: Array, seen: NDArray[np.bool_], bundle: Bundle, height: int) -> FaceFit:
+def fit_points(
+    mesh: Array, seen: NDArray[np.bool_], bundle: Bundle, height: int, covered: NDArray[np.bool_] | None = None
+) -> FaceFit:
     """Fit the face model of a bundle to those points of Face Mesh that are seen.
 
     Parameters
@@ -87,12 +96,16 @@ def fit_points(mesh: Array, seen: NDArray[np.bool_], bundle: Bundle, height: int
     bundle : Bundle
     height : int
         Of the photo in px.
+    covered : (468,) bool, optional
+        Points that count less; none by default.
 
     Returns
     -------
     FaceFit
     """
     sigma = np.where(seen[:, None], size_of(mesh) * SIGMA, np.inf)
+    if covered is not None:
+        sigma[covered] *= COVERED
     return fit_face(bundle.points, mesh, sigma, bundle.prior, height)
 
 
@@ -166,7 +179,15 @@ def _normals(bundle: Bundle) -> tuple[Array, Array]:
     return normals[nearest], normals[bundle.model.landmarks]
 
 
-def doubt_of(presence: float, residual: float) -> str:
+def keypoint_distance(face: MeshFace) -> float:
+    """Mean distance of Face Mesh's eyes, nose and mouth from the detector's, in sizes of the face; 0 without these."""
+    if face.keypoints is None:
+        return 0.0
+    points = np.vstack([face.points[:3], face.points[3:].mean(axis=0)])
+    return float(np.linalg.norm(face.keypoints[:4] - points, axis=1).mean()) / size_of(face.mesh)
+
+
+def doubt_of(presence: float, residual: float, apart: float) -> str:
     """Why a face is likely wrong, as a sentence; empty if it is not.
 
     Parameters
@@ -175,9 +196,20 @@ def doubt_of(presence: float, residual: float) -> str:
         Face Mesh's score.
     residual : float
         Distance of the points from the fitted face model, in sizes of the face.
+    apart : float
+        Distance of the points from the detector's, in sizes of the face.
     """
-    if presence < MIN_PRESENCE:
-        return f"Likely wrong: seen from the side, or no face (Face Mesh is sure to {100 * presence:.0f} %)."
+    if presence < SURE_PRESENCE:
+        told = min(presence, SURE_PRESENCE - 0.001)  # what is below the limit is not rounded up to it
+        return (
+            f"Likely wrong: seen from the side, half covered, or no face (Face Mesh's score is {told:.3f}; of a face "
+            f"that it sees well it is over {SURE_PRESENCE})."
+        )
+    if apart > APART:
+        return (
+            f"Likely wrong: half covered or seen from the side (eyes, nose and mouth are {100 * apart:.0f} % of the "
+            "face's size from where the detector saw them)."
+        )
     if residual > FAR:
         return f"Likely wrong: the points found are {100 * residual:.0f} % of the face's size from those of any face."
     return ""

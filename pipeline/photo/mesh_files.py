@@ -104,6 +104,11 @@ def coloured(mesh: Mesh, colours: NDArray[np.uint8]) -> Mesh:
     return dataclasses.replace(mesh, colours=colours)
 
 
+def scaled(mesh: Mesh, factor: float) -> Mesh:
+    """Scale a mesh, on a copy."""
+    return dataclasses.replace(mesh, vertices=factor * mesh.vertices)
+
+
 def write_mesh(path: Path, mesh: Mesh) -> list[Path]:
     """Write a mesh for other programs; the same mesh has the same bytes.
 

@@ -12,7 +12,8 @@ from pipeline.face.camera import rotation_matrix
 from pipeline.face.head_pose import head_box
 from pipeline.face.rendering import rasterize
 from pipeline.face.similarity import apply_similarity
-from pipeline.photo.mesh_files import Mesh, pack_glb, start_glb, textured, to_mesh
+from pipeline.photo.masks import are_covered
+from pipeline.photo.mesh_files import Mesh, pack_glb, scaled, start_glb, textured, to_mesh
 from pipeline.photo.morph_files import morph_glb
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
@@ -43,6 +44,10 @@ class FaceInPhoto:
         Whether hidden parts of the texture are filled by symmetry; they are marked otherwise.
     scale : float
         Units of the mesh in a pixel.
+    covered : (H, W) bool or None
+        Where something lies before the face, and the photo was painted over.
+    in_mm : bool
+        Whether the unit of the mesh is a millimetre.
     """
 
     photo: Image
@@ -52,11 +57,14 @@ class FaceInPhoto:
     reconstructor: Reconstructor
     fill: bool
     scale: float = 1.0
+    covered: NDArray[np.bool_] | None = None
+    in_mm: bool = False
 
     @cached_property
     def visible(self) -> NDArray[np.bool_]:
         """Which vertices (V,) the photo shows."""
-        return visible_vertices(self.found.vertices, self.reconstructor.surface.triangles)
+        seen = visible_vertices(self.found.vertices, self.reconstructor.surface.triangles)
+        return seen if self.covered is None else seen & ~are_covered(self.covered, self.found.vertices)
 
     @cached_property
     def position_map(self) -> NDArray[np.float32]:
@@ -72,6 +80,9 @@ class FaceInPhoto:
         texels = (self.reconstructor.operator @ self.visible.astype(np.float32)).reshape(surface.face_mask.shape)
         mask = enlarge(surface.face_mask, size) > 0.5
         seen = (enlarge(texels, size) > 0.5) & mask
+        if self.covered is not None:
+            # A thin thing passes between the vertices.
+            seen &= ~are_covered(self.covered, enlarge(self.position_map, size))
         return fill_by_symmetry(colours, seen, mask) if self.fill else mark_hidden(colours, seen, mask)
 
     @cached_property
@@ -92,14 +103,15 @@ class FaceInPhoto:
     @cached_property
     def glb(self) -> bytes:
         """The mesh as GLB, with the face model's expressions to be moved where it was fitted."""
+        unit = 0.001 if self.in_mm else 1.0  # glTF's is the metre
         if self.expression is None or self.reconstructor.expressions is None:
-            return pack_glb(*start_glb(self.mesh))
+            return pack_glb(*start_glb(scaled(self.mesh, unit)))
         names, weights = self.expression
         pitch, yaw, roll = self.found.pose[:3]
         turn = self.scale * self.found.pose[6] * rotation_matrix(pitch, yaw, roll)
         moves = self.reconstructor.expressions[1] @ turn.T  # y up, as the mesh
         neutral = dataclasses.replace(self.mesh, vertices=self.mesh.vertices - np.tensordot(weights, moves, axes=1))
-        return morph_glb(neutral, moves, names, weights)
+        return morph_glb(scaled(neutral, unit), unit * moves, names, weights)
 
     def in_picture(self, points: NDArray) -> NDArray[np.float64]:
         """Bring points (..., 3) of the photo to the picture; z stays as it is."""

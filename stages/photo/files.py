@@ -2,7 +2,7 @@
 
 import dataclasses
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -48,7 +48,12 @@ class WriteOptions:
 
 
 def write_faces(
-    folder: Path, photo: Image, faces: list[Face], reconstructor: Reconstructor, options: WriteOptions
+    folder: Path,
+    photo: Image,
+    faces: Sequence[Face],
+    reconstructor: Reconstructor,
+    options: WriteOptions,
+    covered: NDArray[np.bool_] | None = None,
 ) -> list[dict]:
     """Reconstruct the faces of a photo and write what is asked for.
 
@@ -57,9 +62,11 @@ def write_faces(
     folder : Path
         Of the photo; it is made. Its files begin with ``face1``, ``face2`` and so on.
     photo : (H, W, 3) uint8
-    faces : list of Face
+    faces : sequence of Face
     reconstructor : Reconstructor
     options : WriteOptions
+    covered : (H, W) bool, optional
+        Where the photo was painted over, see `pipeline.photo.masks`.
 
     Returns
     -------
@@ -73,7 +80,9 @@ def write_faces(
         found = reconstructor.reconstruct(photo, face)
         size = measure(photo, found, reconstructor, options)
         scale = size.get("mm_per_px", 1.0)
-        placed = FaceInPhoto(photo, picture, reduced, found, reconstructor, options.fill, scale)
+        placed = FaceInPhoto(
+            photo, picture, reduced, found, reconstructor, options.fill, scale, covered, options.unit == "mm"
+        )
         numbers.append(describe(face, found) | size | write_face(folder / f"face{number}", placed, options.kinds))
         if "page" in options.kinds:
             shown.append(placed)

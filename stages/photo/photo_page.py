@@ -39,8 +39,9 @@ def page_views(face: FaceInPhoto, numbers: dict) -> FaceViews:
     overlay = draw_face(photo, vertices, surface.triangles, seen, landmarks)
     reach = float(np.nanmax(depth, initial=0.0)) / factor
     hidden = "what the photo hides is filled by symmetry" if face.fill else "hatched where the photo hides it"
+    shown = "The face in its photo." if face.covered is None else "The face, painted over where its mask covers it."
     pictures = (
-        ("Photo", photo, "The face in its photo."),
+        ("Photo", photo, shown),
         ("Overlay", overlay, "Mesh and 68 landmarks over the photo."),
         ("Pose", draw_head_box(photo, box), "Box of the head; the side of the face is green."),
         ("Depth", colour_depth(depth), f"Depth: {reach:.0f} px from violet, the farthest, to yellow."),

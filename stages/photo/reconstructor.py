@@ -169,6 +169,8 @@ def _expressions_of(bundle: Bundle) -> tuple[Sequence[str], NDArray]:
 
 def open_by_network(options: ReconstructorOptions, threads: int) -> Reconstructor:
     """Reconstruct by a network of this project."""
+    for file in (options.model, options.weights):
+        check(file is None or file.is_file(), f"There is no network {file}; check the name.")
     network = open_photo_network(options, threads)
     networks = open_networks(threads) if "facemesh" in (options.detector, options.landmarks) else {}
     landmarks = open_landmarker(options, network, networks)
@@ -182,14 +184,33 @@ def open_by_network(options: ReconstructorOptions, threads: int) -> Reconstructo
 
 
 def embedded_bundle() -> Bundle:
-    """The embedded bundle, which is made once for each state of the code, in some seconds."""
-    path = EMBEDDED / f"{digest_modules(CODE_ROOT, ('pipeline',))[:16]}{SUFFIX}"
-    if not path.is_file():
-        click.echo(f"Making the embedded face model, once: {path}", err=True)
-        from pipeline.photo.embedded import make_embedded
+    """The embedded bundle, which is made once for each state of the code, in some seconds, and kept where it can be."""
+    name = f"{digest_modules(CODE_ROOT, ('pipeline',))[:16]}{SUFFIX}"
+    folders = embedded_folders()
+    for folder in folders:
+        if (folder / name).is_file():
+            return load_bundle(folder / name)
+    from pipeline.photo.embedded import make_embedded
 
-        save_bundle(path, make_embedded())
-    return load_bundle(path)
+    click.echo("Making the embedded face model, once; it takes some seconds.", err=True)
+    bundle = make_embedded()
+    for folder in folders:
+        try:
+            save_bundle(folder / name, bundle)
+        except OSError:
+            continue
+        click.echo(f"It is kept in {folder}.", err=True)
+        return load_bundle(folder / name)
+    click.echo(f"It can't be kept, since {folders[-1]} can't be written: it will be made each time.", err=True)
+    return bundle
+
+
+def embedded_folders() -> list[Path]:
+    """Where the embedded bundle is kept, by preference: in a checkout of the project, else in the user's cache."""
+    import platformdirs
+
+    cache = platformdirs.user_cache_path("face-reconstruction-pipeline", appauthor=False) / "embedded"
+    return [EMBEDDED, cache] if Path("dvc.yaml").is_file() else [cache]
 
 
 def with_mesh(photo: Image, face: Face, networks: dict[str, Network]) -> MeshFace:

@@ -1,5 +1,6 @@
 """From photos to files, with a made-up network and detector whose faces one knows."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import trimesh
 from click.testing import CliRunner
 
 from pipeline.crops.alignment import align
+from pipeline.crops.face_mesh import MeshFace
 from pipeline.face.camera import project, wrap_angle
 from pipeline.face.head_pose import estimate_pose
 from pipeline.face.similarity import apply_similarity, make_similarity
@@ -156,10 +158,65 @@ class TestCommand:
         assert [row["photo"] for row in results] == ["film_000000", "film_000002", "film_000004"]
         assert [row["faces"][0]["box"][0] for row in results] == pytest.approx([10, 70, 130], abs=2)
 
+    def test_what_a_mask_covers_is_painted_over_and_not_seen(self, photos, tmp_path):
+        plain = np.full((150, 200), 0, np.uint8)
+        covered = cv2.rectangle(plain.copy(), (5, 5), (49, 140), 255, -1)  # left of its middle
+        cv2.imwrite(str(tmp_path / "mask.png"), covered)
+        kinds = ("--write", "texture", "--write", "depth", "--write", "page")
+        hidden = cv2.imread(str(photos / "a.png"))
+        hidden[covered > 0] = (0, 255, 0)
+        cv2.imwrite(str(photos / "a.png"), hidden)
+        assert (
+            self.call(photos / "a.png", "--out", tmp_path / "out", "--mask", tmp_path / "mask.png", *kinds).exit_code
+            == 0
+        )
+        face = json.loads((tmp_path / "out/faces.json").read_text())[0]["faces"][0]
+        assert 0.2 < face["visible_share"] < 0.8, "without a mask it is 0.9 or more"
+        texture = cv2.imread(str(tmp_path / "out/a/face1_texture.png")).astype(int)
+        assert not ((texture[..., 1] > texture[..., 0] + 60) & (texture[..., 1] > texture[..., 2] + 60)).any()
+        assert "painted over where its mask covers it" in (tmp_path / "out/a/index.html").read_text()
+
+    def test_a_mask_of_another_size_is_told_of_its_photo(self, photos, tmp_path):
+        cv2.imwrite(str(tmp_path / "mask.png"), np.eye(50, dtype=np.uint8) * 255)
+        result = self.call(photos / "a.png", "--out", tmp_path / "out", "--mask", tmp_path / "mask.png")
+        assert result.exit_code == 1
+        assert "mask.png is a picture of 50 x 50 px, its photo one of 200 x 150" in result.stderr
+
+    def test_a_folder_of_masks_has_the_photos_names(self, tmp_path):
+        for name in ("a.png", "b.jpg", "notes.txt"):
+            (tmp_path / name).touch()
+        photos = [Path("x/a.jpg"), Path("x/b.jpg"), Path("x/c.jpg")]
+        assert batches.find_masks(photos, tmp_path) == [tmp_path / "a.png", tmp_path / "b.jpg", None]
+        assert batches.find_masks(photos[:1], tmp_path / "b.jpg") == [tmp_path / "b.jpg"]
+        for those, mask, sentence in (
+            (photos, "b.jpg", "--mask is one file, and there are 3 photos: name a folder of masks"),
+            (photos, "gone.png", "no mask, and no folder of masks"),
+            (photos[2:], ".", "No mask in .* has the name of a photo"),
+        ):
+            with pytest.raises(ValueError, match=sentence):
+                batches.find_masks(those, tmp_path / mask)
+
+    def test_a_face_that_is_covered_wholly_is_told(self, photos, tmp_path, monkeypatch):
+        cv2.imwrite(str(tmp_path / "mask.png"), np.pad(np.full((148, 198), 255, np.uint8), 1))
+        mesh = np.full((468, 3), 60.0)
+        whole = MeshFace(np.array([40, 40, 40, 40.0]), mesh[:5, :2], 1.0, 0, mesh, 0.9)
+        made = dataclasses.replace(batches.open_reconstructor(), find_faces=lambda _: [whole])
+        monkeypatch.setattr(batches, "open_reconstructor", lambda *_: made)
+        batches._open_once.cache_clear()
+        result = self.call(photos / "a.png", "--out", tmp_path / "out", "--mask", tmp_path / "mask.png")
+        batches._open_once.cache_clear()
+        assert result.exit_code == 1
+        assert "a: Its mask covers the face wholly." in result.stderr
+
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
+            (("--video", "0", "--mask", "m.png"), "--mask is for photos: it can't be given with --video."),
             ((), "Name photos, or a video by --video."),
+            (
+                ("a.png", "--write", "obj", "glb"),
+                "glb: no such photo; --write takes one kind and is repeated: --write obj --write glb.",
+            ),
             (("nowhere.jpg",), "There is no photo or folder 'nowhere.jpg'"),
             (("a.png", "--video", "0"), "Name photos, or a video by --video."),
         ],
@@ -172,7 +229,7 @@ class TestCommand:
     def test_photos_of_one_name_get_folders_of_their_own(self):
         named = batches.name_photos([Path("x/a.jpg"), Path("x/a.png"), Path("x/b.jpg")])
         assert [name for name, _ in named] == ["a.jpg", "a.png", "b"]
-        with pytest.raises(ValueError, match="same name"):
+        with pytest.raises(ValueError, match=r"Two of the photos have the same name, a\.jpg: reconstruct them into"):
             batches.name_photos([Path("x/a.jpg"), Path("y/a.jpg")])
 
 
