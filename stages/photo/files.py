@@ -79,7 +79,8 @@ def write_faces(
         size = measure(photo, found, reconstructor, options)
         scale = size.get("mm_per_px", 1.0)
         placed = FaceInPhoto(photo, picture, reduced, found, reconstructor, options.fill, scale)
-        numbers.append(describe(face, found) | size | write_face(folder / f"face{number}", placed, options.kinds))
+        described = describe(face, found) | {"made_by": reconstructor.made_by} | size
+        numbers.append(described | write_face(folder / f"face{number}", placed, options.kinds))
         if "page" in options.kinds:
             shown.append(page_views(placed, numbers[-1]))
     if "page" in options.kinds:

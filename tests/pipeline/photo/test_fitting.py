@@ -238,3 +238,18 @@ def test_what_face_mesh_guesses_of_the_hidden_half_is_not_followed(embedded):
 )
 def test_the_limits_of_doubt(presence, residual, doubt):
     assert doubt_of(presence, residual) == doubt
+
+
+def test_a_learnt_map_reads_all_landmarks_and_without_one_the_hidden_ones_are_the_model_s(embedded):
+    from pipeline.crops.landmark_map import table_map
+
+    pose = np.array([0, np.deg2rad(70), 0, 250, 260, 0, 1.2e-3])
+    face = seen_as(placed(embedded.points, np.zeros(len(embedded.prior.mean)), pose))
+    without = fit_mesh(face, embedded, HEIGHT).landmarks
+    mapped = fit_mesh(face, dataclasses.replace(embedded, landmark_map=table_map()), HEIGHT).landmarks
+    apart = np.linalg.norm(mapped[:, :2] - read_landmarks(face.mesh)[:, :2], axis=1)
+    assert apart.max() < 1e-9
+    other = np.linalg.norm(without - mapped, axis=1) > 1e-6
+    # A yaw of 70 degrees hides one side: the corner of one eye is read in both, that of the other is not.
+    assert sorted(other[[36, 45]]) == [False, True]
+    assert 10 < other.sum() < 34
