@@ -10,7 +10,7 @@ Kartynnik et al., 2019. Real-time facial surface geometry from monocular video o
 import dataclasses
 import functools
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -111,8 +111,23 @@ def open_networks(threads: int = 1) -> dict[str, Network]:
     FileNotFoundError
         If the package is not installed.
     """
-    folder = networks_folder()
-    return {name: open_network((folder / file).read_bytes(), threads) for name, file in FILES.items()}
+    return open_files(read_files(), threads)
+
+
+def read_files() -> dict[str, bytes]:
+    """Contents of `FILES` in the installed package, by their names there.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the package is not installed.
+    """
+    return {file: (networks_folder() / file).read_bytes() for file in FILES.values()}
+
+
+def open_files(files: Mapping[str, bytes], threads: int) -> dict[str, Network]:
+    """Open the networks of `FILES` from what `read_files` gave, on so many threads."""
+    return {name: open_network(files[file], threads) for name, file in FILES.items()}
 
 
 def find_faces(photo: Image, networks: dict[str, Network]) -> list[MeshFace]:

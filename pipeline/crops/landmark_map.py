@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 from ..face.landmarks import LANDMARKS
 from ..face.similarity import apply_similarity, make_similarity
 from ..store.arrays import Array
-from ..store.shards import read_shard, write_shard
 from .blaze_face import line_roll
 from .face_mesh import OUTER_CORNERS, POINTS
 from .mesh_landmarks import read_landmarks
@@ -128,9 +127,13 @@ def _level(points: NDArray, frame: tuple[Array, float]) -> Array:
 
 def save_map(path: Path, learnt: NDArray) -> None:
     """Save a map as HDF5."""
+    from ..store.shards import write_shard  # HDF5 is not imported for photos
+
     write_shard(path, {"map": learnt}, {})
 
 
 def load_map(path: Path) -> Array:
     """Load a map that `save_map` wrote."""
+    from ..store.shards import read_shard
+
     return read_shard(path)["map"]

@@ -1,4 +1,4 @@
-"""A face by the face model alone: fitted to the points of Face Mesh, and corrected where the model cannot follow."""
+"""A face by the face model, fitted to the points of Face Mesh, and corrected there, or to the map of a network."""
 
 import dataclasses
 import functools
@@ -7,13 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..crops.face_mesh import MeshFace
+from ..crops.landmark_map import apply_map
 from ..crops.mesh_landmarks import read_landmarks
 from ..face.camera import camera_matrix, transform_pose
 from ..face.fit import FaceFit, fit_face, place
 from ..face.rendering import vertex_normals
 from ..face.similarity import make_similarity
 from ..store.arrays import Array
+from ..uv.map_fit import fit_texels
 from .bundle import Bundle
+from .map_network import MapNetwork
 from .reconstruction import Reconstruction
 
 # Standard deviation of a point in sizes of the face: across, and in depth, which Face Mesh knows less well.
@@ -48,7 +51,9 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
     Returns
     -------
     Reconstruction
-        Its `landmarks` are those read off the points, but for hidden ones, which are the model's; z is up to an offset.
+        Its `landmarks` are those read off the points, but for hidden ones, which are the model's where the bundle has
+        no landmark map: on 297 test photos of AFLW2000-3D the map has a mean error of 4.18 %, and 4.33 where the hidden
+        ones are the model's. z is up to an offset.
     """
     covered = np.zeros(len(face.mesh), bool) if face.covered is None else face.covered
     fit = fit_points(face.mesh, np.ones(len(face.mesh), bool), bundle, height, covered)
@@ -59,9 +64,45 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
     fit = turn_further(fit, face.mesh, seen, bundle, height)
     followed = seen & ~covered
     vertices, offset = correct(fit, face.mesh, followed if followed.any() else seen, bundle)
-    landmarks = np.where(
-        seen_landmarks[:, None], read_landmarks(face.mesh) - [0, 0, offset], place(bundle.landmarks, fit)
-    )
+    landmarks = read_mesh(bundle, face.mesh, face.confidence, face.keypoints) - [0, 0, offset]
+    if bundle.landmark_map is None:
+        landmarks = np.where(seen_landmarks[:, None], landmarks, place(bundle.landmarks, fit))
+    doubt = doubt_of(face.confidence, residual, keypoint_distance(face))
+    return dataclasses.replace(_placed(fit, vertices, landmarks, bundle), mesh=face.mesh, doubt=doubt)
+
+
+def fit_map_to_photo(
+    position_map: NDArray[np.float32], similarity: Array, network: MapNetwork, bundle: Bundle, height: int
+) -> tuple[Reconstruction, float]:
+    """Fit the face model to the map that a network predicted, see `pipeline.uv.map_fit`.
+
+    Parameters
+    ----------
+    position_map : (S, S, 3) float32
+        Pixels of the crop.
+    similarity : (3, 3) float64
+        Photo pixels to those of the crop.
+    network : MapNetwork
+    bundle : Bundle
+        That the network is in.
+    height : int
+        Of the photo in px.
+
+    Returns
+    -------
+    face : Reconstruction
+    residual : float
+        Root mean square distance of the map from the fitted model, in sizes of the face.
+    """
+    fit = fit_texels(position_map, network.points, network.texels, bundle.prior)
+    residual = fit.residual_px / size_of(position_map.reshape(-1, 3)[network.texels])
+    pose = transform_pose(fit.pose, len(position_map), np.asarray(np.linalg.inv(similarity), np.float64), height)
+    fit = dataclasses.replace(fit, pose=pose, camera=camera_matrix(pose, height))
+    return _placed(fit, place(bundle.model, fit), place(bundle.landmarks, fit), bundle), residual
+
+
+def _placed(fit: FaceFit, vertices: Array, landmarks: Array, bundle: Bundle) -> Reconstruction:
+    """A face whose vertices (C, 3) of the bundle's model and whose landmarks (68, 3) are known, in photo pixels."""
     return Reconstruction(
         similarity=np.eye(3),
         make_map=functools.partial(_make_map, bundle, vertices),
@@ -69,8 +110,6 @@ def fit_mesh(face: MeshFace, bundle: Bundle, height: int) -> Reconstruction:
         landmarks=landmarks,
         pose=fit.pose,
         coefficients=fit.coefficients,
-        mesh=face.mesh,
-        doubt=doubt_of(face.confidence, residual, keypoint_distance(face)),
     )
 
 
@@ -78,8 +117,30 @@ def _make_map(bundle: Bundle, vertices: Array) -> NDArray[np.float32]:
     return (bundle.operator @ vertices).reshape(*bundle.surface.face_mask.shape, 3).astype(np.float32)
 
 
-def size_of(mesh: Array) -> float:
-    """Size in px of a face: the mean of width and height of its points (468, 3)."""
+def read_mesh(bundle: Bundle, mesh: Array, presence: float = 1.0, keypoints: Array | None = None) -> Array:
+    """Read the 68 landmarks off the points of Face Mesh, by the bundle's landmark map or else by the table.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    mesh : (468, 3) float64
+        Pixels of the photo.
+    presence, keypoints
+        See `pipeline.crops.landmark_map.apply_map`.
+
+    Returns
+    -------
+    (68, 3) float64
+        Pixels of the photo; z is the table's, which a map knows up to an offset only.
+    """
+    landmarks = read_landmarks(mesh)
+    if bundle.landmark_map is not None:
+        landmarks[:, :2] = apply_map(bundle.landmark_map, mesh, presence, keypoints)[:, :2]
+    return landmarks
+
+
+def size_of(mesh: NDArray) -> float:
+    """Size in px of a face: the mean of width and height of its points (K, 3)."""
     return float(np.ptp(mesh[:, :2], axis=0).mean())
 
 

@@ -83,7 +83,8 @@ def write_faces(
         placed = FaceInPhoto(
             photo, picture, reduced, found, reconstructor, options.fill, scale, covered, options.unit == "mm"
         )
-        numbers.append(describe(face, found) | size | write_face(folder / f"face{number}", placed, options.kinds))
+        described = describe(face, found) | {"made_by": reconstructor.made_by} | size
+        numbers.append(described | write_face(folder / f"face{number}", placed, options.kinds))
         if "page" in options.kinds:
             shown.append(placed)
     if shown:

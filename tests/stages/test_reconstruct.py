@@ -15,7 +15,7 @@ from pipeline.crops.face_mesh import MeshFace
 from pipeline.face.camera import project, wrap_angle
 from pipeline.face.head_pose import estimate_pose
 from pipeline.face.similarity import apply_similarity, make_similarity
-from pipeline.photo.reconstruction import find_landmarks, reconstruct
+from pipeline.photo.reconstruction import find_landmarks, read_face
 from stages import reconstruct as command
 from stages.photo import batches
 from stages.photo.files import KINDS
@@ -33,14 +33,19 @@ def surface(model):
     return whole_surface(model)
 
 
+def reconstruct(photo, landmarks, model, surface):
+    """What `predict` finds in the crop that landmarks place."""
+    similarity = align(landmarks, MARGIN, True, SIZE)
+    return read_face(predict(photo), similarity, surface, model.mean[surface.vertices], len(photo))
+
+
 class TestReconstruct:
     photo = np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8)
 
     def test_a_face_comes_back_to_the_photo_by_the_crop_that_it_was_seen_in(self, model, surface):
         place = make_similarity(0.5, 0.4, (80, 60), (15.5, 15.5))
         landmarks = landmarks_at(place, surface)
-        mean = model.mean[surface.vertices]
-        found = reconstruct(self.photo, landmarks, predict, surface, mean, MARGIN, SIZE)
+        found = reconstruct(self.photo, landmarks, model, surface)
         assert np.array_equal(found.similarity, align(landmarks, MARGIN, True, SIZE))
         # The crop is that of the training data: levelled, so the face lies in it as `predict` says.
         expected = landmarks_at(found.similarity, surface)
@@ -49,13 +54,12 @@ class TestReconstruct:
         assert np.abs(found.vertices[[0, -1], :2] - corner[:, :2]).max() < 0.1
 
     def test_the_pose_is_the_turn_of_the_crop(self, model, surface):
-        mean = model.mean[surface.vertices]
-        upright = reconstruct(self.photo, landmarks_at(np.eye(3), surface), predict, surface, mean, MARGIN, SIZE)
+        upright = reconstruct(self.photo, landmarks_at(np.eye(3), surface), model, surface)
         for degrees in (0, 30, 120, 180):
             place = make_similarity(0.5, np.deg2rad(-degrees), (80, 60), (15.5, 15.5))
             first = find_landmarks(self.photo, place, predict, surface, SIZE)
             assert np.abs(first[:, :2] - landmarks_at(place, surface)[:, :2]).max() < 0.1
-            found = reconstruct(self.photo, first, predict, surface, mean, MARGIN, SIZE)
+            found = reconstruct(self.photo, first, model, surface)
             turn = found.pose[2] - upright.pose[2] - np.deg2rad(degrees)
             assert wrap_angle(turn) == pytest.approx(0, abs=1e-3)
             placed = project(model.mean, found.pose, len(self.photo))

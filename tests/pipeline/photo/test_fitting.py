@@ -259,3 +259,18 @@ def test_points_that_left_what_the_detector_saw_are_doubted(embedded, face):
     assert keypoint_distance(away) == pytest.approx(0.15)
     assert fit_mesh(away, embedded, HEIGHT).doubt.startswith("Likely wrong: half covered or seen from the side")
     assert keypoint_distance(dataclasses.replace(face, keypoints=None)) == 0
+
+
+def test_a_learnt_map_reads_all_landmarks_and_without_one_the_hidden_ones_are_the_model_s(embedded):
+    from pipeline.crops.landmark_map import table_map
+
+    pose = np.array([0, np.deg2rad(70), 0, 250, 260, 0, 1.2e-3])
+    face = seen_as(placed(embedded.points, np.zeros(len(embedded.prior.mean)), pose))
+    without = fit_mesh(face, embedded, HEIGHT).landmarks
+    mapped = fit_mesh(face, dataclasses.replace(embedded, landmark_map=table_map()), HEIGHT).landmarks
+    apart = np.linalg.norm(mapped[:, :2] - read_landmarks(face.mesh)[:, :2], axis=1)
+    assert apart.max() < 1e-9
+    other = np.linalg.norm(without - mapped, axis=1) > 1e-6
+    # A yaw of 70 degrees hides one side: the corner of one eye is read in both, that of the other is not.
+    assert sorted(other[[36, 45]]) == [False, True]
+    assert 10 < other.sum() < 34

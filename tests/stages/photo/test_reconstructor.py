@@ -32,26 +32,16 @@ def networks():
     ("arguments", "sentences"),
     [
         (
-            ["--bundle", "b.face3d", "--model", "net.onnx"],
-            ["Give --bundle, or --model, --weights or --method network, not both."],
-        ),
-        (
-            ["--bundle", "b.face3d", "--weights", "w.h5", "--method", "fit"],
+            ["--landmarks", "asm", "--no-fit"],
             [
-                "Give --bundle, or --model, --weights or --method network, not both.",
-                "--method fit needs no --model and no --weights.",
+                "--landmarks asm places a network's crop, and a fit has none: add --method network.",
+                "--no-fit leaves a network's map as it is, and here none draws: leave it out.",
             ],
         ),
         (
-            ["--bundle", "b.face3d", "--method", "network"],
-            ["Give --bundle, or --model, --weights or --method network, not both."],
+            ["--method", "network"],
+            ["runs/main/export/bundle.face3d is missing: run `dvc repro export`, or name a bundle by --bundle."],
         ),
-        (["--model", "net.onnx", "--method", "fit"], ["--method fit needs no --model and no --weights."]),
-        (
-            ["--landmarks", "asm"],
-            ["--landmarks asm levels a network's crop, and a fit has none: add --method network."],
-        ),
-        (["--model", "none.onnx"], ["There is no network none.onnx; check the name."]),
         (["--bundle", "none.face3d"], ["none.face3d is missing or no file; expected a bundle (.face3d)."]),
     ],
 )
