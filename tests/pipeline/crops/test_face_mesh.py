@@ -8,7 +8,19 @@ import skimage.data
 from pipeline.crops import face_mesh
 from pipeline.crops.blaze_face import Network, Region, halvings
 from pipeline.crops.face_finding import turn_back
-from pipeline.crops.face_mesh import NOSE_TIP, POINTS, find_faces, follow, mesh_points, mesh_region, open_networks
+from pipeline.crops.face_mesh import (
+    MIRRORED,
+    NOSE_TIP,
+    POINTS,
+    find_faces,
+    follow,
+    look_again,
+    mesh_points,
+    mesh_region,
+    open_networks,
+)
+from pipeline.crops.mesh_landmarks import PAIRS
+from pipeline.face import landmarks
 from pipeline.face.similarity import apply_similarity, make_similarity
 
 # Read off the picture by eye, in its pixels: right eye, left eye, nose; the subject's right is on the screen's left.
@@ -50,6 +62,53 @@ def test_the_points_are_brought_back_to_the_photo_with_z_towards_the_viewer():
     assert placed[0] == pytest.approx([35, 15, 0])
     assert placed[1] == pytest.approx([85, 15, 3.5])
     assert presence == pytest.approx(0.5)
+
+
+def test_the_mirror_images_are_those_of_the_eyes_the_mouth_and_the_table_of_landmarks():
+    assert np.array_equal(MIRRORED[MIRRORED], np.arange(POINTS))
+    assert np.count_nonzero(np.arange(POINTS) == MIRRORED) == 28
+    right_eye, left_eye = (set(eye) for eye in face_mesh.EYES)
+    assert {int(MIRRORED[point]) for point in right_eye} == left_eye
+    assert MIRRORED[[33, 61, NOSE_TIP, 234, 152]].tolist() == [263, 291, NOSE_TIP, 454, 152]
+    # The table was made with mirror images that were found otherwise.
+    for landmark, (first, second, weight) in enumerate(PAIRS):
+        assert PAIRS[landmarks.MIRRORED[landmark]] == (MIRRORED[first], MIRRORED[second], weight)
+
+
+def test_what_is_seen_in_a_mirror_is_brought_back_to_where_it_is():
+    """A stand-in for the network says where the photo's one bright pixel is, as point 61, on the subject's right."""
+    photo = grey_photo(100, 100)
+    photo[40, 42] = 255
+
+    def find(seen):
+        row, column = np.unravel_index(seen[0, ..., 0].argmax(), seen.shape[1:3])
+        points = np.zeros((POINTS, 3), np.float32)
+        points[[61, 291]] = (column + 0.5, row + 0.5, -2)
+        return [np.zeros((1, 1, 1, 1), np.float32), points.reshape(1, 1, 1, -1)]
+
+    region, network = Region(np.array([49.0, 49.0]), 100.0, 0.0), Network(find, 101)
+    for mirror in (False, True):
+        placed, _ = mesh_points([photo], region, network, mirror)
+        assert placed[[61, 291], :2] == pytest.approx(np.array([[42, 40], [42, 40]]), abs=0.6)
+        assert placed[[61, 291], 2] == pytest.approx([2, 2], rel=0.02)
+
+
+def test_a_second_look_is_the_mean_of_four_and_errs_less(astronaut, networks, face):
+    again = look_again(astronaut, face, networks["mesh"])
+    size = face.box[2:].mean()
+    assert 0 < np.linalg.norm(again.mesh - face.mesh, axis=1).mean() < 0.03 * size
+    assert again.confidence > 0.99
+    assert (again.score, again.box.tolist()) == (face.score, face.box.tolist())
+    # What a face in a mirror has in common with itself: one look differs from its mirror image, the mean does not.
+    flipped = np.ascontiguousarray(astronaut[:, ::-1])
+
+    def back(mesh):
+        return (mesh * [-1, 1, 1] + [astronaut.shape[1] - 1, 0, 0])[MIRRORED]
+
+    mirrored = follow(halvings(flipped), mesh_region(back(face.mesh)), networks)
+    apart = np.linalg.norm(back(mirrored.mesh) - face.mesh, axis=1).mean()
+    apart_again = np.linalg.norm(back(look_again(flipped, mirrored, networks["mesh"]).mesh) - again.mesh, axis=1).mean()
+    assert apart_again < 0.5 * apart
 
 
 def test_the_region_of_a_face_is_level_with_its_eyes_and_half_again_as_large_as_its_box():
@@ -164,6 +223,26 @@ def test_what_no_network_is_sure_of_is_returned_only_where_there_is_no_other(net
     (certain,) = find_faces(photo, networks)
     assert certain.confidence > 0.99
     assert certain.box[0] > 550
+
+
+def test_a_face_that_fills_the_photo_is_seen_with_a_margin_round_it(networks):
+    """The detector looks again at a square that is larger than the photo where it has seen nothing."""
+    looked = []
+
+    def detect(kind):
+        def run(seen):
+            looked.append((kind, float((seen == -1).all(axis=-1).mean())))
+            return networks[kind].run(seen)
+
+        return Network(run, networks[kind].size)
+
+    photo = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
+    assert find_faces(photo, networks | {kind: detect(kind) for kind in ("near", "far")}) == []
+    assert looked[-1][0] == "near"
+    # What lies outside the photo is black: all but 1 / 1.3 ** 2 of the square.
+    assert [share for _, share in looked] == [pytest.approx(0, abs=0.03)] * (len(looked) - 1) + [
+        pytest.approx(1 - 1 / 1.69, abs=0.03)
+    ]
 
 
 def test_noise_has_no_face(networks):
