@@ -60,8 +60,6 @@ MIN_PRESENCE, SURE_SCORE = 0.5, 0.75
 CERTAIN = 0.95
 # Smaller faces than this, in px of the photo, have no features.
 MIN_SIDE = 20
-# A face that fills the photo, or a profile, may be seen with a margin round it only, in sides of the photo.
-WIDER = 1.3
 # Where the whole photo shows no face, or one smaller than this share of its longer side, squares of half that side are
 # looked at, and where they show one as small for them, or none has been seen yet, squares of a quarter.
 SMALL, PARTS = 0.2, (2, 4)
@@ -160,9 +158,6 @@ def find_faces(photo: Image, networks: dict[str, Network]) -> list[MeshFace]:
         squares = (Region(centre, side, 0.0) for centre in _centres(height, width, side))
         found = [each for square in squares for each in detect(levels, square, "far", networks)]
         faces = _present([*faces, *_mesh_faces(levels, found, networks)])
-    if not (faces or upright):
-        wider = whole._replace(side=WIDER * whole.side)
-        upright = _mesh_faces(levels, detect(levels, wider, "near", networks), networks)
     return sorted(faces or _once(upright), key=lambda face: -face.box[2] * face.box[3])
 
 

@@ -225,26 +225,6 @@ def test_what_no_network_is_sure_of_is_returned_only_where_there_is_no_other(net
     assert certain.box[0] > 550
 
 
-def test_a_face_that_fills_the_photo_is_seen_with_a_margin_round_it(networks):
-    """The detector looks again at a square that is larger than the photo where it has seen nothing."""
-    looked = []
-
-    def detect(kind):
-        def run(seen):
-            looked.append((kind, float((seen == -1).all(axis=-1).mean())))
-            return networks[kind].run(seen)
-
-        return Network(run, networks[kind].size)
-
-    photo = np.random.default_rng(0).integers(0, 255, (200, 200, 3), np.uint8)
-    assert find_faces(photo, networks | {kind: detect(kind) for kind in ("near", "far")}) == []
-    assert looked[-1][0] == "near"
-    # What lies outside the photo is black: all but 1 / 1.3 ** 2 of the square.
-    assert [share for _, share in looked] == [pytest.approx(0, abs=0.03)] * (len(looked) - 1) + [
-        pytest.approx(1 - 1 / 1.69, abs=0.03)
-    ]
-
-
 def test_noise_has_no_face(networks):
     assert find_faces(np.random.default_rng(0).integers(0, 255, (200, 300, 3), np.uint8), networks) == []
 
