@@ -17,26 +17,18 @@ from benchmarks.aflw2000 import TruePhoto, read_photos
 from model.scores.protocols import error_3ddfa
 from model.scores.smoothness import adjacent_cosines, smooth_share
 from model.scores.statistics import YAW_BINS, bootstrap_interval, yaw_bin
+from pipeline.crops.detection import choose_by_union
 from pipeline.crops.face_finding import Face
 from stages.photo.options import ReconstructorOptions
 from stages.photo.reconstructor import Reconstructor, open_reconstructor
 
 RESAMPLES, SEED = 1000, 1
-# A face is the annotated one if its box and that of the true landmarks share so much of their union.
-SHARED = 0.3
 
 
 def choose(faces: list[Face], photo: TruePhoto) -> Face | None:
-    """The found face whose box shares most with that of the true landmarks; None if none shares `SHARED`."""
-    low, high = photo.landmarks[:, :2].min(axis=0), photo.landmarks[:, :2].max(axis=0)
-
-    def shared(face: Face) -> float:
-        start, end = face.box[:2], face.box[:2] + face.box[2:]
-        common = float(np.clip(np.minimum(end, high) - np.maximum(start, low), 0, None).prod())
-        return common / float(face.box[2:].prod() + (high - low).prod() - common)
-
-    best = max(faces, key=shared, default=None)
-    return best if best is not None and shared(best) >= SHARED else None
+    """The found face that is the annotated one, see `choose_by_union`."""
+    best = choose_by_union(np.array([face.box for face in faces]).reshape(-1, 4), photo.landmarks)
+    return None if best is None else faces[best]
 
 
 def measure(reconstructor: Reconstructor, folder: Path) -> dict[str, float]:

@@ -15,7 +15,7 @@ import scipy.spatial
 from numpy.typing import NDArray
 
 from ..crops.blaze_face import Network
-from ..crops.face_mesh import POINTS, find_faces
+from ..crops.face_mesh import MIRRORED, POINTS, find_faces
 from ..crops.mesh_landmarks import read_landmarks
 from ..face.camera import rotation_matrix
 from ..face.face_model import FaceModel, at_vertices
@@ -86,6 +86,9 @@ def register(model: FaceModel, networks: dict[str, Network]) -> Correspondence:
     points[hit] = np.nanmedian(np.array(seen)[:, hit], axis=0)
     # In the mouth of a model, which is open, a ray meets nothing: these points follow those around them.
     points[~hit] = scipy.interpolate.RBFInterpolator(meshes[0][hit], points[hit])(meshes[0][~hit])
+    # A mean face is nearly its own mirror image, what Face Mesh sees of it is less so: on the procedural one's cheeks
+    # the depths of both sides were 9 mm apart. Faces in photos fit the mean of the sides better by 9 %.
+    points = (points + points[MIRRORED] * [-1, 1, 1]) / 2
     anchors = read_landmarks(points)[ANCHORS]
     warp = scipy.interpolate.RBFInterpolator(
         anchors,

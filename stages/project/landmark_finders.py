@@ -2,12 +2,15 @@
 
 import functools
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.crops import active_shape, face_finding
+from pipeline.crops import active_shape, dlib_faces
 from pipeline.crops.detection import choose_face
+from pipeline.crops.face_finding import Face, find_faces, first_crop
 from pipeline.crops.landmark_map import apply_map, load_map
 from stages.project.annotated_face import annotated_face
 from stages.project.paths import LANDMARK_MAP, SHAPES
@@ -16,9 +19,35 @@ from stages.project.paths import LANDMARK_MAP, SHAPES
 Finder = Callable[[NDArray[np.uint8], NDArray], NDArray[np.float64] | None]
 
 
-def open_finder(source: str) -> Finder:
-    """Open what finds landmarks: `facemesh`, its points by the stage `landmark_map`, or `asm` in MTCNN's faces."""
-    return functools.partial(_by_mesh, load_map(LANDMARK_MAP)) if source == "facemesh" else _by_shapes
+def file_of(source: str, learnt: str) -> Path:
+    """File of what a source has learnt, where `crop.found` names a stage's output or the file itself."""
+    return {"facemesh": LANDMARK_MAP, "asm": SHAPES}.get(source, Path(learnt))
+
+
+def open_finder(source: str, learnt: Path) -> Finder:
+    """Open what finds landmarks.
+
+    Parameters
+    ----------
+    source : {'facemesh', 'asm', 'dlib'}
+        Face Mesh, its points read by the stage `landmark_map`; the Active Shape Model in MTCNN's faces; or dlib.
+    learnt : Path
+        See `file_of`.
+
+    Returns
+    -------
+    callable
+
+    Raises
+    ------
+    ValueError
+        If dlib is asked for and is not installed, or the file is none of its predictors.
+    """
+    if source == "facemesh":
+        return functools.partial(_by_mesh, load_map(learnt))
+    if source == "dlib":
+        return functools.partial(_by_dlib, dlib_faces.open_predictor(learnt))
+    return functools.partial(_by_shapes, active_shape.load_model(learnt))
 
 
 def _by_mesh(learnt: NDArray, photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float64] | None:
@@ -26,7 +55,20 @@ def _by_mesh(learnt: NDArray, photo: NDArray[np.uint8], landmarks: NDArray) -> N
     return None if face is None else apply_map(learnt, face.mesh, face.confidence, face.keypoints)[:, :2]
 
 
-def _by_shapes(photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float64] | None:
-    faces = face_finding.find_faces(photo)
+def _by_shapes(
+    shapes: active_shape.ActiveShapeModel, photo: NDArray[np.uint8], landmarks: NDArray
+) -> NDArray[np.float64] | None:
+    face = _annotated(find_faces(photo), landmarks)
+    return None if face is None else active_shape.fit(shapes, photo, face.points)
+
+
+def _by_dlib(predictor: Any, photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float64] | None:
+    face = _annotated(dlib_faces.find_faces(predictor, photo), landmarks)
+    if face is None:
+        return None
+    return dlib_faces.find_landmarks(predictor, photo, first_crop(face, 1 / dlib_faces.BOX_SHARE, dlib_faces.SIZE))
+
+
+def _annotated(faces: list[Face], landmarks: NDArray) -> Face | None:
     chosen = choose_face(np.array([face.box for face in faces]).reshape(-1, 4), landmarks)
-    return None if chosen is None else active_shape.fit(active_shape.load_model(SHAPES), photo, faces[chosen].points)
+    return None if chosen is None else faces[chosen]

@@ -19,8 +19,9 @@ from stages.project.strict import build, check, check_all, check_at_least_one
 
 PARAMS_FILE = Path("params.yaml")
 LEVELS = ("on", "off")
-# What finds landmarks without annotation, and the stage that it has learnt by, whose folder in data/ has the same name.
-SOURCES = {"facemesh": "landmark_map", "asm": "asm"}
+# What finds landmarks without annotation, and what it has learnt: the output of a stage, or a file from elsewhere.
+FILE = "FILE"
+SOURCES = {"facemesh": "data/landmark_map", "asm": "data/asm", "dlib": FILE}
 T = TypeVar("T")
 
 
@@ -209,6 +210,10 @@ class EmbeddingParams:
         check(known, f"uv_embedding.source is {self.source!r}; expected one of tutte, file.")
 
 
+def _listed(sources: dict[str, str]) -> str:
+    return ", ".join(f"{name}: {learnt}" for name, learnt in sources.items())
+
+
 @dataclasses.dataclass(frozen=True)
 class CropParams:
     """Section `crop`: how a face is cut out.
@@ -218,8 +223,8 @@ class CropParams:
     detected : dict of str to str
         Subsets whose box the detector finds, each with its use: what DVC must know, since it runs a stage for each.
     found : dict of str to str
-        What finds the landmarks that the test part is cropped and levelled by once more, each with the stage that it
-        has learnt by: what DVC must know, too.
+        What finds the landmarks that the test part is cropped and levelled by once more, each with the folder or file
+        of what it has learnt: what DVC must know, too.
     margin : float
         Side of the crop in sides of the box.
     """
@@ -229,10 +234,10 @@ class CropParams:
     margin: float
 
     def __post_init__(self) -> None:
-        known = bool(self.found) and self.found.items() <= SOURCES.items()
+        known = bool(self.found) and all(SOURCES.get(name) in (learnt, FILE) for name, learnt in self.found.items())
         check_all(
             (1 <= self.margin <= 5, f"crop.margin is {self.margin}; expected 1 to 5 sides of the box."),
-            (known, f"crop.found is {self.found}; expected one or more of {SOURCES}."),
+            (known, f"crop.found is {self.found}; expected one or more of {_listed(SOURCES)}."),
         )
 
     def check_detected(self, data: DataParams) -> None:
