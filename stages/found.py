@@ -9,7 +9,7 @@ from pipeline.crops.alignment import align, resample
 from pipeline.raw.photos import read_photo
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
-from stages.project.landmark_finders import file_of, open_finder
+from stages.photo.landmark_finders import file_of, open_finder
 from stages.project.params import ComputeParams, CropParams, DataParams, read, sentences
 from stages.project.paths import FOUND
 from stages.project.samples import read_part, shards_of, subset_of

@@ -21,7 +21,7 @@ PARAMS_FILE = Path("params.yaml")
 LEVELS = ("on", "off")
 # What finds landmarks without annotation, and what it has learnt: the output of a stage, or a file from elsewhere.
 FILE = "FILE"
-SOURCES = {"facemesh": "data/landmark_map", "asm": "data/asm", "dlib": FILE}
+SOURCES = {"facemesh": "data/landmark_map", "asm": "data/asm", "dlib": FILE, "network": FILE}
 T = TypeVar("T")
 
 

@@ -1,6 +1,7 @@
 """The stages about landmarks that are found, not annotated, and the fit's prior, on a small procedural set."""
 
 import csv
+import dataclasses
 import json
 import shutil
 import sys
@@ -8,22 +9,30 @@ import sys
 import numpy as np
 import pytest
 
+from model.scaling import Scaling, to_network
 from pipeline.crops import dlib_faces, landmark_map
 from pipeline.crops.alignment import align, resample
 from pipeline.crops.face_finding import Face
 from pipeline.crops.landmark_map import load_map, table_map
+from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.demo.dataset import write_dataset
+from pipeline.face.face_model import load_model
 from pipeline.face.fit import load_prior
 from pipeline.face.similarity import apply_similarity
+from pipeline.photo.bundle import save_bundle
+from pipeline.photo.map_network import make_network
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
+from pipeline.uv.position_map import load_uv
 from stages import coefficient_prior, found
 from stages import landmark_map as landmark_map_stage
-from stages.project import landmark_finders
-from stages.project.landmark_finders import open_finder
-from stages.project.paths import LANDMARK_MAP
+from stages.photo import landmark_finders
+from stages.photo.landmark_finders import open_finder
+from stages.project.annotated_face import annotated_face
+from stages.project.paths import LANDMARK_MAP, LAYOUT, MODEL
 from tests.helpers.data_project import SIZE, SUBSETS, call, must, prepare, write_params
+from tests.helpers.made_networks import REAL, write_onnx
 
 PARTS = ("train", "validation", "test")
 MARGIN = 1.5
@@ -189,6 +198,32 @@ def test_dlib_finds_landmarks_by_the_file_that_is_named(project, monkeypatch):
         assert sample["similarity"] == pytest.approx(align(truths[name] + 1.0, MARGIN, level=True, size=SIZE))
     # Its predictor sees the face in the middle of a crop whose box has two thirds of the side.
     assert apply_similarity(crops[0], truths[others[0]]).mean(axis=0) == pytest.approx([192, 192], abs=20)
+
+
+def test_a_network_finds_landmarks_in_a_first_crop_by_the_bundle_that_is_named(project, embedded):
+    """A network that says of every crop that each texel lies at its own place in it: landmarks lie at their texels."""
+    model, layout = load_model(MODEL), load_uv(LAYOUT)
+    row, column = np.mgrid[:SIZE, :SIZE].astype(np.float32)
+    places = np.stack([column, row, np.zeros_like(row)], axis=-1)
+    onnx = write_onnx(to_network(places, Scaling("tanh", SIZE), layout.face_mask))
+    save_bundle(project / "net.face3d", dataclasses.replace(embedded, network=make_network(onnx, REAL, model, layout)))
+    save_bundle(project / "none.face3d", embedded)
+    change_found(project, "network: net.face3d")
+    must(found, "network")
+    samples, _ = found_samples(project, "network")
+    assert len(samples) >= 2
+    texels = layout.uv[model.landmarks] * (SIZE - 1)
+    for name, sample in samples.items():
+        # The second crop is that of the texels in the first: the same scale and turn for all.
+        expected = align(texels, MARGIN, level=True, size=SIZE)
+        first = np.linalg.inv(expected) @ sample["similarity"]
+        truth = align(annotated(project, name).true_landmarks, MARGIN, level=True, size=SIZE)
+        photo = read_photo(project / f"raw/{name}.jpg")
+        mesh = annotated_face(photo, annotated(project, name).true_landmarks).mesh
+        assert first == pytest.approx(align(read_landmarks(mesh), MARGIN, level=True, size=SIZE), abs=0.02)
+        assert first != pytest.approx(truth, abs=0.02)
+    with pytest.raises(ValueError, match=r"none\.face3d has no network: name a bundle with one"):
+        open_finder("network", project / "none.face3d")
 
 
 def change_found(project, sources):

@@ -99,7 +99,8 @@ MISTAKES = [
     (("crop.detected", {"AFW": "learn"}), "crop.detected is {'AFW': 'learn'}, but in data.subsets the subsets whose "),
     (
         ("crop.found", {}),
-        "crop.found is {}; expected one or more of facemesh: data/landmark_map, asm: data/asm, dlib: FILE.",
+        "crop.found is {}; expected one or more of facemesh: data/landmark_map, asm: data/asm, dlib: FILE, "
+        "network: FILE.",
     ),
     (("crop.found", {"asm": "data/split"}), "crop.found is {'asm': 'data/split'}; expected one or more of facemesh: "),
     (("crop.found", {"mtcnn": "FILE"}), "crop.found is {'mtcnn': 'FILE'}; expected one or more of "),

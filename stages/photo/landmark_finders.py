@@ -12,6 +12,11 @@ from pipeline.crops import active_shape, dlib_faces
 from pipeline.crops.detection import choose_face
 from pipeline.crops.face_finding import Face, find_faces, first_crop
 from pipeline.crops.landmark_map import apply_map, load_map
+from pipeline.crops.mesh_landmarks import read_landmarks
+from pipeline.photo.bundle import load_bundle
+from pipeline.photo.map_network import MapNetwork, place_crop
+from pipeline.photo.reconstruction import Predict, find_landmarks
+from stages.photo.network import open_regressor
 from stages.project.annotated_face import annotated_face
 from stages.project.paths import LANDMARK_MAP, SHAPES
 
@@ -29,8 +34,9 @@ def open_finder(source: str, learnt: Path) -> Finder:
 
     Parameters
     ----------
-    source : {'facemesh', 'asm', 'dlib'}
-        Face Mesh, its points read by the stage `landmark_map`; the Active Shape Model in MTCNN's faces; or dlib.
+    source : {'facemesh', 'asm', 'dlib', 'network'}
+        Face Mesh, its points read by the stage `landmark_map`; the Active Shape Model in MTCNN's faces; dlib; or the
+        network of a bundle, in a first crop that Face Mesh places.
     learnt : Path
         See `file_of`.
 
@@ -41,12 +47,17 @@ def open_finder(source: str, learnt: Path) -> Finder:
     Raises
     ------
     ValueError
-        If dlib is asked for and is not installed, or the file is none of its predictors.
+        If dlib is asked for and is not installed, the file is none of its predictors, or a bundle without a network.
     """
     if source == "facemesh":
         return functools.partial(_by_mesh, load_map(learnt))
     if source == "dlib":
         return functools.partial(_by_dlib, dlib_faces.open_predictor(learnt))
+    if source == "network":
+        network = load_bundle(learnt).network
+        if network is None:
+            raise ValueError(f"{learnt} has no network: name a bundle with one, such as `export` writes elsewhere.")
+        return functools.partial(_by_network, network, open_regressor(network, 1))
     return functools.partial(_by_shapes, active_shape.load_model(learnt))
 
 
@@ -67,6 +78,16 @@ def _by_dlib(predictor: Any, photo: NDArray[np.uint8], landmarks: NDArray) -> ND
     if face is None:
         return None
     return dlib_faces.find_landmarks(predictor, photo, first_crop(face, 1 / dlib_faces.BOX_SHARE, dlib_faces.SIZE))
+
+
+def _by_network(
+    network: MapNetwork, predict: Predict, photo: NDArray[np.uint8], landmarks: NDArray
+) -> NDArray[np.float64] | None:
+    face = annotated_face(photo, landmarks)
+    if face is None:
+        return None
+    first = place_crop(read_landmarks(face.mesh), face.quarter_turns, network.facts)
+    return find_landmarks(photo, first, predict, network.surface, network.facts.size)[:, :2]
 
 
 def _annotated(faces: list[Face], landmarks: NDArray) -> Face | None:
