@@ -1,5 +1,6 @@
 # Everything happens in .venv inside the project. Targets: install, repro, thesis, baseline, table, dag, real, real-thesis, test,
-# test-all, check, bench-data, bench-model, bench-faces, bench-photos, bench-video, requirements, clean, clean-all.
+# test-all, check, bench-data, bench-model, bench-faces, bench-masks, bench-photos, bench-start, bench-video, requirements, clean,
+# clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -12,8 +13,8 @@ export DVC_NO_ANALYTICS := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
 export FACE_DATA
 
-.PHONY: install repro thesis baseline table dag test test-all real real-thesis bench-data bench-model bench-faces bench-photos bench-video check requirements \
-  clean clean-all
+.PHONY: install repro thesis baseline table dag test test-all real real-thesis bench-data bench-model bench-faces bench-masks bench-photos bench-start \
+  bench-video check requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
 BRIEFLY := | { grep --line-buffered -v -e "didn't change, skipping" -e '^Updating lock file' -e '^To track the changes' \
@@ -65,8 +66,14 @@ bench-model: $(READY_DEV)
 bench-faces: $(READY_DEV)
 	python -m benchmarks.free_faces
 
+bench-masks: $(READY_DEV)
+	python -m benchmarks.masks
+
 bench-photos: $(READY_DEV)
 	python -m benchmarks.photo_time
+
+bench-start: $(READY_DEV)
+	python -m benchmarks.photo_start
 
 bench-video: $(READY_DEV)
 	python -m benchmarks.video

@@ -22,10 +22,11 @@ from numpy.typing import NDArray
 from benchmarks.model import SIZE, write_files
 from model.export import FORMATS, open_network
 from model.feed import to_photo
+from pipeline.crops.alignment import align, resample
 from pipeline.crops.face_finding import find_faces, first_crop
 from pipeline.face.face_model import FaceModel
 from pipeline.photo.photo_files import list_photos, open_photo
-from pipeline.photo.reconstruction import find_landmarks, reconstruct
+from pipeline.photo.reconstruction import Reconstruction, find_landmarks, read_face
 from pipeline.raw.bfm import load_bfm
 from pipeline.uv.embedding import embed
 from pipeline.uv.masks import face_mask
@@ -67,14 +68,18 @@ def time_photos(folder: Path, runtime: str, data: Path) -> dict[str, float]:
         run(to_photo(crop[None]))
         return mean_map
 
+    def reconstruct(photo: NDArray[np.uint8], landmarks: NDArray[np.float64]) -> Reconstruction:
+        similarity = align(landmarks, MARGIN, True, SIZE)
+        mean = model.mean[surface.vertices]
+        return read_face(predict(resample(photo, similarity, SIZE)), similarity, surface, mean, len(photo))
+
     for path in list_photos([str(data / "AFLW2000")])[: PHOTOS + 1]:
         photo, _ = timed("decode", open_photo, path)
         faces = timed("detect (MTCNN)", find_faces, photo)
         if faces:
             first = first_crop(faces[0], MARGIN, SIZE)
             landmarks = timed("first pass: landmarks", find_landmarks, photo, first, predict, surface, SIZE)
-            way = (photo, landmarks, predict, surface, model, MARGIN, SIZE)
-            timed("second pass: crop, network, mesh, pose", reconstruct, *way)
+            timed("second pass: crop, network, mesh, pose", reconstruct, photo, landmarks)
             timed("of each pass, the network", run, to_photo(photo[None, :SIZE, :SIZE]))
     # The first of each is not counted.
     return {name: round(statistics.median(values[1:]), 1) for name, values in steps.items()}

@@ -24,19 +24,23 @@ from tqdm import tqdm
 from model.scores.protocols import error_3ddfa
 from model.scores.statistics import YAW_BINS, bootstrap_interval, paired_interval, yaw_bin
 from pipeline.crops.active_shape import fit, load_model, upright_frame, view_of
-from pipeline.crops.alignment import face_roll
+from pipeline.crops.alignment import face_roll, resample
 from pipeline.crops.detection import choose_box
 from pipeline.crops.face_finding import Face
-from pipeline.crops.face_mesh import open_networks
+from pipeline.crops.face_mesh import open_files
 from pipeline.face.camera import transform_pose, wrap_angle
 from pipeline.face.similarity import apply_similarity, make_similarity
+from pipeline.photo.bundle import load_bundle
+from pipeline.photo.map_network import place_crop
 from pipeline.photo.photo_files import open_photo
+from pipeline.photo.reconstruction import Reconstruction, read_face
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
+from stages.photo.network import open_regressor
 from stages.photo.options import ReconstructorOptions, reconstructor_options
-from stages.photo.reconstructor import Finder, PhotoNetwork, open_finder, open_landmarker, open_photo_network
+from stages.photo.reconstructor import Finder, open_finder, open_landmarker
 from stages.project.params import DataParams, read, sentences
-from stages.project.paths import MAIN_RUN, SHAPES
+from stages.project.paths import BUNDLE, MAIN_RUN, SHAPES
 from stages.project.samples import locate, read_accepted, read_part, read_truths, spread, subset_of
 
 RESAMPLES, SEED = 1000, 1
@@ -47,6 +51,8 @@ TURNS, TURNED = (0, 45, 90, 135, 180), 60
 # Bands of roll in degrees, by the annotated pose.
 ROLLS = ((0, 30), (30, 45), (45, 90), (90, 181))
 Backend = Callable[[NDArray[np.uint8], Face], NDArray[np.float64]]
+# From a photo and landmarks in it to the face that a network draws there.
+Draw = Callable[[NDArray[np.uint8], NDArray[np.float64]], Reconstruction]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,9 +97,9 @@ def mean_shape(path: Path) -> Backend:
     return place
 
 
-def then_mesh(find: Backend, network: PhotoNetwork) -> Backend:
+def then_mesh(find: Backend, draw: Draw) -> Backend:
     """The landmarks of the mesh that is reconstructed from the crop that a backend's landmarks place."""
-    return lambda pixels, face: network.mesh(pixels, find(pixels, face)).landmarks
+    return lambda pixels, face: draw(pixels, find(pixels, face)).landmarks
 
 
 def landmark_rows(photos: list[Photo], backends: dict[str, Backend]) -> list[dict]:
@@ -182,19 +188,19 @@ def turned_rows(photos: list[Photo], backends: dict[str, Backend], find_faces: F
     return rows
 
 
-def pose_row(photos: list[Photo], landmarks: Backend, network: PhotoNetwork) -> dict:
+def pose_row(photos: list[Photo], landmarks: Backend, draw: Draw) -> dict:
     """Mean absolute error of the pose in degrees, wrapped; of faces that are turned by at most 99 degrees."""
     errors = []
     for photo in photos:
         if photo.face is not None and abs(np.rad2deg(wrap_angle(photo.pose[:3]))).max() <= 99:
-            pose = network.mesh(photo.pixels, landmarks(photo.pixels, photo.face)).pose
+            pose = draw(photo.pixels, landmarks(photo.pixels, photo.face)).pose
             errors.append(np.abs(np.rad2deg(wrap_angle(pose[:3] - photo.pose[:3]))))
     pitch, yaw, roll = np.mean(errors, axis=0)
     row = {"photos": len(errors), "yaw": yaw, "pitch": pitch, "roll": roll, "mean": (pitch + yaw + roll) / 3}
     return {name: round(value, 2) if isinstance(value, float) else value for name, value in row.items()}
 
 
-def time_rows(photos: list[Photo], find_faces: Finder, find_landmarks: Backend, network: PhotoNetwork) -> list[dict]:
+def time_rows(photos: list[Photo], find_faces: Finder, find_landmarks: Backend, draw: Draw) -> list[dict]:
     """Median milliseconds of each step from a photo's file to its mesh."""
     steps: dict[str, list[float]] = {}
 
@@ -208,7 +214,7 @@ def time_rows(photos: list[Photo], find_faces: Finder, find_landmarks: Backend, 
         pixels, _ = timed("decode", open_photo, photo.path)
         timed("detect", find_faces, pixels)
         landmarks = timed("landmarks", find_landmarks, pixels, photo.face)
-        timed("landmarks to mesh", network.mesh, pixels, landmarks)
+        timed("landmarks to mesh", draw, pixels, landmarks)
     return [{"step": name, "ms": round(statistics.median(values), 1)} for name, values in steps.items()]
 
 
@@ -247,15 +253,26 @@ def print_table(title: str, rows: list[dict]) -> None:
 def main(options: ReconstructorOptions) -> None:
     """Measure on the test part of the project in this folder; it is held in memory, half a MB a photo."""
     with sentences():
-        network, networks = open_photo_network(options, os.cpu_count() or 1), open_networks()
-        find_faces, landmarks = open_finder(options, networks), open_landmarker(options, network, networks)
+        bundle, threads = load_bundle(options.bundle or BUNDLE), os.cpu_count() or 1
+        network, networks = bundle.network, open_files(bundle.files, threads)
+        if network is None:
+            raise ValueError("The bundle has no network of position maps.")
+        predict = open_regressor(network, threads)
+        find_faces = open_finder(options, networks)
+        landmarks = open_landmarker(options, bundle, network, predict, networks)
+
+        def draw(pixels: NDArray[np.uint8], points: NDArray[np.float64]) -> Reconstruction:
+            similarity = place_crop(points, 0, network.facts)
+            position_map = predict(resample(pixels, similarity, network.facts.size))
+            return read_face(position_map, similarity, network.surface, network.mean, len(pixels))
+
         data = read("data", DataParams)
         photos = list(read_photos(Path(), data, find_faces))
         backends: dict[str, Backend] = {options.landmarks: landmarks}
         if SHAPES.is_file():
             shapes = load_model(SHAPES)
             backends |= {"mean shape": mean_shape(SHAPES), "asm": lambda pixels, face: fit(shapes, pixels, face.points)}
-        meshes = {f"mesh, cropped by {name}": then_mesh(find, network) for name, find in backends.items()}
+        meshes = {f"mesh, cropped by {name}": then_mesh(find, draw) for name, find in backends.items()}
         tables = {
             "Faces that the detector misses": [
                 {"photos": len(photos), "without their face": sum(photo.face is None for photo in photos)}
@@ -265,8 +282,8 @@ def main(options: ReconstructorOptions) -> None:
             ),
             "Roll that true landmarks leave": true_roll_rows(Path(), data),
             "Roll that found landmarks leave": turned_rows(photos, backends, find_faces),
-            "Pose, mean absolute error in degrees": [pose_row(photos, landmarks, network)],
-            "Milliseconds, median": time_rows(photos, find_faces, landmarks, network),
+            "Pose, mean absolute error in degrees": [pose_row(photos, landmarks, draw)],
+            "Milliseconds, median": time_rows(photos, find_faces, landmarks, draw),
             "Error of the 68 landmarks of runs/main by roll (%)": levelling_rows(Path()),
         }
     for title, rows in tables.items():

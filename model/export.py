@@ -4,6 +4,7 @@ Written by Keras's own export (tf2onnx and TensorFlow's LiteRT converter), from 
 file takes one photo (1, S, S, 3) float32, RGB in [0, 1], and puts out what the network's `final` output is, float32.
 """
 
+import os
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -14,6 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.store.quiet import quiet_stderr
+
+# ONNX Runtime asks when it is imported, and would tell its makers of each use.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 
 Photos = NDArray[np.float32]
 Run = Callable[[Photos], NDArray[np.float32]]
@@ -215,15 +219,16 @@ def open_network(path: Path, threads: int) -> Run:
     callable
         From one photo (1, S, S, 3) float32 to the network's output.
     """
-    return _open_onnx(path, threads) if path.suffix == ".onnx" else _open_litert(path, threads)
+    return open_onnx(path, threads) if path.suffix == ".onnx" else _open_litert(path, threads)
 
 
-def _open_onnx(path: Path, threads: int) -> Run:
+def open_onnx(network: Path | bytes, threads: int) -> Run:
+    """Open an exported ONNX network, a file or what is in it, see `open_network`."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
     return lambda photo: session.run(None, {"photo": photo})[0]
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from pipeline.face.landmarks import REGIONS
 from pipeline.photo.editing import edit_region, warp_photo
-from pipeline.photo.mesh_files import to_trimesh, write_mesh
+from pipeline.photo.mesh_files import to_mesh, write_mesh
 from pipeline.photo.photo_files import encode_image
 from stages.photo.options import FILE, ReconstructorOptions, check_not_input, picture_option, reconstructor_options
 from stages.photo.reconstructor import open_largest, open_reconstructor
@@ -55,7 +55,7 @@ def main(
         edited = edit_region(found.vertices, found.landmarks, region, scale, shift)
         out.parent.mkdir(parents=True, exist_ok=True)
         out.write_bytes(encode_image(warp_photo(picture, found.vertices, edited, triangles), out.suffix))
-        write_mesh(out.with_suffix(".obj"), to_trimesh(edited, triangles))
+        write_mesh(out.with_suffix(".obj"), to_mesh(edited, triangles))
     click.echo(f"edit: {out} and {out.with_suffix('.obj')}")
 
 

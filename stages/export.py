@@ -1,4 +1,4 @@
-"""Stage `export`: the main run's network for other runtimes, and how far each file's predictions are from Keras's."""
+"""Stage `export`: the main run's network for other runtimes, compared with Keras, and the bundle that photos need."""
 
 from pathlib import Path
 
@@ -8,14 +8,16 @@ import numpy as np
 from model.backend import prepare_keras
 from model.export import export, open_network
 from model.feed import to_photo
+from pipeline.photo.bundle import save_bundle
 from pipeline.store.samples import read_samples
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
 from stages.project.json_file import write_json
-from stages.project.params import read, sentences
+from stages.project.params import CropParams, DataParams, read, sentences
 from stages.project.parity import compare
-from stages.project.paths import EXPORT_METRICS, LAYOUT, MAIN_RUN, MODEL, weights_of
+from stages.project.paths import BUNDLE, EXPORT_METRICS, EXPORTED, LAYOUT, MAIN_RUN, MODEL, weights_of
 from stages.project.result_params import ExportParams
+from stages.project.run_bundle import bundle_of_run
 from stages.project.runs import choose_regression, find_samples
 from stages.project.samples import locate, read_part, read_truths, spread
 from stages.project.variants import settings_of
@@ -26,6 +28,7 @@ def main() -> None:
     """Export the main run's network."""
     with sentences():
         params, settings = read("export", ExportParams), settings_of(MAIN_RUN)
+        root, margin = Path(read("data", DataParams).root), read("crop", CropParams).margin
         layout = load_uv(LAYOUT)
         training = find_samples(settings.train)["train"]
         task = choose_regression(settings, layout)
@@ -37,7 +40,8 @@ def main() -> None:
         weights = weights_of(MAIN_RUN)
         network.load_weights(weights)
         photos = to_photo(read_samples(spread(training, params.calibration), ["image"])["image"])
-        files = export(inference_form(network), weights.parent / "export", photos)
+        files = export(inference_form(network), EXPORTED, photos)
+        save_bundle(BUNDLE, bundle_of_run(settings, layout, files["onnx"], weights, root, margin))
         compared = compare(
             read_truths(Path(), tested),
             lambda photo: np.asarray(network.predict_on_batch(photo)["final"]),

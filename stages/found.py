@@ -9,9 +9,9 @@ from pipeline.crops.alignment import align, resample
 from pipeline.raw.photos import read_photo
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
-from stages.project.landmark_finders import open_finder
+from stages.photo.landmark_finders import file_of, open_finder
 from stages.project.params import ComputeParams, CropParams, DataParams, read, sentences
-from stages.project.paths import FOUND, LANDMARK_MAP, SHAPES
+from stages.project.paths import FOUND
 from stages.project.samples import read_part, shards_of, subset_of
 from stages.project.shard_stage import Task, run_stage
 from stages.project.strict import check
@@ -30,7 +30,7 @@ def main(source: str) -> None:
         data, crop, compute = read("data", DataParams), read("crop", CropParams), read("compute", ComputeParams)
         check(source in crop.found, f"{source!r} is not in crop.found, which has {', '.join(crop.found)}.")
         names = frozenset(read_part(Path(), "test"))
-        learnt = {"facemesh": LANDMARK_MAP, "asm": SHAPES}[source]
+        learnt = file_of(source, crop.found[source])
         shards = [
             (path, data.folder(subset))
             for subset in sorted({subset_of(name) for name in names})
@@ -38,7 +38,7 @@ def main(source: str) -> None:
         ]
         tasks = {
             level: [
-                Task((path, learnt), (path, names, folder, source, crop.margin, level == "on", data.size))
+                Task((path, learnt), (path, names, folder, source, learnt, crop.margin, level == "on", data.size))
                 for path, folder in shards
             ]
             for level in data.levels
@@ -47,11 +47,11 @@ def main(source: str) -> None:
 
 
 def crop_found(
-    meshes: Path, names: frozenset[str], folder: Path, source: str, margin: float, level: bool, size: int
+    meshes: Path, names: frozenset[str], folder: Path, source: str, learnt: Path, margin: float, level: bool, size: int
 ) -> ShardContent:
     """Make one shard: image and similarity as `aligned` has them, of the tested samples of a shard of meshes."""
     shard = read_shard(meshes, (*CARRIED, "landmarks"))
-    find = open_finder(source)
+    find = open_finder(source, learnt)
     good, images, similarities, rejected = [], [], [], []
     tested = [row for row, name in enumerate(shard["sample_id"]) if name in names]
     for row in tested:

@@ -4,21 +4,28 @@
 and all numbers to DIR/faces.json.
 """
 
-import importlib
 import json
-import threading
+from collections.abc import Iterable, Iterator
 from operator import length_hint
 from pathlib import Path
 
 import click
-from tqdm import tqdm
 
 from pipeline.photo.photo_files import list_photos
 from stages.photo.batches import name_frames, name_photos, reconstruct_photos
-from stages.photo.files import DEFAULT_KINDS, KINDS, MESH_KINDS, UNITS, WriteOptions
+from stages.photo.files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
 from stages.photo.options import ReconstructorOptions, reconstructor_options
 from stages.project.params import sentences
 from stages.project.strict import check
+
+
+def _with_bar(results: Iterator[dict], photos: int) -> Iterable[dict]:
+    """Show how many of the photos are done; a single one is, before the bar's library is imported."""
+    if photos == 1:
+        return results
+    from tqdm import tqdm
+
+    return tqdm(results, total=photos or None, unit="photo", disable=None)
 
 
 @click.command()
@@ -28,6 +35,7 @@ from stages.project.strict import check
 @click.option("--every", default=25, show_default=True, help="Take each so many-th frame of a video; of a webcam one.")
 @reconstructor_options
 @click.option("--write", "kinds", type=click.Choice(KINDS), multiple=True, default=DEFAULT_KINDS, show_default=True)
+@click.option("--mask", type=click.Path(path_type=Path), help="Picture of what covers the face, in white; or a folder.")
 @click.option("--fill", is_flag=True, help="Fill hidden parts of textures by the face's symmetry.")
 @click.option("--unit", type=click.Choice(UNITS), default="px", show_default=True, help="Of the meshes.")
 @click.option("--pupil-distance", type=float, help="In mm, for --unit mm; by default the irises tell the size.")
@@ -39,6 +47,7 @@ def main(
     every: int,
     options: ReconstructorOptions,
     kinds: tuple[str, ...],
+    mask: Path | None,
     fill: bool,
     unit: str,
     pupil_distance: float | None,
@@ -47,18 +56,23 @@ def main(
     """Reconstruct every face of PHOTOS: files, folders or patterns."""
     with sentences():
         check(bool(photos) != bool(video), "Name photos, or a video by --video.")
+        strays = [word for word in photos if word in KINDS and not Path(word).exists()]
+        check(
+            not strays,
+            f"{', '.join(strays)}: no such photo; --write takes one kind and is repeated: "
+            + " ".join(f"--write {kind}" for kind in (*kinds, *strays))
+            + ".",
+        )
+        check(not (mask and video), "--mask is for photos: it can't be given with --video.")
         check(pupil_distance is None or unit == "mm", "--pupil-distance is for --unit mm: give that too.")
         check(
             pupil_distance is None or 0 < pupil_distance < 1000,
             f"--pupil-distance is {pupil_distance}; expected millimetres, 54 to 74 for most adults.",
         )
-        named = name_frames(video, every) if video else name_photos(list_photos(photos))
-        if MESH_KINDS & set(kinds):
-            # trimesh takes the longest to import: on the other core, while the first photo is decoded.
-            threading.Thread(target=importlib.import_module, args=("pipeline.photo.mesh_files",), daemon=True).start()
+        named = name_frames(video, every) if video else name_photos(list_photos(photos), mask)
         done = reconstruct_photos(named, options, out, WriteOptions(kinds, fill, unit, pupil_distance))
         results = []
-        for result in tqdm(done, total=length_hint(named) or None, unit="photo", disable=None):
+        for result in _with_bar(done, length_hint(named)):
             results.append(result)
             if result["error"]:
                 click.echo(f"{result['photo']}: {result['error']}", err=True)

@@ -11,8 +11,7 @@ import click
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from pipeline.crops.blaze_face import open_network
-from pipeline.crops.face_mesh import FILES
+from pipeline.crops.face_mesh import open_files
 from pipeline.face.face_model import name_expressions
 from pipeline.photo.bundle import load_bundle
 from pipeline.photo.tracking import track_faces
@@ -43,7 +42,7 @@ def main(video: str, out: Path, overlay: bool, bundle_file: Path | None) -> None
     # Its matrices are small: threads would wait for each other longer than they compute.
     with sentences(), threadpool_limits(1):
         bundle = load_bundle(bundle_file) if bundle_file else embedded_bundle()
-        networks = {name: open_network(bundle.files[file], os.cpu_count() or 1) for name, file in FILES.items()}
+        networks = open_files(bundle.files, os.cpu_count() or 1)
         opened = open_video(video)
         out.mkdir(parents=True, exist_ok=True)
         tracked = track_faces(opened.frames, bundle, networks)
@@ -55,7 +54,7 @@ def main(video: str, out: Path, overlay: bool, bundle_file: Path | None) -> None
         try:
             for time, photo, faces in tqdm(tracked, total=opened.length or None, unit="frame", disable=None):
                 for face in faces:
-                    seen.append(keep(frames, time, face))
+                    seen.append(keep(frames, time, face, bundle))
                     portraits[face.number] = best_portrait(portraits.get(face.number), photo, face)
                 frames += 1
         except KeyboardInterrupt:

@@ -10,10 +10,11 @@ Kartynnik et al., 2019. Real-time facial surface geometry from monocular video o
 import dataclasses
 import functools
 import importlib.util
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..face.similarity import apply_similarity, make_similarity
 from ..store.arrays import Array, Image
@@ -38,6 +39,12 @@ OUTER_CORNERS = (33, 263)
 # What `Face.points` are read from: corners and lids of both eyes, the tip of the nose, the corners of the mouth.
 EYES = ((33, 133, 159, 145), (263, 362, 386, 374))
 NOSE_TIP, MOUTH_CORNERS = 4, (61, 291)
+# Points between right and left. The others up to 247 are on the subject's right, and their mirror images, in the same
+# order, are those from 248 on.
+MIDLINE = (*range(3), *range(4, 7), *range(8, 20), 94, 151, 152, 164, 168, 175, 195, 197, 199, 200)
+MIRRORED = np.arange(POINTS)
+_RIGHT, _LEFT = np.setdiff1d(np.arange(248), MIDLINE), np.arange(248, POINTS)
+MIRRORED[_RIGHT], MIRRORED[_LEFT] = _LEFT, _RIGHT
 
 FILES = {
     "near": "face_detection_short_range.tflite",
@@ -61,6 +68,10 @@ SMALL, PARTS = 0.2, (2, 4)
 REGION = 1.5
 # The first square follows the detector, which errs by a tenth of a face; the second Face Mesh's own points.
 PASSES = 2
+# How far from the middle, in their sides, squares lie that a face is looked at again in, as it is and in a mirror. On
+# 1,188 photos of AFLW2000-3D the mean of these four looks takes 5 % off the median error of the landmarks that
+# `landmark_map` learns, and 7 % off the mean; thirty looks, also turned and of other sizes, take 1 % more.
+SHIFTS = (-0.04, 0.04)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -75,11 +86,14 @@ class MeshFace(Face):
         BlazeFace's.
     keypoints : (6, 2) float64 or None
         BlazeFace's, see `Detection`; None where the face was followed without it.
+    covered : (468,) bool or None
+        Which points something lies before, where a mask tells.
     """
 
     mesh: Array
     score: float
     keypoints: Array | None = None
+    covered: NDArray[np.bool_] | None = None
 
 
 def networks_folder() -> Path:
@@ -107,8 +121,23 @@ def open_networks(threads: int = 1) -> dict[str, Network]:
     FileNotFoundError
         If the package is not installed.
     """
-    folder = networks_folder()
-    return {name: open_network((folder / file).read_bytes(), threads) for name, file in FILES.items()}
+    return open_files(read_files(), threads)
+
+
+def read_files() -> dict[str, bytes]:
+    """Contents of `FILES` in the installed package, by their names there.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the package is not installed.
+    """
+    return {file: (networks_folder() / file).read_bytes() for file in FILES.values()}
+
+
+def open_files(files: Mapping[str, bytes], threads: int) -> dict[str, Network]:
+    """Open the networks of `FILES` from what `read_files` gave, on so many threads."""
+    return {name: open_network(files[file], threads) for name, file in FILES.items()}
 
 
 def find_faces(photo: Image, networks: dict[str, Network]) -> list[MeshFace]:
@@ -225,7 +254,30 @@ def follow(
     return MeshFace(np.concatenate([low, high - low]), np.array(points), presence, turns, mesh, score, keypoints)
 
 
-def mesh_points(levels: list[Image], region: Region, network: Network) -> tuple[Array, float]:
+def look_again(photo: Image, face: MeshFace, network: Network) -> MeshFace:
+    """Find a face's points and presence as the mean of several looks, which err less than a single one.
+
+    Parameters
+    ----------
+    photo : (H, W, 3) uint8
+    face : MeshFace
+        As it was found.
+    network : Network
+        Face Mesh.
+
+    Returns
+    -------
+    MeshFace
+        With other `mesh` and `confidence`.
+    """
+    levels, region = halvings(photo), mesh_region(face.mesh)
+    squares = [region._replace(centre=region.centre + shift * region.side * np.array([1, 0])) for shift in SHIFTS]
+    looks = [mesh_points(levels, square, network, mirror) for square in squares for mirror in (False, True)]
+    meshes, presences = zip(*looks, strict=True)
+    return dataclasses.replace(face, mesh=np.mean(meshes, axis=0), confidence=float(np.mean(presences)))
+
+
+def mesh_points(levels: list[Image], region: Region, network: Network, mirror: bool = False) -> tuple[Array, float]:
     """Run Face Mesh on a region.
 
     Parameters
@@ -234,6 +286,8 @@ def mesh_points(levels: list[Image], region: Region, network: Network) -> tuple[
         As `halvings` makes them.
     region : Region
     network : Network
+    mirror : bool
+        Whether the network sees the region in a mirror; its points are those of the face all the same.
 
     Returns
     -------
@@ -243,9 +297,13 @@ def mesh_points(levels: list[Image], region: Region, network: Network) -> tuple[
         0 to 1: how sure the network is that there is a face.
     """
     seen, similarity = see(levels, region, network.size)
+    if mirror:
+        seen = seen[:, ::-1]
     points, presence = sorted(network.run(seen[None].astype(np.float32) / np.float32(255)), key=lambda out: -out.size)
     # The network counts from the edge of the first pixel, and away from the viewer.
     placed = (points.reshape(POINTS, 3).astype(np.float64) - [0.5, 0.5, 0]) * [1, 1, -1]
+    if mirror:
+        placed = placed[MIRRORED] * [-1, 1, 1] + [network.size - 1, 0, 0]
     logit = np.clip(float(presence.ravel()[0]), -80, 80)
     return apply_similarity(np.linalg.inv(similarity), placed), float(1 / (1 + np.exp(-logit)))
 

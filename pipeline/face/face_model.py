@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..store.files import while_unchanged
-from ..store.shards import read_dataset, reading, write_dataset, writing
 
 UNITS = "micrometre"
 NAMES = "expression_names"
@@ -142,6 +141,8 @@ def select_coefficients(model: FaceModel, shape: NDArray, expression: NDArray) -
 
 def save_model(path: Path, model: FaceModel) -> None:
     """Write the model as one HDF5 file; a model without names of its expressions has no dataset of them."""
+    from ..store.shards import write_dataset, writing  # HDF5 is not imported for photos
+
     with writing(path) as file:
         file.attrs["units"] = UNITS
         for name in ARRAYS:
@@ -153,6 +154,8 @@ def save_model(path: Path, model: FaceModel) -> None:
 @while_unchanged
 def load_model(path: Path) -> FaceModel:
     """Read what `save_model` wrote."""
+    from ..store.shards import read_dataset, reading
+
     with reading(path) as file:
         names = tuple(read_dataset(file[NAMES])) if NAMES in file else ()
         return FaceModel(**{name: file[name][:] for name in ARRAYS}, expression_names=names)

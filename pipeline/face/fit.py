@@ -12,6 +12,7 @@ sigma from its mean, so that one which never varies has no influence and stays w
 """
 
 import dataclasses
+import functools
 import operator
 from pathlib import Path
 from typing import NamedTuple
@@ -20,13 +21,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..store.arrays import Array
-from ..store.shards import read_shard, write_shard
 from .camera import camera_matrix, euler_angles
 from .face_model import FaceModel, deform
 
-# Rounds after which it is plain which of the two starts is the better one, and most rounds for that one: a face takes
-# about four, what is none may take all.
-TRIAL_ROUNDS, ROUNDS = 2, 20
+# Rounds after which it is plain which of the two starts is the better one, by some hundred of the points, and most
+# rounds for that one: a face takes about four, what is none may take all.
+TRIAL_ROUNDS, TRIAL_POINTS, ROUNDS = 2, 100, 20
 # What moves the estimate by less than a thousandth of its own standard deviation changes the cost by less than this.
 SMALL_GAIN = 1e-6
 # Three points have a pose for any coefficients, and no say in them.
@@ -87,7 +87,7 @@ class FaceFit:
 
 
 class _Problem(NamedTuple):
-    """Mean (3, K) and basis (3, P, K) of the prior's face; points and roots of their weights, (D, K)."""
+    """Mean (3, K) and basis (P, 3, K) of the prior's face; points and roots of their weights, (D, K)."""
 
     mean: Array
     basis: Array
@@ -112,11 +112,15 @@ def prior_of(coefficients: NDArray) -> Prior:
 
 def save_prior(path: Path, prior: Prior) -> None:
     """Save a prior as HDF5."""
+    from ..store.shards import write_shard  # HDF5 is not imported for photos
+
     write_shard(path, dataclasses.asdict(prior), {})
 
 
 def load_prior(path: Path) -> Prior:
     """Load a prior that `save_prior` wrote."""
+    from ..store.shards import read_shard
+
     return Prior(**read_shard(path))
 
 
@@ -160,7 +164,8 @@ def fit_face(model: FaceModel, points: NDArray, sigma: ArrayLike, prior: Prior, 
     centre = np.average(mean, axis=1, weights=roots[:2].min(axis=0) ** 2)
     shift = np.average(target, axis=1, weights=roots**2)
     problem = _Problem(mean - centre[:, None], basis, target - shift[:, None], roots)
-    tried = [_minimise(problem, start, TRIAL_ROUNDS) for start in _starts(problem)]
+    some = _some_points(problem)
+    tried = [_minimise(some, start, TRIAL_ROUNDS) for start in _starts(problem)]
     _, state = _minimise(problem, min(tried, key=operator.itemgetter(0))[1], ROUNDS)
 
     translation = state.translation - state.scale * state.rotation @ centre
@@ -203,17 +208,28 @@ def _in_annotation_frame(model: FaceModel, points: NDArray, sigma: ArrayLike, he
     return np.where(known, target, 0).T[:axes], roots.T[:axes]
 
 
+@functools.lru_cache(maxsize=2)
 def _prior_face(model: FaceModel, prior: Prior) -> tuple[Array, Array]:
-    """Mean (3, K) and basis (3, P, K) of the model, for coefficients in units of the prior's sigma from its mean."""
-    basis = np.concatenate([model.shape_basis, model.expression_basis], axis=2).transpose(1, 2, 0)
-    expected = (basis.shape[1],)
+    """Mean (3, K) and basis (P, 3, K) of the model, for coefficients in units of the prior's sigma from its mean.
+
+    The last results are kept: of all faces of a project they are the same.
+    """
+    basis = np.concatenate([model.shape_basis, model.expression_basis], axis=2).transpose(2, 1, 0)
+    expected = (len(basis),)
     if prior.mean.shape != expected or prior.sigma.shape != expected:
         raise ValueError(
             f"The prior has {prior.mean.size} means and {prior.sigma.size} sigmas, the face model {expected[0]} "
             "vectors; they belong to different models."
         )
     basis = np.ascontiguousarray(basis, np.float64)
-    return model.mean.T + prior.mean @ basis, basis * prior.sigma[:, None]
+    return model.mean.T.astype(np.float64) + np.tensordot(prior.mean, basis, 1), basis * prior.sigma[:, None, None]
+
+
+def _some_points(problem: _Problem) -> _Problem:
+    """Keep about `TRIAL_POINTS` of the seen points, which are spread over the others as these are numbered."""
+    seen = np.flatnonzero(problem.roots[:2].all(axis=0))
+    kept = seen[:: max(1, len(seen) // TRIAL_POINTS)]
+    return _Problem(*(np.ascontiguousarray(values[..., kept]) for values in problem))
 
 
 def _starts(problem: _Problem) -> list[_State]:
@@ -236,7 +252,7 @@ def _starts(problem: _Problem) -> list[_State]:
     for side in (sine, -sine):
         first, second = left @ [[*right[0], 0], [*(cosine * right[1]), side]] @ axes.T
         rotation = np.stack([first, second, np.cross(first, second)])
-        states.append(_State(rotation, scale, np.zeros(3), np.zeros(problem.basis.shape[1])))
+        states.append(_State(rotation, scale, np.zeros(3), np.zeros(len(problem.basis))))
     return states
 
 
@@ -246,9 +262,10 @@ def _minimise(problem: _Problem, state: _State, rounds: int) -> tuple[float, _St
     cost = _cost(residuals, state)
     for _ in range(rounds):
         jacobian = _jacobian(problem, state)
-        gradient = (jacobian @ residuals[:, :, None]).sum(axis=0)[:, 0]
+        gradient = jacobian @ residuals.ravel()
         gradient[POSE:] -= state.coefficients
-        curvature = _curvature(jacobian)
+        # Half the second derivatives of the misfit, to first order (Gauss and Newton's).
+        curvature = jacobian @ jacobian.T
         diagonal = curvature.reshape(-1)[:: len(curvature) + 1]
         diagonal[POSE:] += 1
         units = np.where(diagonal > 0, np.sqrt(diagonal), 1)
@@ -270,10 +287,13 @@ def _minimise(problem: _Problem, state: _State, rounds: int) -> tuple[float, _St
 
 def _residuals(problem: _Problem, state: _State) -> Array:
     """Points less the model's, each divided by its sigma: (D, K)."""
-    face = problem.mean + state.coefficients @ problem.basis
     axes = len(problem.points)
-    placed = state.scale * state.rotation[:axes] @ face + state.translation[:axes, None]
+    placed = state.scale * state.rotation[:axes] @ _face(problem, state) + state.translation[:axes, None]
     return problem.roots * (problem.points - placed)
+
+
+def _face(problem: _Problem, state: _State) -> Array:
+    return problem.mean + (state.coefficients @ problem.basis.reshape(len(problem.basis), -1)).reshape(3, -1)
 
 
 def _cost(residuals: Array, state: _State) -> float:
@@ -281,22 +301,17 @@ def _cost(residuals: Array, state: _State) -> float:
 
 
 def _jacobian(problem: _Problem, state: _State) -> Array:
-    """Derivatives (D, POSE + P, K) of the placed points, divided by sigma, by the steps of `_moved`."""
+    """Derivatives (POSE + P, D * K) of the placed points, divided by sigma, by the steps of `_moved`."""
     axes, count = problem.points.shape
     camera = state.scale * state.rotation
-    turned = camera @ (problem.mean + state.coefficients @ problem.basis)
-    jacobian = np.zeros((axes, POSE + len(state.coefficients), count))
-    jacobian[:, :3] = LEVI_CIVITA[:axes] @ turned
-    jacobian[:, 3] = turned[:axes]
-    jacobian[range(axes), range(4, 4 + axes)] = 1
-    jacobian[:, POSE:] = (camera[:axes] @ problem.basis.reshape(3, -1)).reshape(axes, -1, count)
-    jacobian *= problem.roots[:, None]
-    return jacobian
-
-
-def _curvature(jacobian: Array) -> Array:
-    """Half the second derivatives (POSE + P, POSE + P) of the misfit, to first order (Gauss and Newton's)."""
-    return (jacobian @ jacobian.transpose(0, 2, 1)).sum(axis=0)
+    turned = camera @ _face(problem, state)
+    jacobian = np.zeros((POSE + len(state.coefficients), axes, count))
+    jacobian[:3] = LEVI_CIVITA[:axes].transpose(1, 0, 2) @ turned
+    jacobian[3] = turned[:axes]
+    jacobian[range(4, 4 + axes), range(axes)] = 1
+    np.matmul(camera[:axes], problem.basis, out=jacobian[POSE:])
+    jacobian *= problem.roots
+    return jacobian.reshape(len(jacobian), -1)
 
 
 def _moved(state: _State, step: Array) -> _State:
@@ -321,7 +336,8 @@ def _covariance(problem: _Problem, state: _State) -> Array:
 
     It goes by the Schur complement, since points in a plane seen from the front do not tell the pose to first order.
     """
-    curvature = _curvature(_jacobian(problem, state))
+    jacobian = _jacobian(problem, state)
+    curvature = jacobian @ jacobian.T
     pose, mixed, shape = curvature[:POSE, :POSE], curvature[:POSE, POSE:], curvature[POSE:, POSE:]
     known = shape - mixed.T @ np.linalg.pinv(pose, rcond=SINGULAR, hermitian=True) @ mixed
     return np.linalg.inv(np.eye(len(known)) + known).astype(np.float64)

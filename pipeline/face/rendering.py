@@ -175,7 +175,11 @@ def depth(vertices: Floats, triangles: NDArray[np.integer], height: int, width: 
     (height, width) float32
         z of the nearest surface in pixels, NaN outside.
     """
-    ids, weights = rasterize(vertices, triangles, height, width)
+    return depth_of(vertices, triangles, *rasterize(vertices, triangles, height, width))
+
+
+def depth_of(vertices: Floats, triangles: NDArray[np.integer], ids: NDArray, weights: NDArray) -> NDArray[np.float32]:
+    """`depth` of a mesh whose pixels, `ids` and `weights`, `rasterize` has found."""
     z = interpolate(vertices[:, 2:], triangles, ids, weights)[..., 0]
     return np.where(ids >= 0, z, np.float32(np.nan))
 
@@ -208,14 +212,25 @@ def shade(
     mask : (height, width) bool
         Where the mesh is.
     """
-    ids, weights = rasterize(vertices, triangles, height, width)
+    return shade_of(vertices, triangles, *rasterize(vertices, triangles, height, width), colour, light)
+
+
+def shade_of(
+    vertices: Floats,
+    triangles: NDArray[np.integer],
+    ids: NDArray[np.int32],
+    weights: NDArray[np.float32],
+    colour: ArrayLike | None = None,
+    light: Sequence[float] = HEADLIGHT,
+) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
+    """`shade` a mesh whose pixels, `ids` and `weights`, `rasterize` has found."""
     mask = ids >= 0
     colours = np.broadcast_to(np.asarray(GREY if colour is None else colour, np.float64), (len(vertices), 3))
     normals = vertex_normals(vertices, triangles)
     painted = interpolate(np.hstack([normals, colours]), triangles, ids, weights)[mask]
     normal = painted[:, :3] * np.where(facing_viewer(vertices, triangles)[ids[mask]], 1, -1)[:, None]
     brightness = diffuse(normal, light)
-    image = np.full((height, width, 3), 255, np.uint8)
+    image = np.full((*ids.shape, 3), 255, np.uint8)
     image[mask] = np.clip(np.rint(painted[:, 3:] * brightness[:, None]), 0, 255).astype(np.uint8)
     return image, mask
 
@@ -261,7 +276,13 @@ def overlay(
     -------
     (H, W, 3) uint8
     """
-    image, mask = shade(vertices, triangles, *photo.shape[:2])
+    return lay_over(photo, *shade(vertices, triangles, *photo.shape[:2]), opacity)
+
+
+def lay_over(
+    photo: NDArray[np.uint8], image: NDArray[np.uint8], mask: NDArray[np.bool_], opacity: float
+) -> NDArray[np.uint8]:
+    """Lay the masked part of an image over a photo of its size, see `overlay`."""
     blended = (1 - opacity) * photo[mask] + opacity * image[mask]
     result = photo.copy()
     result[mask] = np.rint(blended).astype(np.uint8)

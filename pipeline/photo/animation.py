@@ -3,14 +3,13 @@
 from collections.abc import Sequence
 
 import numpy as np
-import trimesh
 
 from ..face.camera import rotation_matrix
 from ..face.face_model import name_expressions
 from ..store.arrays import Array, Image
 from .bundle import Bundle
 from .fitting import correct
-from .mesh_files import coloured
+from .mesh_files import Mesh
 from .morph_files import Animation, morph_glb
 from .texture import vertex_colours
 from .tracking import ALL_SEEN, TrackedFace
@@ -45,7 +44,7 @@ def animated_glb(
     placed = (seen - camera[:, 3]) @ np.linalg.inv(camera[:, :3]).T * scale
     targets = np.stack([scale * (bundle.spread @ basis) for basis in np.moveaxis(bundle.model.expression_basis, 2, 0)])
     rest = placed - np.tensordot(face.fit.coefficients[-len(targets) :], targets, 1)
-    mesh = coloured(trimesh.Trimesh(rest, bundle.surface.triangles, process=False), vertex_colours(photo, seen))
+    mesh = Mesh(rest, bundle.surface.triangles, colours=vertex_colours(photo, seen))
     rotations = np.array([rotation_matrix(*pose[:3]) for pose in poses])
     animation = Animation(np.asarray(times), weights, rotations, poses[:, 3:6], poses[:, 6] / scale)
     return morph_glb(mesh, targets, name_expressions(bundle.model), animation=animation)

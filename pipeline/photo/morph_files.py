@@ -1,7 +1,6 @@
 """GLB with morph targets: a face whose expressions other programs move, by themselves or as a video has them.
 
-trimesh writes the mesh, as it does every other GLB here; what it knows nothing of, morph targets and animations, is
-added to its tree before that is written, by the hooks that it has for this.
+They are added to the tree of a plain GLB before that is packed.
 
 References
 ----------
@@ -10,16 +9,13 @@ Khronos, "glTF 2.0 Specification", 2021, sections 3.7.2.2 (morph targets) and 3.
 
 import dataclasses
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
-import trimesh
 from numpy.typing import NDArray
-from scipy.spatial.transform import Rotation
-from trimesh.exchange.gltf import export_glb
 
-# glTF's numbers for a kind of value, and for what a view of the buffer is used as.
-FLOAT = 5126
-VERTEX_DATA, INDICES = 34962, 34963
+from .mesh_files import VERTEX_DATA, Mesh, append, pack_glb, start_glb
+
 SIDES = {"_L": "Left", "_R": "Right"}
 
 
@@ -56,7 +52,7 @@ def arkit_name(name: str) -> str:
 
 
 def morph_glb(
-    mesh: trimesh.Trimesh,
+    mesh: Mesh,
     displacements: NDArray,
     names: Sequence[str],
     weights: NDArray | None = None,
@@ -66,9 +62,9 @@ def morph_glb(
 
     Parameters
     ----------
-    mesh : trimesh.Trimesh
-        With V vertices and all weights 0, as `mesh_files.to_trimesh`, `textured` or `coloured` make it. With an
-        `animation` its vertices may be in the model frame, which has y up too: then the annotations' poses are places.
+    mesh : Mesh
+        With V vertices and all weights 0. With an `animation` its vertices may be in the model frame, which has y up
+        too: then the annotations' poses are places.
     displacements : (M, V, 3) float
         What each target adds to the vertices at weight 1, in the mesh's frame: of a displacement in pixels the sign of
         y turns.
@@ -98,16 +94,14 @@ def morph_glb(
     if animation is not None:
         _check_animation(animation, len(names))
 
-    def add(views: dict, tree: dict) -> None:
-        targets = [{"POSITION": _append(views, tree, "VEC3", target)} for target in displacements]
-        (shape,) = tree["meshes"]
-        shape["primitives"][0]["targets"] = targets
-        shape["weights"] = weights.tolist()
-        shape["extras"] = {"targetNames": names}
-        if animation is not None:
-            tree["animations"] = [_animation(views, tree, animation)]
-
-    return export_glb(mesh.scene(), include_normals=True, buffer_postprocessor=add, tree_postprocessor=_say_uses)
+    tree, parts = start_glb(mesh)
+    (shape,) = tree["meshes"]
+    targets = [{"POSITION": append(tree, parts, target, VERTEX_DATA)} for target in displacements]
+    shape["primitives"][0]["targets"] = targets
+    shape |= {"weights": weights.tolist(), "extras": {"targetNames": names}}
+    if animation is not None:
+        tree["animations"] = [_animation(tree, parts, animation)]
+    return pack_glb(tree, parts)
 
 
 def _check(what: str, values: NDArray, shape: tuple[int, ...]) -> None:
@@ -132,55 +126,27 @@ def _check_animation(animation: Animation, targets: int) -> None:
         raise ValueError("The times of the animation must grow from 0 on.")
 
 
-def _append(views: dict, tree: dict, kind: str, values: NDArray) -> int:
-    """Store floats as a view of their own; returns the accessor, which says their number and range."""
-    values = np.ascontiguousarray(values, "<f4")
-    rows = values.reshape(len(values), -1)
-    number = len(tree["accessors"])
-    views["morph", number] = values.tobytes()
-    tree["accessors"]["morph", number] = {
-        "bufferView": len(views) - 1,
-        "byteOffset": 0,
-        "componentType": FLOAT,
-        "type": kind,
-        "count": len(values),
-        "min": rows.min(axis=0).tolist(),
-        "max": rows.max(axis=0).tolist(),
-    }
-    return number
-
-
-def _say_uses(tree: dict) -> None:
-    """Mark the views that go to the graphics card, as the validator of glTF wishes."""
-    (primitive,) = tree["meshes"][0]["primitives"]
-    attributes = [primitive["attributes"], *primitive["targets"]]
-    uses = {primitive["indices"]: INDICES} | {number: VERTEX_DATA for each in attributes for number in each.values()}
-    for number, use in uses.items():
-        tree["bufferViews"][tree["accessors"][number]["bufferView"]]["target"] = use
-
-
-def _animation(views: dict, tree: dict, animation: Animation) -> dict:
+def _animation(tree: dict[str, Any], parts: list[bytes], animation: Animation) -> dict[str, Any]:
     """Weights and place of the node that has the mesh, by linear interpolation between the times."""
-    (node,) = (number for number, node in enumerate(tree["nodes"]) if "mesh" in node)
-    # A node that is moved has no matrix of its own.
-    tree["nodes"][node].pop("matrix", None)
-    time = _append(views, tree, "SCALAR", animation.times)
-    scales = np.repeat(np.asarray(animation.scales)[:, None], 3, axis=1)
-    paths = {
-        "weights": _append(views, tree, "SCALAR", np.asarray(animation.weights).ravel()),
-        "rotation": _append(views, tree, "VEC4", _quaternions(animation.rotations)),
-        "translation": _append(views, tree, "VEC3", animation.translations),
-        "scale": _append(views, tree, "VEC3", scales),
+    time = append(tree, parts, animation.times[:, None])
+    outputs = {
+        "weights": animation.weights.reshape(-1, 1),
+        "rotation": _quaternions(animation.rotations),
+        "translation": animation.translations,
+        "scale": np.repeat(animation.scales[:, None], 3, axis=1),
     }
+    paths = {path: append(tree, parts, values) for path, values in outputs.items()}
     return {
         "name": "video",
         "samplers": [{"input": time, "output": output, "interpolation": "LINEAR"} for output in paths.values()],
-        "channels": [{"sampler": number, "target": {"node": node, "path": path}} for number, path in enumerate(paths)],
+        "channels": [{"sampler": number, "target": {"node": 0, "path": path}} for number, path in enumerate(paths)],
     }
 
 
 def _quaternions(rotations: NDArray) -> NDArray[np.float64]:
     """Unit quaternions (T, 4) as x, y, z, w, of the two signs the one that is nearer to the one before."""
+    from scipy.spatial.transform import Rotation  # videos alone have turns
+
     quaternions = Rotation.from_matrix(rotations).as_quat()
     agreement = (quaternions[1:] * quaternions[:-1]).sum(axis=1)
     return quaternions * np.cumprod(np.concatenate([[1.0], np.where(agreement < 0, -1.0, 1.0)]))[:, None]

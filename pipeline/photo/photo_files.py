@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 
 from .video_files import open_video
 
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".heic", ".heif")
+PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # Others are left out on purpose: for EPS, Pillow starts Ghostscript.
-FORMATS = ("JPEG", "PNG", "WEBP")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
 # Larger photos are halved until they fit: 4 million px or more remain, and a face of a tenth of the width has 200 px.
 MAX_PIXELS = 16_000_000
 # All formats but JPEG are decoded whole. The process's peak for 100 million px: JPEG 130 MB (progressive 360), PNG 210
@@ -91,8 +91,8 @@ def open_photo(path: Path) -> tuple[NDArray[np.uint8], int]:
     Parameters
     ----------
     path : Path
-        JPEG, PNG or WebP; HEIC where pillow-heif is installed. Grey, palette, CMYK and 16 bits become 8-bit RGB, what
-        is transparent becomes white. Of an animation the first picture is taken.
+        JPEG, PNG, WebP, BMP or TIFF; HEIC where pillow-heif is installed. Grey, palette, CMYK and 16 bits become 8-bit
+        RGB, what is transparent becomes white. Of an animation the first picture is taken.
 
     Returns
     -------
@@ -175,7 +175,7 @@ def _decode(picture: PIL.Image.Image) -> tuple[NDArray[np.uint8], int]:
     if whole.mode == "RGBA":
         white = PIL.Image.new("RGBA", whole.size, "white")
         whole = PIL.Image.alpha_composite(white, whole)
-    return np.array(whole.convert("RGB")), reduced
+    return np.array(whole if whole.mode == "RGB" else whole.convert("RGB")), reduced
 
 
 def _eight_bits(picture: PIL.Image.Image) -> PIL.Image.Image:

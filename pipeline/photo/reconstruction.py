@@ -1,12 +1,13 @@
 """From a face's place in a photo to its mesh: landmarks by a first pass, and the map of the crop that they place."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..crops.alignment import align, resample
+from ..crops.alignment import resample
 from ..face.head_pose import estimate_pose
 from ..uv.surface import Surface, read_points
 
@@ -22,8 +23,8 @@ class Reconstruction:
     ----------
     similarity : (3, 3) float64
         Photo pixels to those of the position map.
-    position_map : (S, S, 3) float32
-        Pixels of the levelled crop, or of the photo.
+    make_map : callable
+        Makes the position map, which a fit takes as long for as for itself, and which few files need.
     vertices : (V, 3) float64
         The face's mesh (`Surface.triangles`) in photo pixels.
     landmarks : (68, 3) float64
@@ -39,13 +40,18 @@ class Reconstruction:
     """
 
     similarity: NDArray[np.float64]
-    position_map: NDArray[np.float32]
+    make_map: Callable[[], NDArray[np.float32]]
     vertices: NDArray[np.float64]
     landmarks: NDArray[np.float64]
     pose: NDArray[np.float64]
     coefficients: NDArray[np.float64] | None = None
     mesh: NDArray[np.float64] | None = None
     doubt: str = ""
+
+    @functools.cached_property
+    def position_map(self) -> NDArray[np.float32]:
+        """Position map (S, S, 3) in pixels of the levelled crop, or of the photo."""
+        return self.make_map()
 
 
 def find_landmarks(
@@ -71,31 +77,22 @@ def find_landmarks(
     return read_points(predict(resample(photo, first, size)), first, surface).landmarks
 
 
-def reconstruct(
-    photo: NDArray[np.uint8],
-    landmarks: NDArray,
-    predict: Predict,
-    surface: Surface,
-    mean: NDArray,
-    margin: float,
-    size: int,
+def read_face(
+    position_map: NDArray[np.float32], similarity: NDArray, surface: Surface, mean: NDArray, height: int
 ) -> Reconstruction:
-    """Crop and level a face by its landmarks, as the training data were, and read its mesh from the predicted map.
+    """Read a face from its position map.
 
     Parameters
     ----------
-    photo : (H, W, 3) uint8
-        RGB.
-    landmarks : (68, >=2) float
-        Photo pixels.
-    predict : callable
+    position_map : (S, S, 3) float32
+        Pixels of the crop.
+    similarity : (3, 3) float64
+        Photo pixels to those of the crop.
     surface : Surface
     mean : (V, 3) float
         Mean face at the vertices of the surface, model frame.
-    margin : float
-        Side of the crop in sides of the landmarks' box.
-    size : int
-        Of the crop in px.
+    height : int
+        Of the photo in px.
 
     Returns
     -------
@@ -104,10 +101,8 @@ def reconstruct(
     Raises
     ------
     ValueError
-        If the landmarks or the predicted mesh have no extent.
+        If the mesh has no extent.
     """
-    similarity = align(landmarks, margin, level=True, size=size)
-    position_map = predict(resample(photo, similarity, size))
     points = read_points(position_map, similarity, surface)
-    pose = estimate_pose(points.vertices, mean, len(photo))
-    return Reconstruction(similarity, position_map, points.vertices, points.landmarks, pose)
+    pose = estimate_pose(points.vertices, mean, height)
+    return Reconstruction(similarity, lambda: position_map, points.vertices, points.landmarks, pose)

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.rendering import depth, vertex_normals
+from ..face.rendering import depth, depth_of, vertex_normals
 
 # A surface seen more from the side than this cosine has too few pixels for its texels.
 LEAST_FACING = 0.15
@@ -119,9 +119,22 @@ def fill_by_symmetry(
     return np.where(face_mask[..., None], filled, 0).astype(np.uint8)
 
 
-def depth_image(vertices: NDArray, triangles: NDArray, height: int, width: int) -> NDArray[np.float32]:
-    """Depth of a face in its photo: z (height, width) in px of the nearest surface, from the farthest; NaN outside."""
-    z = depth(vertices, triangles, height, width)
+def depth_image(vertices: NDArray, triangles: NDArray, ids: NDArray, weights: NDArray) -> NDArray[np.float32]:
+    """Depth (H, W) of a face in its photo: z in px of the nearest surface, from the farthest; NaN outside.
+
+    Parameters
+    ----------
+    vertices : (V, 3) float
+        Pixels of the photo.
+    triangles : (F, 3) int
+    ids, weights : (H, W) int32 and (H, W, 3) float32
+        What `pipeline.face.rendering.rasterize` makes of them.
+
+    Returns
+    -------
+    (H, W) float32
+    """
+    z = depth_of(vertices, triangles, ids, weights)
     return z if np.isnan(z).all() else z - np.nanmin(z)
 
 

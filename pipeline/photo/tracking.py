@@ -20,7 +20,7 @@ from ..crops.face_mesh import (
 from ..face.fit import FaceFit
 from ..store.arrays import Array, Image
 from .bundle import Bundle
-from .fitting import fit_points
+from .fitting import fit_points, turn_further
 from .smoothing import Smoothed, smooth_face
 
 # Every so many-th frame, and wherever a face was lost or none is known, the detector looks at the whole upright frame.
@@ -115,6 +115,7 @@ def track_faces(
                 continue
             mesh, seconds = track.face.mesh, time - before.get(track.number, time)
             fit = fit_points(mesh, ALL_SEEN, bundle, len(frame))
+            fit = turn_further(fit, mesh, ALL_SEEN, bundle, len(frame))
             smoothed, fit, mesh = smooth_face(track.smoothed, fit, mesh, sigma, seconds, len(frame))
             tracks.append(track._replace(smoothed=smoothed))
             faces.append(TrackedFace(track.number, track.face.confidence, fit, mesh))

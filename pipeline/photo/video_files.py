@@ -59,7 +59,8 @@ def open_video(source: str) -> Video:
     is_file = Path(source).is_file()
     if not (is_file or source.isdecimal()):
         raise FileNotFoundError(f"There is no video {source!r}; expected a file, or the number of a webcam such as 0.")
-    capture = cv2.VideoCapture(source if is_file else int(source))
+    with quiet_stderr():  # what FFmpeg says of a file that is no video is said in one sentence
+        capture = cv2.VideoCapture(source if is_file else int(source))
     rate = capture.get(cv2.CAP_PROP_FPS)
     rate = rate if 0 < rate < np.inf else USUAL_RATE
     count = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0) if is_file else 0
@@ -71,7 +72,8 @@ def _read(capture: Any, what: str, is_file: bool, rate: float) -> Iterator[tuple
     start, last = time.monotonic(), None
     try:
         while capture.isOpened():
-            whole, frame = capture.read()
+            with quiet_stderr():
+                whole, frame = capture.read()
             if not whole:
                 break
             now = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 if is_file else time.monotonic() - start

@@ -6,7 +6,7 @@ import hashlib
 import os
 import socket
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -80,3 +80,21 @@ def digest_file(path: Path) -> str:
     """SHA-256 of a file's bytes."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def digest_modules(root: Path, folders: Sequence[str]) -> str:
+    """SHA-256 of all Python files of some folders below `root`, at any depth.
+
+    Raises
+    ------
+    ValueError
+        If a folder has none: a key of no code would find again what other code made.
+    """
+    digest = hashlib.sha256()
+    for folder in folders:
+        paths = sorted((root / folder).rglob("*.py"))
+        if not paths:
+            raise ValueError(f"{root / folder} has no Python files; this is a mistake in the stage.")
+        for path in paths:
+            digest.update(f"{path.relative_to(root)} {digest_file(path)}\n".encode())
+    return digest.hexdigest()

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from numpy.typing import NDArray
 
-from .files import digest_file, naming, replacing, while_unchanged
+from .files import digest_file, digest_modules, naming, replacing, while_unchanged
 from .shards import StoredImages, shard_path, write_shard
 
 LIBRARIES = ("numpy", "scipy", "h5py", "hdf5plugin", "opencv-python-headless", "pillow", "albumentations")
@@ -164,22 +164,11 @@ def end(work: Path) -> None:
 
 
 def digest_code(root: Path, folders: Sequence[str]) -> str:
-    """SHA-256 of all Python files of some folders below `root`, at any depth, and of the libraries' versions.
+    """SHA-256 of all modules of some folders below `root`, see `digest_modules`, and of the libraries' versions.
 
     More than a stage uses: an edit between a kill and the next run only costs that shards are made again.
-
-    Raises
-    ------
-    ValueError
-        If a folder has none: a key of no code would find shards again that other code made.
     """
-    digest = hashlib.sha256()
-    for folder in folders:
-        paths = sorted((root / folder).rglob("*.py"))
-        if not paths:
-            raise ValueError(f"{root / folder} has no Python files; this is a mistake in the stage.")
-        for path in paths:
-            digest.update(f"{path.relative_to(root)} {digest_file(path)}\n".encode())
+    digest = hashlib.sha256(digest_modules(root, folders).encode())
     for library in LIBRARIES:
         digest.update(f"{library} {importlib.metadata.version(library)}\n".encode())
     return digest.hexdigest()

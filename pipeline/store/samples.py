@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .shards import read_dataset, reading
-
 
 @dataclass(frozen=True)
 class Sample:
@@ -34,6 +32,8 @@ def locate(shards: Iterable[Path], wanted: Iterable[str] | None = None) -> list[
     list of Sample
         In the order of shards and rows.
     """
+    from .shards import read_dataset, reading  # HDF5 is not imported for a network that draws photos
+
     kept = None if wanted is None else set(wanted)
     samples = []
     for shard in shards:
@@ -57,6 +57,8 @@ def read_samples(samples: Sequence[Sample], names: Sequence[str]) -> dict[str, N
     dict of str to (len(samples), ...) array
         Position maps in px.
     """
+    from .shards import read_dataset, reading
+
     rows: dict[int, list[NDArray]] = {}
     by_shard = sorted(range(len(samples)), key=lambda i: (samples[i].shard, samples[i].row))
     for shard, group in itertools.groupby(by_shard, key=lambda i: samples[i].shard):

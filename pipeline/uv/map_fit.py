@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..face.face_model import FaceModel, at_vertices
-from ..face.fit import Prior, fit_face, place
+from ..face.fit import FaceFit, Prior, fit_face, place
 
 # Texels a row and column that are fitted to. The errors of neighbours are alike, so that more of them say no more.
 ROWS = 32
@@ -32,11 +32,36 @@ def fit_map(
     (S, S, 3) float32
         The fitted face's, in aligned px.
     """
-    size = len(position_map)
-    step = max(size // ROWS, 1)
+    chosen = choose_texels(face_mask)
+    fit = fit_texels(position_map, at_vertices(texels, lambda array: array[chosen]), chosen, prior)
+    return place(texels, fit).reshape(position_map.shape).astype(np.float32)
+
+
+def choose_texels(face_mask: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Choose the texels of the face that are fitted to, on a grid: (K,) int64, row-major."""
+    step = max(len(face_mask) // ROWS, 1)
     grid = np.zeros_like(face_mask)
     grid[step // 2 :: step, step // 2 :: step] = True
-    chosen = np.flatnonzero(grid & face_mask)
-    points = position_map.reshape(-1, 3)[chosen]
-    fit = fit_face(at_vertices(texels, lambda array: array[chosen]), points, SIGMA_PX * size / 256, prior, size)
-    return place(texels, fit).reshape(position_map.shape).astype(np.float32)
+    return np.flatnonzero(grid & face_mask)
+
+
+def fit_texels(position_map: NDArray, points: FaceModel, chosen: NDArray[np.int64], prior: Prior) -> FaceFit:
+    """Fit pose and coefficients to the chosen texels of a position map.
+
+    Parameters
+    ----------
+    position_map : (S, S, 3) float
+        Aligned px.
+    points : FaceModel
+        At the chosen texels.
+    chosen : (K,) int64
+        As `choose_texels` gives them.
+    prior : Prior
+
+    Returns
+    -------
+    FaceFit
+        In aligned px.
+    """
+    size = len(position_map)
+    return fit_face(points, position_map.reshape(-1, 3)[chosen], SIGMA_PX * size / 256, prior, size)

@@ -6,15 +6,17 @@ The texel of a vertex is ``uv * (size - 1)``, column 0 first; texel centres are 
 import dataclasses
 import functools
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from ..face.face_model import FaceModel, at_vertices
 from ..store.arrays import Array
 from ..store.files import while_unchanged
-from ..store.shards import reading, writing
+
+if TYPE_CHECKING:  # a sixth of a second, which photos do not pay
+    import scipy.sparse
 
 
 @dataclasses.dataclass(frozen=True, eq=False)
@@ -36,7 +38,7 @@ class UVLayout:
     """
 
     uv: Array
-    operator: scipy.sparse.csr_array
+    operator: "scipy.sparse.csr_array"
     face_mask: NDArray[np.bool_]
     weight_mask: NDArray[np.float32]
     landmark_texels: NDArray[np.int32]
@@ -47,7 +49,7 @@ class UVLayout:
         return len(self.face_mask)
 
 
-def render_map(operator: scipy.sparse.csr_array, vertices: NDArray) -> NDArray[np.float32]:
+def render_map(operator: "scipy.sparse.csr_array", vertices: NDArray) -> NDArray[np.float32]:
     """Apply the operator to a batch of meshes.
 
     Parameters
@@ -120,6 +122,8 @@ def nearest_texels(uv: NDArray, size: int) -> NDArray[np.int32]:
 
 def save_uv(path: Path, layout: UVLayout) -> None:
     """Write the layout as one HDF5 file, the operator in its CSR parts."""
+    from ..store.shards import writing  # nor HDF5
+
     with writing(path) as file:
         for name in ("uv", "face_mask", "weight_mask", "landmark_texels"):
             file[name] = getattr(layout, name)
@@ -130,6 +134,10 @@ def save_uv(path: Path, layout: UVLayout) -> None:
 @while_unchanged
 def load_uv(path: Path) -> UVLayout:
     """Read what `save_uv` wrote."""
+    import scipy.sparse
+
+    from ..store.shards import reading
+
     with reading(path) as file:
         fields = {name: file[name][:] for name in ("uv", "face_mask", "weight_mask", "landmark_texels")}
         parts = tuple(file[f"operator/{name}"][:] for name in ("data", "indices", "indptr"))

@@ -2,15 +2,18 @@
 
 import dataclasses
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
 
 from ..face.face_model import load_model
 from ..face.similarity import apply_similarity
 from ..store.arrays import Array
 from .position_map import load_uv, sample_map
+
+if TYPE_CHECKING:  # a sixth of a second, which photos do not pay
+    import scipy.sparse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -134,7 +137,7 @@ def read_points(position_map: NDArray, similarity: NDArray, surface: Surface) ->
     )
 
 
-def mesh_points(vertices: NDArray, surface: Surface, operator: scipy.sparse.csr_array) -> Points:
+def mesh_points(vertices: NDArray, surface: Surface, operator: "scipy.sparse.csr_array") -> Points:
     """Take from a whole mesh what `read_points` reads from a map, for methods that put out meshes.
 
     Parameters

@@ -44,7 +44,7 @@ class FaceViews:
     files : list of str
         Names of files beside the page.
     warning : str
-        Why the face is likely wrong; a sentence, or empty.
+        That the face is likely wrong, and why; a sentence, or empty.
     method : str
         What made the face, or empty.
     """

@@ -8,7 +8,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.face.camera import wrap_angle
-from pipeline.photo.mesh_files import to_trimesh, viewer_page
+from pipeline.photo.mesh_files import to_mesh
+from pipeline.photo.mesh_viewer import viewer_page
 from pipeline.photo.photo_files import encode_image
 from pipeline.raw.photos import read_photo
 from pipeline.store.arrays import Image
@@ -106,7 +107,7 @@ def write_meshes(folder: Path, examples: Examples) -> None:
     """Write a page for each of `example_meshes`, that shows it to be turned."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, vertices in example_meshes(examples).items():
-        mesh = to_trimesh(vertices, examples.surface.triangles)
+        mesh = to_mesh(vertices, examples.surface.triangles)
         (folder / f"{name}.html").write_text(viewer_page(mesh), encoding="utf-8")
 
 

@@ -1,30 +1,51 @@
 """Many photos, or frames of a video, reconstructed one after the other or in several processes."""
 
-import multiprocessing
 import operator
 import os
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cache, partial
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
+from typing import NamedTuple
 
-from pipeline.photo.photo_files import open_photo, read_frames
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.photo.masks import cover_faces, open_mask, paint_over
+from pipeline.photo.photo_files import PHOTO_SUFFIXES, open_photo, read_frames
 from pipeline.store.arrays import Image
 from stages.photo.files import WriteOptions, write_faces
 from stages.photo.options import ReconstructorOptions
 from stages.photo.reconstructor import Reconstructor, open_reconstructor
 from stages.project.strict import check
 
-# Gives a photo (H, W, 3) uint8, and how many px of it a pixel stands for along each side.
-Decode = Callable[[], tuple[Image, int]]
+
+class Opened(NamedTuple):
+    """A photo (H, W, 3) uint8, how many px of it a pixel stands for along each side, and what a mask says of it.
+
+    `covered` (H, W) is None without a mask; otherwise the photo is painted over where it is true.
+    """
+
+    photo: Image
+    reduced: int
+    covered: NDArray[np.bool_] | None = None
+
+
+Decode = Callable[[], Opened]
 # With fewer photos a process, its start takes longer than it saves: TensorFlow's takes five seconds.
 PHOTOS_A_PROCESS = 12
 
 
-def name_photos(paths: Iterable[Path]) -> list[tuple[str, Decode]]:
+def name_photos(paths: Iterable[Path], mask: Path | None = None) -> list[tuple[str, Decode]]:
     """Name each photo's folder by its stem, or by its whole name where two photos share a stem.
+
+    Parameters
+    ----------
+    paths : iterable of Path
+    mask : Path, optional
+        Of what covers the face: see `find_masks`.
 
     Returns
     -------
@@ -33,13 +54,56 @@ def name_photos(paths: Iterable[Path]) -> list[tuple[str, Decode]]:
     Raises
     ------
     ValueError
-        If two photos have the same name.
+        If two photos have the same name, or the mask is of none of them.
     """
     paths = list(paths)
     stems = [path.stem for path in paths]
     names = [path.stem if stems.count(path.stem) == 1 else path.name for path in paths]
-    check(len(set(names)) == len(names), "Two of the photos have the same name: reconstruct them into two folders.")
-    return [(name, partial(open_photo, path)) for name, path in zip(names, paths, strict=True)]
+    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    check(
+        not twice,
+        f"Two of the photos have the same name, {', '.join(twice)}: reconstruct them into folders of their own.",
+    )
+    masks = find_masks(paths, mask) if mask else [None] * len(paths)
+    return [(name, partial(_open, path, own)) for name, path, own in zip(names, paths, masks, strict=True)]
+
+
+def find_masks(photos: list[Path], mask: Path) -> list[Path | None]:
+    """Find the mask of each photo.
+
+    Parameters
+    ----------
+    photos : list of Path
+    mask : Path
+        A file, for one photo; or a folder, whose files have the names of the photos, or their stems.
+
+    Returns
+    -------
+    list of Path or None
+        None for a photo that has none in the folder.
+
+    Raises
+    ------
+    ValueError
+        If there is no such file or folder, it is one file for several photos, or no mask of the folder is of a photo.
+    """
+    check(mask.exists(), f"There is no mask, and no folder of masks, {str(mask)!r}; check the name.")
+    if not mask.is_dir():
+        check(len(photos) == 1, f"--mask is one file, and there are {len(photos)} photos: name a folder of masks.")
+        return [mask]
+    masks = sorted(path for path in mask.iterdir() if path.suffix.lower() in PHOTO_SUFFIXES)
+    by_name = {path.stem: path for path in masks} | {path.name: path for path in masks}
+    found = [by_name.get(photo.name, by_name.get(photo.stem)) for photo in photos]
+    check(any(found), f"No mask in {mask} has the name of a photo: that of a.jpg is named a.jpg, or a.png.")
+    return found
+
+
+def _open(path: Path, mask: Path | None) -> Opened:
+    photo, reduced = open_photo(path)
+    if mask is None:
+        return Opened(photo, reduced)
+    covered = open_mask(mask, photo)
+    return Opened(paint_over(photo, covered), reduced, covered)
 
 
 def name_frames(video: str, every: int) -> Iterator[tuple[str, Decode]]:
@@ -48,8 +112,8 @@ def name_frames(video: str, every: int) -> Iterator[tuple[str, Decode]]:
     return ((name, partial(_whole, frame)) for name, frame in frames)
 
 
-def _whole(frame: Image) -> tuple[Image, int]:
-    return frame, 1
+def _whole(frame: Image) -> Opened:
+    return Opened(frame, 1)
 
 
 def reconstruct_photos(
@@ -79,13 +143,33 @@ def reconstruct_photos(
     cores = os.cpu_count() or 1
     workers = max(1, min(cores, operator.length_hint(photos) // PHOTOS_A_PROCESS))
     threads = cores // workers
-    _open_once(options, threads)
-    tasks = ((name, decode, options, threads, out, write) for name, decode in photos)
-    yield from in_processes(tasks, workers) if workers > 1 else (reconstruct_photo(*task) for task in tasks)
+    if workers > 1:
+        _open_once(options, threads)
+        yield from in_processes(((name, decode, options, threads, out, write) for name, decode in photos), workers)
+        return
+    with ThreadPoolExecutor(1) as pool:
+        ahead = _decode_ahead(photos, pool)
+        first = list(islice(ahead, 1))
+        _open_once(options, threads)
+        for name, decode in chain(first, ahead):
+            yield reconstruct_photo(name, decode, options, threads, out, write)
+
+
+def _decode_ahead(photos: Iterable[tuple[str, Decode]], pool: ThreadPoolExecutor) -> Iterator[tuple[str, Decode]]:
+    """Decode each photo while the one before it is reconstructed, and the first while the reconstructor is opened."""
+    waiting: deque[tuple[str, Decode]] = deque()
+    for name, decode in photos:
+        waiting.append((name, pool.submit(decode).result))
+        if len(waiting) > 1:
+            yield waiting.popleft()
+    yield from waiting
 
 
 def in_processes(tasks: Iterable[tuple], workers: int) -> Iterator[dict]:
     """Reconstruct photos in some processes, in the order of the tasks; a few ahead, so that memory is bounded."""
+    import multiprocessing  # a single photo needs no processes
+    from concurrent.futures import ProcessPoolExecutor
+
     # Forked, a process would share TensorFlow's locks with this one.
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting: deque[Future[dict]] = deque()
@@ -127,10 +211,13 @@ def reconstruct_photo(
     result = {"photo": name, "reduced": 1, "error": "", "faces": []}
     try:
         reconstructor = _open_once(options, threads)
-        photo, result["reduced"] = decode()
+        photo, result["reduced"], covered = decode()
         faces = reconstructor.find_faces(photo)
         check(bool(faces), "No face was found in it.")
-        return result | {"faces": write_faces(out / name, photo, faces, reconstructor, write)}
+        if covered is not None:
+            faces = cover_faces(faces, covered)
+            check(bool(faces), "Its mask covers the face wholly.")
+        return result | {"faces": write_faces(out / name, photo, faces, reconstructor, write, covered)}
     except (ValueError, OSError) as error:
         return result | {"error": str(error)}
 

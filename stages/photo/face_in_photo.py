@@ -3,7 +3,6 @@
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, cast
 
 import cv2
 import numpy as np
@@ -11,15 +10,16 @@ from numpy.typing import NDArray
 
 from pipeline.face.camera import rotation_matrix
 from pipeline.face.head_pose import head_box
+from pipeline.face.rendering import rasterize
 from pipeline.face.similarity import apply_similarity
+from pipeline.photo.masks import are_covered
+from pipeline.photo.mesh_files import Mesh, pack_glb, scaled, start_glb, textured, to_mesh
+from pipeline.photo.morph_files import morph_glb
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
 from pipeline.store.arrays import Image
 from stages.photo.pictures import draw_face, draw_head_box, mark_hidden
 from stages.photo.reconstructor import Reconstructor
-
-if TYPE_CHECKING:  # a CPU second of imports, which only those pay who want a mesh
-    import trimesh
 
 TEXTURE_SIZE = 512
 # Longer side in px of the pictures that are drawn of a face over its photo, at most.
@@ -44,6 +44,10 @@ class FaceInPhoto:
         Whether hidden parts of the texture are filled by symmetry; they are marked otherwise.
     scale : float
         Units of the mesh in a pixel.
+    covered : (H, W) bool or None
+        Where something lies before the face, and the photo was painted over.
+    in_mm : bool
+        Whether the unit of the mesh is a millimetre.
     """
 
     photo: Image
@@ -53,11 +57,14 @@ class FaceInPhoto:
     reconstructor: Reconstructor
     fill: bool
     scale: float = 1.0
+    covered: NDArray[np.bool_] | None = None
+    in_mm: bool = False
 
     @cached_property
     def visible(self) -> NDArray[np.bool_]:
         """Which vertices (V,) the photo shows."""
-        return visible_vertices(self.found.vertices, self.reconstructor.surface.triangles)
+        seen = visible_vertices(self.found.vertices, self.reconstructor.surface.triangles)
+        return seen if self.covered is None else seen & ~are_covered(self.covered, self.found.vertices)
 
     @cached_property
     def position_map(self) -> NDArray[np.float32]:
@@ -73,15 +80,16 @@ class FaceInPhoto:
         texels = (self.reconstructor.operator @ self.visible.astype(np.float32)).reshape(surface.face_mask.shape)
         mask = enlarge(surface.face_mask, size) > 0.5
         seen = (enlarge(texels, size) > 0.5) & mask
+        if self.covered is not None:
+            # A thin thing passes between the vertices.
+            seen &= ~are_covered(self.covered, enlarge(self.position_map, size))
         return fill_by_symmetry(colours, seen, mask) if self.fill else mark_hidden(colours, seen, mask)
 
     @cached_property
-    def mesh(self) -> "trimesh.Trimesh":
+    def mesh(self) -> Mesh:
         """The mesh with its texture."""
-        from pipeline.photo.mesh_files import textured, to_trimesh
-
         surface = self.reconstructor.surface
-        mesh = to_trimesh(self.found.vertices * self.scale, surface.triangles)
+        mesh = to_mesh(self.found.vertices * self.scale, surface.triangles)
         return textured(mesh, surface.vertex_uv, self.texture)
 
     @cached_property
@@ -95,17 +103,15 @@ class FaceInPhoto:
     @cached_property
     def glb(self) -> bytes:
         """The mesh as GLB, with the face model's expressions to be moved where it was fitted."""
-        from pipeline.photo.morph_files import morph_glb
-
+        unit = 0.001 if self.in_mm else 1.0  # glTF's is the metre
         if self.expression is None or self.reconstructor.expressions is None:
-            return bytes(cast(bytes, self.mesh.export(file_type="glb")))
+            return pack_glb(*start_glb(scaled(self.mesh, unit)))
         names, weights = self.expression
         pitch, yaw, roll = self.found.pose[:3]
         turn = self.scale * self.found.pose[6] * rotation_matrix(pitch, yaw, roll)
         moves = self.reconstructor.expressions[1] @ turn.T  # y up, as the mesh
-        neutral = self.mesh.copy()
-        neutral.vertices = self.mesh.vertices - np.tensordot(weights, moves, axes=1)
-        return morph_glb(neutral, moves, names, weights)
+        neutral = dataclasses.replace(self.mesh, vertices=self.mesh.vertices - np.tensordot(weights, moves, axes=1))
+        return morph_glb(scaled(neutral, unit), unit * moves, names, weights)
 
     def in_picture(self, points: NDArray) -> NDArray[np.float64]:
         """Bring points (..., 3) of the photo to the picture; z stays as it is."""
@@ -113,11 +119,17 @@ class FaceInPhoto:
         return np.stack([(x + 0.5) / self.reduced - 0.5, (y + 0.5) / self.reduced - 0.5, z], axis=-1)
 
     @cached_property
+    def seen(self) -> tuple[NDArray[np.int32], NDArray[np.float32]]:
+        """What of the mesh each pixel of the picture shows, see `pipeline.face.rendering.rasterize`."""
+        triangles = self.reconstructor.surface.triangles
+        return rasterize(self.in_picture(self.found.vertices), triangles, *self.picture.shape[:2])
+
+    @cached_property
     def overlay(self) -> Image:
         """The picture with mesh and landmarks over it."""
         vertices = self.in_picture(self.found.vertices) / [1, 1, self.reduced]
         triangles, landmarks = self.reconstructor.surface.triangles, self.in_picture(self.found.landmarks)
-        return draw_face(self.picture, vertices, triangles, landmarks)
+        return draw_face(self.picture, vertices, triangles, self.seen, landmarks)
 
     @cached_property
     def head_box(self) -> NDArray[np.float64]:
@@ -132,8 +144,7 @@ class FaceInPhoto:
     @cached_property
     def depth(self) -> NDArray[np.float32]:
         """Depth (h, w) in px of the photo at each pixel of the picture, see `pipeline.photo.texture.depth_image`."""
-        triangles = self.reconstructor.surface.triangles
-        return depth_image(self.in_picture(self.found.vertices), triangles, *self.picture.shape[:2])
+        return depth_image(self.found.vertices, self.reconstructor.surface.triangles, *self.seen)
 
     @cached_property
     def depth_picture(self) -> tuple[NDArray[np.uint16], float]:

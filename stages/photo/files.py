@@ -2,32 +2,27 @@
 
 import dataclasses
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.crops.face_finding import Face
 from pipeline.face.camera import wrap_angle
+from pipeline.photo.mesh_files import coloured, to_mesh, write_mesh
 from pipeline.photo.metric_scale import mm_per_px
 from pipeline.photo.photo_files import encode_grey, encode_image
 from pipeline.photo.reconstruction import Reconstruction
-from pipeline.photo.texture import depth_image, vertex_colours
+from pipeline.photo.texture import vertex_colours
 from pipeline.store.arrays import Image
-from stages.pages.faces_page import FaceViews, Picture, faces_page
-from stages.photo.face_in_photo import TEXTURE_SIZE, FaceInPhoto, shrink
-from stages.photo.pictures import around, colour_depth, draw_face, draw_head_box, map_picture
+from stages.photo.face_in_photo import FaceInPhoto, shrink
+from stages.photo.pictures import map_picture
 from stages.photo.reconstructor import Reconstructor
 
 UNITS = ("px", "mm")
-# What trimesh writes.
-MESH_KINDS = {"obj", "ply", "glb"}
 DEFAULT_KINDS = ("obj", "glb", "overlay", "pose", "depth", "page")
-# Of the page's pictures: how much they show beyond the face, in its sides, and their longer sides in px.
-PAGE_MARGIN, PAGE_SIDE, THUMBNAIL_SIDE = 0.6, 960, 96
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,7 +48,12 @@ class WriteOptions:
 
 
 def write_faces(
-    folder: Path, photo: Image, faces: list[Face], reconstructor: Reconstructor, options: WriteOptions
+    folder: Path,
+    photo: Image,
+    faces: Sequence[Face],
+    reconstructor: Reconstructor,
+    options: WriteOptions,
+    covered: NDArray[np.bool_] | None = None,
 ) -> list[dict]:
     """Reconstruct the faces of a photo and write what is asked for.
 
@@ -62,9 +62,11 @@ def write_faces(
     folder : Path
         Of the photo; it is made. Its files begin with ``face1``, ``face2`` and so on.
     photo : (H, W, 3) uint8
-    faces : list of Face
+    faces : sequence of Face
     reconstructor : Reconstructor
     options : WriteOptions
+    covered : (H, W) bool, optional
+        Where the photo was painted over, see `pipeline.photo.masks`.
 
     Returns
     -------
@@ -78,12 +80,17 @@ def write_faces(
         found = reconstructor.reconstruct(photo, face)
         size = measure(photo, found, reconstructor, options)
         scale = size.get("mm_per_px", 1.0)
-        placed = FaceInPhoto(photo, picture, reduced, found, reconstructor, options.fill, scale)
-        numbers.append(describe(face, found) | size | write_face(folder / f"face{number}", placed, options.kinds))
+        placed = FaceInPhoto(
+            photo, picture, reduced, found, reconstructor, options.fill, scale, covered, options.unit == "mm"
+        )
+        described = describe(face, found) | {"made_by": reconstructor.made_by} | size
+        numbers.append(described | write_face(folder / f"face{number}", placed, options.kinds))
         if "page" in options.kinds:
-            shown.append(page_views(placed, numbers[-1]))
-    if "page" in options.kinds:
-        (folder / "index.html").write_text(faces_page(folder.name, shown), encoding="utf-8")
+            shown.append(placed)
+    if shown:
+        from stages.photo.photo_page import write_page  # what fills in its template takes some time to import
+
+        write_page(folder, shown, numbers)
     return numbers
 
 
@@ -118,17 +125,12 @@ def write_face(stem: Path, face: FaceInPhoto, kinds: tuple[str, ...]) -> dict:
     return {"visible_share": visible, "pictures_reduced": face.reduced, **depth, "files": files}
 
 
-# `mesh_files` is imported where a mesh is written: trimesh takes a CPU second.
 def _write_textured(suffix: str, stem: Path, face: FaceInPhoto) -> list[Path]:
-    from pipeline.photo.mesh_files import write_mesh
-
     return write_mesh(stem.with_suffix(suffix), face.mesh)
 
 
 def _write_coloured(stem: Path, face: FaceInPhoto) -> list[Path]:
-    from pipeline.photo.mesh_files import coloured, to_trimesh, write_mesh
-
-    mesh = to_trimesh(face.found.vertices * face.scale, face.reconstructor.surface.triangles)
+    mesh = to_mesh(face.found.vertices * face.scale, face.reconstructor.surface.triangles)
     return write_mesh(stem.with_suffix(".ply"), coloured(mesh, vertex_colours(face.photo, face.found.vertices)))
 
 
@@ -218,62 +220,6 @@ WRITERS: dict[str, Callable[[Path, FaceInPhoto], list[Path]]] = {
 }
 # The page is one for all faces of a photo.
 KINDS = (*WRITERS, "page")
-
-
-def page_views(face: FaceInPhoto, numbers: dict) -> FaceViews:
-    """Views of one face for the page: the pictures round it, its mesh, and its `numbers` as faces.json has them."""
-    surface, found = face.reconstructor.surface, face.found
-    rows, columns = around(found.vertices, face.photo, PAGE_MARGIN)
-    # All is drawn in the size that the page has it in: a large photo costs no more than a small one.
-    photo, factor = _shrink(face.photo[rows, columns], PAGE_SIDE)
-    centre = np.array([0.5, 0.5, 0])
-    vertices, landmarks, box = (
-        (points - [columns.start, rows.start, 0] + centre) * factor - centre
-        for points in (found.vertices, found.landmarks, face.head_box)
-    )
-    depth = depth_image(vertices, surface.triangles, *photo.shape[:2])
-    reach = float(np.nanmax(depth, initial=0.0)) / factor
-    hidden = "what the photo hides is filled by symmetry" if face.fill else "hatched where the photo hides it"
-    pictures = (
-        ("Photo", photo, "The face in its photo."),
-        ("Overlay", draw_face(photo, vertices, surface.triangles, landmarks), "Mesh and 68 landmarks over the photo."),
-        ("Pose", draw_head_box(photo, box), "Box of the head; the side of the face is green."),
-        ("Depth", colour_depth(depth), f"Depth: {reach:.0f} px from violet, the farthest, to yellow."),
-    )
-    thumbnail, _ = _shrink(face.photo[around(found.vertices, face.photo, 0.1)], THUMBNAIL_SIDE)
-    return FaceViews(
-        pictures=[Picture(tab, encode_image(picture, ".jpg"), caption) for tab, picture, caption in pictures],
-        texture=Picture("Texture", encode_image(face.texture, ".jpg"), f"Texture in UV; {hidden}."),
-        thumbnail=encode_image(thumbnail, ".jpg"),
-        vertices=found.vertices,
-        triangles=surface.triangles,
-        uv=(surface.vertex_uv * (TEXTURE_SIZE - 1) + 0.5) / TEXTURE_SIZE,
-        numbers=page_numbers(numbers),
-        files=numbers["files"],
-        warning=numbers["doubt"],
-        method=face.reconstructor.made_by,
-    )
-
-
-def page_numbers(numbers: dict) -> list[tuple[str, str]]:
-    """Show the numbers of a face, as faces.json has them, with their units."""
-    pose, (x, y, width, height) = numbers["pose"], numbers["box"]
-    return [
-        *((name.capitalize(), f"{pose[name]:.1f}\N{DEGREE SIGN}") for name in ("yaw", "pitch", "roll")),
-        ("Scale", f"{pose['scale']:.4g} px per unit of the model"),
-        ("Box", f"{width:.0f} \N{MULTIPLICATION SIGN} {height:.0f} px at ({x:.0f}, {y:.0f})"),
-        ("Confidence", f"{numbers['confidence']:.3f}"),
-        ("Seen in the photo", f"{100 * numbers['visible_share']:.0f} % of the face"),
-    ]
-
-
-def _shrink(picture: Image, side: int) -> tuple[Image, float]:
-    """Make a picture smaller whose longer side is above `side` px; also returns by which factor."""
-    factor = min(side / max(picture.shape[:2]), 1.0)
-    if factor < 1:
-        smaller = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        picture = np.asarray(smaller, np.uint8)
-    return picture, factor
 
 
 def describe(face: Face, found: Reconstruction) -> dict:

@@ -25,25 +25,24 @@ class ReconstructorOptions:
     Attributes
     ----------
     bundle : Path or None
-        See `pipeline.photo.bundle`; by default the embedded one.
+        See `pipeline.photo.bundle`; by default the project's own where a network is to draw, else the embedded one.
     method : {'auto', 'fit', 'network'}
-        `fit` lays the face model over the points of Face Mesh; `network` is that of this project, which knows
-        procedural faces only as long as it is trained on the embedded set; `auto` takes a network where one is named.
-    model, weights : Path or None
-        Another network of this project, see `stages.photo.network.open_regressor`.
+        `fit` lays the face model over the points of Face Mesh; `network` is the bundle's; `auto` takes a network that
+        was trained on real faces, where there is one, else the fit.
+    fit : bool
+        Whether the face model is fitted to the network's map.
     detector : {'facemesh', 'mtcnn', 'dlib'}
         What finds the faces; dlib's knows upright ones from the front only.
     landmarks : {'facemesh', 'network', 'asm', 'dlib'}
-        What finds the points that a network's crop is levelled by; `network` is a first pass over a crop that is placed
-        by the detector alone.
+        What finds the points that a network's crop is placed and levelled by; `network` is a first pass over a crop
+        that is placed by the detector alone.
     dlib_model : Path or None
         The file of dlib's shape predictor, for `dlib`.
     """
 
     bundle: Path | None = None
     method: str = "auto"
-    model: Path | None = None
-    weights: Path | None = None
+    fit: bool = True
     detector: str = "facemesh"
     landmarks: str = "facemesh"
     dlib_model: Path | None = None
@@ -61,11 +60,10 @@ def reconstructor_options(command: Command) -> Command:
     decorated: Command = gathered
     for option in (
         click.option("--dlib-model", type=FILE, help="dlib's shape predictor of 68 points."),
-        _choice("--landmarks", LANDMARKERS, defaults, "What a network's crop is levelled by."),
+        _choice("--landmarks", LANDMARKERS, defaults, "What a network's crop is placed and levelled by."),
         _choice("--detector", DETECTORS, defaults, "What finds the faces."),
-        click.option("--weights", type=FILE, help="Weights (.h5) of the network in params.yaml."),
-        click.option("--model", type=FILE, help="Another network of this project, .onnx or .tflite."),
-        _choice("--method", METHODS, defaults, "auto: the network that --model or --weights names, else the fit."),
+        click.option("--fit/--no-fit", default=True, show_default=True, help="Fit the face model to a network's map."),
+        _choice("--method", METHODS, defaults, "auto: a network that was trained on real faces, else the fit."),
         click.option("--bundle", type=FILE, help="One file with all that is needed, see docs/photos.md."),
     ):
         decorated = option(decorated)

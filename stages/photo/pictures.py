@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.face.head_pose import BOX_EDGES
-from pipeline.face.rendering import overlay, shade
+from pipeline.face.rendering import lay_over, shade, shade_of
 from pipeline.store.arrays import Image
 
 POINT_COLOUR, BOX_COLOUR, FRONT_COLOUR = (255, 60, 40), (255, 220, 0), (40, 220, 60)
@@ -18,7 +18,9 @@ OUTSIDE_GREY = 40
 FRONT_EDGES = [edge for edge in BOX_EDGES if all(corner % 2 for corner in edge)]
 
 
-def draw_face(photo: Image, vertices: NDArray, triangles: NDArray, landmarks: NDArray) -> Image:
+def draw_face(
+    photo: Image, vertices: NDArray, triangles: NDArray, seen: tuple[NDArray, NDArray], landmarks: NDArray
+) -> Image:
     """Draw the dense mesh and the 68 landmarks over a photo.
 
     Parameters
@@ -28,6 +30,8 @@ def draw_face(photo: Image, vertices: NDArray, triangles: NDArray, landmarks: ND
     vertices : (V, 3) float
         Pixels of the photo.
     triangles : (F, 3) int
+    seen : (H, W) int32 and (H, W, 3) float32
+        What `rasterize` makes of them.
     landmarks : (68, >=2) float
         Pixels of the photo.
 
@@ -36,7 +40,7 @@ def draw_face(photo: Image, vertices: NDArray, triangles: NDArray, landmarks: ND
     (H, W, 3) uint8
         A copy.
     """
-    image = np.ascontiguousarray(overlay(photo, vertices, triangles, MESH_OPACITY))
+    image = lay_over(photo, *shade_of(vertices, triangles, *seen), MESH_OPACITY)
     radius = max(1, round(float(np.ptp(landmarks[:, :2], axis=0).mean()) / 90))
     for x, y in np.rint(landmarks[:, :2]).astype(int).tolist():
         cv2.circle(image, (x, y), radius, POINT_COLOUR, -1, cv2.LINE_AA)

@@ -8,25 +8,27 @@ from typing import Any
 
 import click
 import numpy as np
-import scipy.sparse
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from pipeline.crops.alignment import align
-from pipeline.crops.blaze_face import Network, Region, halvings, open_network
+from pipeline.crops.alignment import resample
+from pipeline.crops.blaze_face import Network, Region, halvings
 from pipeline.crops.face_finding import Face, first_crop, points_roll
-from pipeline.crops.face_mesh import FILES, REGION, MeshFace, find_faces, follow, open_networks
+from pipeline.crops.face_mesh import REGION, MeshFace, find_faces, follow, open_files
 from pipeline.crops.iris import find_irises
-from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.face.face_model import name_expressions
-from pipeline.photo.bundle import SUFFIX, Bundle, load_bundle, save_bundle
-from pipeline.photo.fitting import fit_mesh
+from pipeline.photo.bundle import SUFFIX, Bundle, load_bundle, read_facts, save_bundle
+from pipeline.photo.fitting import doubt_of, fit_map_to_photo, fit_mesh, keypoint_distance, read_mesh
+from pipeline.photo.map_network import MapNetwork, NetworkFacts, place_crop
 from pipeline.photo.photo_files import open_photo
-from pipeline.photo.reconstruction import Predict, Reconstruction, find_landmarks, reconstruct
+from pipeline.photo.reconstruction import Predict, Reconstruction, find_landmarks, read_face
 from pipeline.store.arrays import Array, Image
-from pipeline.store.resume import digest_code
+from pipeline.store.files import digest_modules
+from pipeline.store.sparse import SparseMatrix, take_columns
 from pipeline.uv.surface import Surface
+from stages.photo.network import open_regressor
 from stages.photo.options import ReconstructorOptions
-from stages.project.paths import CODE_ROOT, EMBEDDED, EXPORTED
+from stages.project.paths import BUNDLE, CODE_ROOT, EMBEDDED
 from stages.project.strict import check, check_all
 
 # From a photo and a face in it to the 68 landmarks (68, >=2) in pixels of the photo.
@@ -62,40 +64,11 @@ class Reconstructor:
     find_faces: Finder
     reconstruct: Callable[[Image, Face], Reconstruction]
     surface: Surface
-    operator: scipy.sparse.csr_array
+    operator: SparseMatrix
     mean: NDArray
     made_by: str
     expressions: tuple[Sequence[str], NDArray] | None = None
     find_irises: Callable[[Image, NDArray], Array] | None = None
-
-
-@dataclasses.dataclass(frozen=True)
-class PhotoNetwork:
-    """A network that regresses position maps of levelled crops, and what its maps are read by.
-
-    Attributes
-    ----------
-    predict : callable
-    surface : Surface
-    operator : (size * size, V) sparse
-    mean : (V, 3) float
-        See `Reconstructor`.
-    margin : float
-        Side of the crop in sides of the landmarks' box.
-    size : int
-        Of the crop in px.
-    """
-
-    predict: Predict
-    surface: Surface
-    operator: scipy.sparse.csr_array
-    mean: NDArray
-    margin: float
-    size: int
-
-    def mesh(self, photo: Image, landmarks: NDArray) -> Reconstruction:
-        """Reconstruct the face that has some landmarks (68, >=2), see `pipeline.photo.reconstruction.reconstruct`."""
-        return reconstruct(photo, landmarks, self.predict, self.surface, self.mean, self.margin, self.size)
 
 
 def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstructor:
@@ -114,24 +87,49 @@ def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstru
     Raises
     ------
     ValueError
-        If options contradict each other, or a file is missing or does not fit params.yaml.
+        If options contradict each other, or a file is missing or damaged.
     """
-    named = bool(options.model or options.weights)
-    by_network = named or options.method == "network"
+    # The products of a fit are small: on busy cores two threads take five to ten times as long as one.
+    threadpool_limits(1, user_api="blas")
+    path, by_network = choose_bundle(options)
     check_all(
-        (not (by_network and options.bundle), "Give --bundle, or --model, --weights or --method network, not both."),
-        (not (named and options.method == "fit"), "--method fit needs no --model and no --weights."),
         (
             by_network or options.landmarks == "facemesh",
-            f"--landmarks {options.landmarks} levels a network's crop, and a fit has none: add --method network.",
+            f"--landmarks {options.landmarks} places a network's crop, and a fit has none: add --method network.",
         ),
+        (by_network or options.fit, "--no-fit leaves a network's map as it is, and here none draws: leave it out."),
     )
-    if by_network:
-        return open_by_network(options, threads)
-    bundle = load_bundle(options.bundle) if options.bundle else embedded_bundle()
-    return open_by_fit(
-        options, bundle, {name: open_network(bundle.files[file], threads) for name, file in FILES.items()}
-    )
+    bundle = load_bundle(path) if path else embedded_bundle()
+    networks = open_files(bundle.files, threads)
+    if by_network and bundle.network is not None:
+        return open_by_network(options, bundle, bundle.network, networks, threads)
+    return open_by_fit(options, bundle, networks)
+
+
+def choose_bundle(options: ReconstructorOptions) -> tuple[Path | None, bool]:
+    """Say which bundle makes the faces, None for the embedded one, and whether its network draws them.
+
+    A network that was trained on procedural faces never draws a real one unasked; one that was trained on real faces
+    does, be it in the bundle that is named or in the project's own.
+
+    Raises
+    ------
+    ValueError
+        If a network is asked for and there is none, or a bundle is damaged.
+    OSError
+        If the bundle is missing.
+    """
+    if options.method == "fit":
+        return options.bundle, False
+    path = options.bundle or (BUNDLE if BUNDLE.is_file() else None)
+    facts = read_facts(path) if path else None
+    if options.method == "network":
+        check(path is not None, f"{BUNDLE} is missing: run `dvc repro export`, or name a bundle by --bundle.")
+        check(facts is not None, f"{path} has no network of position maps: name another bundle, or --method fit.")
+        return path, True
+    if facts is not None and not facts.demo:
+        return path, True
+    return options.bundle, False
 
 
 def open_by_fit(options: ReconstructorOptions, bundle: Bundle, networks: dict[str, Network]) -> Reconstructor:
@@ -141,21 +139,74 @@ def open_by_fit(options: ReconstructorOptions, bundle: Bundle, networks: dict[st
         return fit_mesh(with_mesh(photo, face, networks), bundle, len(photo))
 
     made_by = f"fit of the face model {bundle.about['name']!r} to the points of Face Mesh"
+    return _of_face_model(bundle, open_finder(options, networks), fit, made_by, networks)
+
+
+def open_by_network(
+    options: ReconstructorOptions,
+    bundle: Bundle,
+    network: MapNetwork,
+    networks: dict[str, Network],
+    threads: int,
+) -> Reconstructor:
+    """Reconstruct by the network of a bundle, and by the face model fitted to its map unless options say otherwise.
+
+    Raises
+    ------
+    ValueError
+        If the network takes no crops of its size, or what finds landmarks is missing.
+    """
+    predict = open_regressor(network, threads)
+    find_points = open_landmarker(options, bundle, network, predict, networks)
+    facts = network.facts
+
+    def draw(photo: Image, face: Face) -> Reconstruction:
+        similarity = place_crop(find_points(photo, face), face.quarter_turns, facts)
+        position_map = predict(resample(photo, similarity, facts.size))
+        presence, apart, mesh = 1.0, 0.0, None
+        if isinstance(face, MeshFace):
+            presence, apart, mesh = face.confidence, keypoint_distance(face), face.mesh
+        if options.fit:
+            found, residual = fit_map_to_photo(position_map, similarity, network, bundle, len(photo))
+        else:
+            found, residual = read_face(position_map, similarity, network.surface, network.mean, len(photo)), 0.0
+        return dataclasses.replace(found, mesh=mesh, doubt=doubt_of(presence, residual, apart))
+
+    find = open_finder(options, networks)
+    if options.fit:
+        made_by = f"{facts}, fitted by the face model {bundle.about['name']!r}"
+        return _of_face_model(bundle, find, draw, made_by, networks)
+    return Reconstructor(
+        find, draw, network.surface, network.operator, network.mean, str(facts), None, _iris_finder(networks)
+    )
+
+
+def _of_face_model(
+    bundle: Bundle,
+    find: Finder,
+    reconstruct: Callable[[Image, Face], Reconstruction],
+    made_by: str,
+    networks: dict[str, Network],
+) -> Reconstructor:
+    """What makes faces that are the bundle's face model, finer than it is where that is coarse."""
     # Texels are made of the model's vertices, each of which is one of those that are shown, or next to one.
     own, first = np.unique(bundle.surface.vertices, return_index=True)
-    shape = (bundle.operator.shape[1], len(bundle.surface.vertices))
-    shown = scipy.sparse.csr_array((np.ones(len(own), np.float32), (own, first)), shape=shape)
-    mean = bundle.spread @ bundle.model.mean
+    shown = np.full(bundle.operator.shape[1], -1)
+    shown[own] = first
     return Reconstructor(
-        open_finder(options, networks),
-        fit,
+        find,
+        reconstruct,
         bundle.surface,
-        bundle.operator @ shown,
-        mean,
+        take_columns(bundle.operator, shown, len(bundle.surface.vertices)),
+        bundle.spread @ bundle.model.mean,
         made_by,
         _expressions_of(bundle),
-        lambda photo, mesh: find_irises(halvings(photo), mesh, networks["iris"]),
+        _iris_finder(networks),
     )
+
+
+def _iris_finder(networks: dict[str, Network]) -> Callable[[Image, NDArray], Array]:
+    return lambda photo, mesh: find_irises(halvings(photo), mesh, networks["iris"])
 
 
 def _expressions_of(bundle: Bundle) -> tuple[Sequence[str], NDArray]:
@@ -164,29 +215,34 @@ def _expressions_of(bundle: Bundle) -> tuple[Sequence[str], NDArray]:
     return name_expressions(bundle.model), moves
 
 
-def open_by_network(options: ReconstructorOptions, threads: int) -> Reconstructor:
-    """Reconstruct by a network of this project."""
-    network = open_photo_network(options, threads)
-    networks = open_networks(threads) if "facemesh" in (options.detector, options.landmarks) else {}
-    landmarks = open_landmarker(options, network, networks)
-
-    def regress(photo: Image, face: Face) -> Reconstruction:
-        return network.mesh(photo, landmarks(photo, face))
-
-    made_by = f"network {options.model or options.weights or EXPORTED}"
-    find = open_finder(options, networks)
-    return Reconstructor(find, regress, network.surface, network.operator, network.mean, made_by)
-
-
 def embedded_bundle() -> Bundle:
-    """The embedded bundle, which is made once for each state of the code, in some seconds."""
-    path = EMBEDDED / f"{digest_code(CODE_ROOT, ('pipeline',))[:16]}{SUFFIX}"
-    if not path.is_file():
-        click.echo(f"Making the embedded face model, once: {path}", err=True)
-        from pipeline.photo.embedded import make_embedded
+    """The embedded bundle, which is made once for each state of the code, in some seconds, and kept where it can be."""
+    name = f"{digest_modules(CODE_ROOT, ('pipeline',))[:16]}{SUFFIX}"
+    folders = embedded_folders()
+    for folder in folders:
+        if (folder / name).is_file():
+            return load_bundle(folder / name)
+    from pipeline.photo.embedded import make_embedded
 
-        save_bundle(path, make_embedded())
-    return load_bundle(path)
+    click.echo("Making the embedded face model, once; it takes some seconds.", err=True)
+    bundle = make_embedded()
+    for folder in folders:
+        try:
+            save_bundle(folder / name, bundle)
+        except OSError:
+            continue
+        click.echo(f"It is kept in {folder}.", err=True)
+        return load_bundle(folder / name)
+    click.echo(f"It can't be kept, since {folders[-1]} can't be written: it will be made each time.", err=True)
+    return bundle
+
+
+def embedded_folders() -> list[Path]:
+    """Where the embedded bundle is kept, by preference: in a checkout of the project, else in the user's cache."""
+    import platformdirs
+
+    cache = platformdirs.user_cache_path("face-reconstruction-pipeline", appauthor=False) / "embedded"
+    return [EMBEDDED, cache] if Path("dvc.yaml").is_file() else [cache]
 
 
 def with_mesh(photo: Image, face: Face, networks: dict[str, Network]) -> MeshFace:
@@ -195,32 +251,6 @@ def with_mesh(photo: Image, face: Face, networks: dict[str, Network]) -> MeshFac
         return face
     region = Region(face.box[:2] + face.box[2:] / 2, REGION * float(face.box[2:].max()), points_roll(face.points))
     return follow(halvings(photo), region, networks, face.confidence)
-
-
-def open_photo_network(options: ReconstructorOptions, threads: int) -> PhotoNetwork:
-    """Read a network of this project, and the face model and its layout.
-
-    Raises
-    ------
-    ValueError
-        If a file is missing or does not fit params.yaml.
-    """
-    # What a bundle needs none of, and what takes long to import.
-    from pipeline.face.face_model import load_model
-    from pipeline.uv.position_map import load_uv
-    from pipeline.uv.surface import load_surface
-    from stages.photo.network import open_regressor
-    from stages.project.params import CropParams, DataParams, read
-    from stages.project.paths import LAYOUT, MODEL
-    from stages.project.variants import read_variant
-
-    data, margin = read("data", DataParams), read("crop", CropParams).margin
-    predict = open_regressor(read_variant(), data.size, threads, options.model, options.weights)
-    for path in (MODEL, LAYOUT):
-        check(path.is_file(), f"{path} is missing: run `dvc repro uv_embedding`.")
-    surface = load_surface(MODEL, LAYOUT)
-    operator = load_uv(LAYOUT).operator.tocsc()[:, surface.vertices].tocsr()
-    return PhotoNetwork(predict, surface, operator, load_model(MODEL).mean[surface.vertices], margin, data.size)
 
 
 def open_finder(options: ReconstructorOptions, networks: dict[str, Network]) -> Finder:
@@ -258,25 +288,38 @@ def open_largest(path: Path, reconstructor: Reconstructor) -> tuple[Image, Recon
     return photo, found
 
 
-def open_landmarker(options: ReconstructorOptions, network: PhotoNetwork, networks: dict[str, Network]) -> Landmarker:
-    """Choose what finds the points that a network's crop is levelled by."""
+def open_landmarker(
+    options: ReconstructorOptions,
+    bundle: Bundle,
+    network: MapNetwork,
+    predict: Predict,
+    networks: dict[str, Network],
+) -> Landmarker:
+    """Choose what finds the points that a network's crop is placed and levelled by."""
+
+    def by_mesh(photo: Image, face: Face) -> Array:
+        seen = with_mesh(photo, face, networks)
+        return read_mesh(bundle, seen.mesh, seen.confidence, seen.keypoints)
+
+    def place_first(photo: Image, face: Face, facts: NetworkFacts) -> Array:
+        if isinstance(face, MeshFace):
+            return place_crop(by_mesh(photo, face), face.quarter_turns, facts)
+        return first_crop(face, facts.margin, facts.size)
+
     if options.landmarks == "network":
-        predict, surface, size = network.predict, network.surface, network.size
+        facts = network.facts
         return lambda photo, face: find_landmarks(
-            photo, place_first(face, network.margin, size), predict, surface, size
+            photo, place_first(photo, face, facts), predict, network.surface, facts.size
         )
     if options.landmarks == "asm":
         return _open_asm()
     if options.landmarks == "dlib":
-        return _open_dlib_landmarks(_open_dlib(options.dlib_model), network.margin)
-    return lambda photo, face: read_landmarks(with_mesh(photo, face, networks).mesh)
+        from pipeline.crops import dlib_faces
 
-
-def place_first(face: Face, margin: float, size: int) -> Array:
-    """Similarity of a face's crop without landmarks: by Face Mesh's points, or by the detector's box and points."""
-    if isinstance(face, MeshFace):
-        return align(read_landmarks(face.mesh), margin, True, size)
-    return first_crop(face, margin, size)
+        predictor = _open_dlib(options.dlib_model)
+        levelled = dataclasses.replace(network.facts, level=True, size=dlib_faces.SIZE)
+        return lambda photo, face: dlib_faces.find_landmarks(predictor, photo, place_first(photo, face, levelled))
+    return by_mesh
 
 
 def _open_asm() -> Landmarker:
@@ -294,10 +337,3 @@ def _open_dlib(path: Path | None) -> Any:
     if path is None:
         raise ValueError("dlib needs --dlib-model, the file of its shape predictor of 68 points.")
     return dlib_faces.open_predictor(path)
-
-
-def _open_dlib_landmarks(predictor: Any, margin: float) -> Landmarker:
-    from pipeline.crops import dlib_faces
-
-    size = dlib_faces.SIZE
-    return lambda photo, face: dlib_faces.find_landmarks(predictor, photo, place_first(face, margin, size))

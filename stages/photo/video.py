@@ -7,11 +7,11 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.face.camera import rotation_matrix
 from pipeline.face.landmarks import LANDMARKS
+from pipeline.photo.animation import animated_glb
 from pipeline.photo.bundle import Bundle
-from pipeline.photo.fitting import correct
+from pipeline.photo.fitting import correct, read_mesh
 from pipeline.photo.tracking import ALL_SEEN, TrackedFace
 from pipeline.photo.video_files import open_writer
 from pipeline.store.arrays import Array, Image
@@ -40,9 +40,9 @@ class Portrait(NamedTuple):
     face: TrackedFace
 
 
-def keep(frame: int, time: float, face: TrackedFace) -> Seen:
+def keep(frame: int, time: float, face: TrackedFace, bundle: Bundle) -> Seen:
     """Keep what the table and the GLB need of a face in a frame."""
-    landmarks = read_landmarks(face.mesh)[:, :2].astype(np.float32)
+    landmarks = read_mesh(bundle, face.mesh)[:, :2].astype(np.float32)
     return Seen(frame, time, face.number, face.presence, face.fit.pose, face.fit.coefficients, landmarks)
 
 
@@ -79,8 +79,6 @@ def _row(seen: Seen) -> tuple:
 
 def write_glb(path: Path, bundle: Bundle, portrait: Portrait, seen: list[Seen]) -> None:
     """Write the GLB of one face."""
-    from pipeline.photo.animation import animated_glb  # trimesh takes a CPU second
-
     shape = bundle.model.shape_basis.shape[2]
     poses, weights = np.array([each.pose for each in seen]), np.array([each.coefficients[shape:] for each in seen])
     times = [each.time for each in seen]
@@ -118,7 +116,7 @@ def write_overlay(
             drawn = frame
             for face in faces:
                 vertices, _ = correct(face.fit, face.mesh, ALL_SEEN, bundle)
-                drawn = draw_fast(drawn, vertices, bundle.model.triangles, read_landmarks(face.mesh))
+                drawn = draw_fast(drawn, vertices, bundle.model.triangles, read_mesh(bundle, face.mesh))
             while written <= round(time * rate):
                 writer.write(drawn[..., ::-1])
                 written += 1

@@ -3,12 +3,12 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.crops.detection import choose_face
-from pipeline.crops.face_mesh import MeshFace, find_faces, open_networks
+from pipeline.crops.detection import choose_by_union
+from pipeline.crops.face_mesh import MeshFace, find_faces, look_again, open_networks
 
 
 def annotated_face(photo: NDArray[np.uint8], landmarks: NDArray) -> MeshFace | None:
-    """Find the annotated face of a photo.
+    """Find the annotated face of a photo, and look at it several times.
 
     Parameters
     ----------
@@ -22,6 +22,7 @@ def annotated_face(photo: NDArray[np.uint8], landmarks: NDArray) -> MeshFace | N
     MeshFace or None
         None where no face was found there.
     """
-    faces = find_faces(photo, open_networks())
-    chosen = choose_face(np.array([face.box for face in faces]).reshape(-1, 4), landmarks)
-    return None if chosen is None else faces[chosen]
+    networks = open_networks()
+    faces = find_faces(photo, networks)
+    chosen = choose_by_union(np.array([face.box for face in faces]).reshape(-1, 4), landmarks)
+    return None if chosen is None else look_again(photo, faces[chosen], networks["mesh"])

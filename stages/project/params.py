@@ -12,8 +12,6 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
-from ruamel.yaml import YAML
-from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from pipeline.crops.policy import AugmentationPolicy
 from stages.project.paths import LEARN, TEST, subset_folder
@@ -21,8 +19,9 @@ from stages.project.strict import build, check, check_all, check_at_least_one
 
 PARAMS_FILE = Path("params.yaml")
 LEVELS = ("on", "off")
-# What finds landmarks without annotation, and the stage that it has learnt by, whose folder in data/ has the same name.
-SOURCES = {"facemesh": "landmark_map", "asm": "asm"}
+# What finds landmarks without annotation, and what it has learnt: the output of a stage, or a file from elsewhere.
+FILE = "FILE"
+SOURCES = {"facemesh": "data/landmark_map", "asm": "data/asm", "dlib": FILE, "network": FILE}
 T = TypeVar("T")
 
 
@@ -51,6 +50,8 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     ValueError
         If it is no YAML, has a key twice, or is no mapping.
     """
+    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # commands for photos read no params
+
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run the stage from the project's root.")
     try:
@@ -68,6 +69,8 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
 @functools.lru_cache(maxsize=1)
 def _parse(text: str) -> Any:
     """Parse the file once for all sections that a stage reads; nobody changes what this gives."""
+    from ruamel.yaml import YAML
+
     return YAML(typ="safe").load(text)
 
 
@@ -207,6 +210,10 @@ class EmbeddingParams:
         check(known, f"uv_embedding.source is {self.source!r}; expected one of tutte, file.")
 
 
+def _listed(sources: dict[str, str]) -> str:
+    return ", ".join(f"{name}: {learnt}" for name, learnt in sources.items())
+
+
 @dataclasses.dataclass(frozen=True)
 class CropParams:
     """Section `crop`: how a face is cut out.
@@ -216,8 +223,8 @@ class CropParams:
     detected : dict of str to str
         Subsets whose box the detector finds, each with its use: what DVC must know, since it runs a stage for each.
     found : dict of str to str
-        What finds the landmarks that the test part is cropped and levelled by once more, each with the stage that it
-        has learnt by: what DVC must know, too.
+        What finds the landmarks that the test part is cropped and levelled by once more, each with the folder or file
+        of what it has learnt: what DVC must know, too.
     margin : float
         Side of the crop in sides of the box.
     """
@@ -227,10 +234,10 @@ class CropParams:
     margin: float
 
     def __post_init__(self) -> None:
-        known = bool(self.found) and self.found.items() <= SOURCES.items()
+        known = bool(self.found) and all(SOURCES.get(name) in (learnt, FILE) for name, learnt in self.found.items())
         check_all(
             (1 <= self.margin <= 5, f"crop.margin is {self.margin}; expected 1 to 5 sides of the box."),
-            (known, f"crop.found is {self.found}; expected one or more of {SOURCES}."),
+            (known, f"crop.found is {self.found}; expected one or more of {_listed(SOURCES)}."),
         )
 
     def check_detected(self, data: DataParams) -> None:

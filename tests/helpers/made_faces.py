@@ -4,11 +4,13 @@ import cv2
 import numpy as np
 import scipy.sparse
 
+from pipeline.crops.alignment import align
 from pipeline.crops.face_finding import Face
 from pipeline.face.face_model import FaceModel
 from pipeline.face.similarity import apply_similarity, make_similarity
+from pipeline.photo.reconstruction import read_face
 from pipeline.uv.surface import make_surface
-from stages.photo.reconstructor import PhotoNetwork, Reconstructor
+from stages.photo.reconstructor import Reconstructor
 from tests.helpers.small_project import GRID, SIZE, face_map, grid_triangles, grid_uv, landmark_vertices
 
 MARGIN = 1.5
@@ -52,9 +54,8 @@ def make_reconstructor(model, surface):
     def landmarks(photo, face):
         return landmarks_at(make_similarity(0.5, 0.0, face.box[:2] + face.box[2:] / 2, (15.5, 15.5)), surface)
 
-    network = PhotoNetwork(predict, surface, operator, model.mean, MARGIN, SIZE)
-
     def regress(photo, face):
-        return network.mesh(photo, landmarks(photo, face))
+        similarity = align(landmarks(photo, face), MARGIN, True, SIZE)
+        return read_face(predict(photo), similarity, surface, model.mean, len(photo))
 
     return Reconstructor(find_squares, regress, surface, operator, model.mean, "made up")

@@ -41,7 +41,7 @@ def test_arrays_files_and_annotations_need_numpy_and_hdf5_alone():
 @pytest.mark.parametrize(
     ("name", "unused"),
     [
-        ("pipeline.uv.surface", {"cv2", "scipy.spatial", "scipy.sparse.linalg", "scipy.io"}),
+        ("pipeline.uv.surface", {"cv2", "scipy", "h5py"}),
         ("pipeline.crops.alignment", {"scipy", "albumentations", "h5py"}),
     ],
 )

@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
+from ruamel.yaml import YAML
 
 from stages import code
 from tests.helpers.places import ROOT
 
+BUNDLE = Path("pipeline/photo/bundle.py")
 FILES = {
     "pipeline/room/low.py": "import numpy",
     "pipeline/room/beside.py": "from . import low\nfrom ..other.far import x",
@@ -87,3 +89,9 @@ def test_a_comment_changes_the_texts_of_those_stages_alone_that_import_the_modul
         assert changed == {stage for stage in stages if f"  {file}\n" in before[stage]}
         assert 0 < len(changed) < len(stages)
         shutil.copy(ROOT / file, tmp_path / file)
+
+
+def test_an_edit_of_a_bundle_runs_export_again_and_no_other_stage():
+    stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
+    needing = {name for name in stages if BUNDLE in code.import_closure(ROOT, Path(f"stages/{name}.py"))}
+    assert needing == {"export"}

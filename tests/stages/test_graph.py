@@ -154,7 +154,7 @@ def test_another_test_set_costs_its_data_and_no_training(project):
 
 def test_another_source_of_landmarks_costs_its_crops_and_no_training(project):
     """Also one that has learnt from the training part itself: nothing that learns looks at what is found."""
-    change(project, lambda params: params["crop"]["found"].update(asm="asm"))
+    change(project, lambda params: params["crop"]["found"].update(asm="data/asm"))
     again = ran(run(project, "dvc", "repro", "-P"))
     scored = {f"{stage}" for stage in groups(again) if "predict" in stage or "evaluate" in stage}
     assert scored == {"predict", "evaluate", "ablation:predict", "ablation:evaluate"}

@@ -1,5 +1,6 @@
-"""The three commands for photos as a user runs them: MTCNN and a network with random weights, on a real photo."""
+"""The three commands for photos as a user runs them: a bundle with a network, on a real photo."""
 
+import dataclasses
 import json
 import os
 import shutil
@@ -11,42 +12,33 @@ import numpy as np
 import pytest
 import skimage.data
 import trimesh
-from ruamel.yaml import YAML
 
-from model.scaling import Scaling
+from model.scaling import Scaling, to_network
+from pipeline.face import camera
+from pipeline.photo.bundle import save_bundle
+from pipeline.photo.bundling import make_layout
+from pipeline.photo.embedded import embedded_model
+from pipeline.photo.map_network import make_network
+from pipeline.uv.position_map import render_map
 from stages.photo.batches import PHOTOS_A_PROCESS
-from stages.project.variants import read_variant
+from tests.helpers.made_networks import REAL, write_onnx
 from tests.helpers.places import ROOT
-from tests.helpers.small_project import write_model
 
 pytestmark = pytest.mark.slow
-
-
-def write_weights(path, settings):
-    import keras
-
-    from model.networks import build_network
-
-    keras.utils.set_random_seed(0)
-    network = build_network(32, settings, Scaling("tanh", 32))
-    # With its first statistics an untrained network computes next to nothing after a few layers.
-    for layer in network.layers:
-        if isinstance(layer, keras.layers.BatchNormalization):
-            layer.momentum = 0.0
-    network(np.random.default_rng(0).random((4, 32, 32, 3), np.float32), training=True)
-    network.save_weights(path)
+BUNDLE = ("--bundle", "b.face3d")
 
 
 @pytest.fixture(scope="module")
-def project(keras, tmp_path_factory):
+def project(embedded, tmp_path_factory):
+    """A folder with photos and a bundle whose network sees the mean face in every crop, darker where it is dark."""
     root = tmp_path_factory.mktemp("photos")
-    write_model(root)
-    yaml = YAML()
-    params = yaml.load(ROOT / "params.yaml")
-    params["data"]["size"] = 32
-    params["network"].update({"width": 2, "levels": 3})
-    yaml.dump(params, root / "params.yaml")
-    write_weights(root / "random.weights.h5", read_variant(path=root / "params.yaml").network)
+    model, _ = embedded_model()
+    layout = make_layout(model, REAL.size)
+    pose = np.array([0, 0, 0, REAL.size / 2, REAL.size / 2, 0, 42 / np.ptp(model.mean[model.landmarks, 1])])
+    position_map = render_map(layout.operator, camera.project(model.mean, pose, REAL.size)[None])[0]
+    onnx = write_onnx(to_network(position_map, Scaling(REAL.scaling, REAL.size), layout.face_mask), gain=0.01)
+    network = make_network(onnx, REAL, model, layout)
+    save_bundle(root / "b.face3d", dataclasses.replace(embedded, network=network))
     photo = skimage.data.astronaut()
     cv2.imwrite(str(root / "photo.png"), photo[..., ::-1])
     cv2.imwrite(str(root / "head_down.png"), photo[::-1, ::-1, ::-1])
@@ -65,7 +57,7 @@ def run(root, *arguments, code=0):
 
 def test_photos_become_faces_and_a_wall_is_told(project):
     photos = ("photo.png", "head_down.png", "wall.png")
-    command = ("-m", "stages.reconstruct", *photos, "--out", "out", "--weights", "random.weights.h5")
+    command = ("-m", "stages.reconstruct", *photos, "--out", "out", *BUNDLE)
     result = run(project, *command, code=1)
     assert "reconstruct: 3 photos, 2 faces, 1 photos without a face" in result.stdout
     results = json.loads((project / "out/faces.json").read_text())
@@ -84,26 +76,22 @@ def test_photos_become_faces_and_a_wall_is_told(project):
 
 
 def test_swap_and_edit_write_pictures_of_the_photo_s_size(project):
-    weights = ("--weights", "random.weights.h5")
-    run(
-        project, "-m", "stages.edit", "photo.png", "--region", "nose", "--scale", "1.2", "--out", "edited.png", *weights
-    )
+    run(project, "-m", "stages.edit", "photo.png", "--region", "nose", "--scale", "1.2", "--out", "edited.png", *BUNDLE)
     edited, photo = (cv2.imread(str(project / name)) for name in ("edited.png", "photo.png"))
     assert edited.shape == photo.shape
     assert (project / "edited.obj").is_file()
     shutil.copy(project / "photo.png", project / "same.png")
-    run(project, "-m", "stages.swap", "same.png", "photo.png", "--out", "swapped.png", *weights)
+    run(project, "-m", "stages.swap", "same.png", "photo.png", "--out", "swapped.png", *BUNDLE)
     swapped = cv2.imread(str(project / "swapped.png"))
     assert np.abs(swapped.astype(int) - photo).mean() < 1
 
 
 def test_a_photo_without_a_face_can_be_neither_swapped_nor_edited(project):
-    weights = ("--weights", "random.weights.h5")
     edit = ("-m", "stages.edit", "wall.png", "--region", "nose", "--out", "x.png")
-    assert "No face was found in wall.png" in run(project, *edit, *weights, code=1).stderr
+    assert "No face was found in wall.png" in run(project, *edit, *BUNDLE, code=1).stderr
     asked = ("-m", "stages.reconstruct", "photo.png", "--out", "out2", "--method", "network")
     missing = run(project, *asked, code=1).stderr
-    assert "runs/main/export/network.onnx is missing: run `dvc repro export`" in missing
+    assert "runs/main/export/bundle.face3d is missing: run `dvc repro export`" in missing
 
 
 def test_many_photos_are_shared_among_processes_and_come_back_in_order(project):
@@ -112,7 +100,7 @@ def test_many_photos_are_shared_among_processes_and_come_back_in_order(project):
     for number in range(2 * PHOTOS_A_PROCESS):
         shutil.copy(project / ("wall.png" if number == 5 else "photo.png"), folder / f"{number:02d}.png")
     command = ("-m", "stages.reconstruct", "many", "--out", "shared", "--write", "ply", "--allow-missing")
-    run(project, *command, "--weights", "random.weights.h5")
+    run(project, *command, *BUNDLE)
     results = json.loads((project / "shared/faces.json").read_text())
     assert [result["photo"] for result in results] == [f"{number:02d}" for number in range(2 * PHOTOS_A_PROCESS)]
     assert [number for number, result in enumerate(results) if result["error"]] == [5]

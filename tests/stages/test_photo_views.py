@@ -6,7 +6,8 @@ import pytest
 
 from pipeline.crops.face_finding import Face
 from stages.photo.face_in_photo import FaceInPhoto, shrink
-from stages.photo.files import PAGE_SIDE, THUMBNAIL_SIDE, describe, page_numbers, page_views
+from stages.photo.files import describe
+from stages.photo.photo_page import SIDE, THUMBNAIL_SIDE, page_numbers, page_views
 from stages.photo.pictures import OUTSIDE_GREY, around, colour_depth
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 
@@ -72,7 +73,7 @@ def test_pictures_of_a_large_photo_are_small_and_show_the_same_place(enlarged):
     *pictures, thumbnail = (cv2.imdecode(np.frombuffer(file, np.uint8), cv2.IMREAD_COLOR).astype(int) for file in files)
     assert max(thumbnail.shape) <= THUMBNAIL_SIDE
     assert len({picture.shape for picture in pictures}) == 1
-    assert max(pictures[0].shape) == PAGE_SIDE if enlarged > 1 else max(pictures[0].shape) < 150
+    assert max(pictures[0].shape) == SIDE if enlarged > 1 else max(pictures[0].shape) < 150
     # The face is in the middle, and its box 1 / 2.2 of the side.
     inside = np.abs(pictures[3] - OUTSIDE_GREY).max(axis=2) > 15
     rows, columns = np.nonzero(inside)

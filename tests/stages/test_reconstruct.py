@@ -1,5 +1,6 @@
 """From photos to files, with a made-up network and detector whose faces one knows."""
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -10,10 +11,11 @@ import trimesh
 from click.testing import CliRunner
 
 from pipeline.crops.alignment import align
+from pipeline.crops.face_mesh import MeshFace
 from pipeline.face.camera import project, wrap_angle
 from pipeline.face.head_pose import estimate_pose
 from pipeline.face.similarity import apply_similarity, make_similarity
-from pipeline.photo.reconstruction import find_landmarks, reconstruct
+from pipeline.photo.reconstruction import find_landmarks, read_face
 from stages import reconstruct as command
 from stages.photo import batches
 from stages.photo.files import KINDS
@@ -31,14 +33,19 @@ def surface(model):
     return whole_surface(model)
 
 
+def reconstruct(photo, landmarks, model, surface):
+    """What `predict` finds in the crop that landmarks place."""
+    similarity = align(landmarks, MARGIN, True, SIZE)
+    return read_face(predict(photo), similarity, surface, model.mean[surface.vertices], len(photo))
+
+
 class TestReconstruct:
     photo = np.random.default_rng(0).integers(0, 255, (120, 160, 3)).astype(np.uint8)
 
     def test_a_face_comes_back_to_the_photo_by_the_crop_that_it_was_seen_in(self, model, surface):
         place = make_similarity(0.5, 0.4, (80, 60), (15.5, 15.5))
         landmarks = landmarks_at(place, surface)
-        mean = model.mean[surface.vertices]
-        found = reconstruct(self.photo, landmarks, predict, surface, mean, MARGIN, SIZE)
+        found = reconstruct(self.photo, landmarks, model, surface)
         assert np.array_equal(found.similarity, align(landmarks, MARGIN, True, SIZE))
         # The crop is that of the training data: levelled, so the face lies in it as `predict` says.
         expected = landmarks_at(found.similarity, surface)
@@ -47,13 +54,12 @@ class TestReconstruct:
         assert np.abs(found.vertices[[0, -1], :2] - corner[:, :2]).max() < 0.1
 
     def test_the_pose_is_the_turn_of_the_crop(self, model, surface):
-        mean = model.mean[surface.vertices]
-        upright = reconstruct(self.photo, landmarks_at(np.eye(3), surface), predict, surface, mean, MARGIN, SIZE)
+        upright = reconstruct(self.photo, landmarks_at(np.eye(3), surface), model, surface)
         for degrees in (0, 30, 120, 180):
             place = make_similarity(0.5, np.deg2rad(-degrees), (80, 60), (15.5, 15.5))
             first = find_landmarks(self.photo, place, predict, surface, SIZE)
             assert np.abs(first[:, :2] - landmarks_at(place, surface)[:, :2]).max() < 0.1
-            found = reconstruct(self.photo, first, predict, surface, mean, MARGIN, SIZE)
+            found = reconstruct(self.photo, first, model, surface)
             turn = found.pose[2] - upright.pose[2] - np.deg2rad(degrees)
             assert wrap_angle(turn) == pytest.approx(0, abs=1e-3)
             placed = project(model.mean, found.pose, len(self.photo))
@@ -156,10 +162,65 @@ class TestCommand:
         assert [row["photo"] for row in results] == ["film_000000", "film_000002", "film_000004"]
         assert [row["faces"][0]["box"][0] for row in results] == pytest.approx([10, 70, 130], abs=2)
 
+    def test_what_a_mask_covers_is_painted_over_and_not_seen(self, photos, tmp_path):
+        plain = np.full((150, 200), 0, np.uint8)
+        covered = cv2.rectangle(plain.copy(), (5, 5), (49, 140), 255, -1)  # left of its middle
+        cv2.imwrite(str(tmp_path / "mask.png"), covered)
+        kinds = ("--write", "texture", "--write", "depth", "--write", "page")
+        hidden = cv2.imread(str(photos / "a.png"))
+        hidden[covered > 0] = (0, 255, 0)
+        cv2.imwrite(str(photos / "a.png"), hidden)
+        assert (
+            self.call(photos / "a.png", "--out", tmp_path / "out", "--mask", tmp_path / "mask.png", *kinds).exit_code
+            == 0
+        )
+        face = json.loads((tmp_path / "out/faces.json").read_text())[0]["faces"][0]
+        assert 0.2 < face["visible_share"] < 0.8, "without a mask it is 0.9 or more"
+        texture = cv2.imread(str(tmp_path / "out/a/face1_texture.png")).astype(int)
+        assert not ((texture[..., 1] > texture[..., 0] + 60) & (texture[..., 1] > texture[..., 2] + 60)).any()
+        assert "painted over where its mask covers it" in (tmp_path / "out/a/index.html").read_text()
+
+    def test_a_mask_of_another_size_is_told_of_its_photo(self, photos, tmp_path):
+        cv2.imwrite(str(tmp_path / "mask.png"), np.eye(50, dtype=np.uint8) * 255)
+        result = self.call(photos / "a.png", "--out", tmp_path / "out", "--mask", tmp_path / "mask.png")
+        assert result.exit_code == 1
+        assert "mask.png is a picture of 50 x 50 px, its photo one of 200 x 150" in result.stderr
+
+    def test_a_folder_of_masks_has_the_photos_names(self, tmp_path):
+        for name in ("a.png", "b.jpg", "notes.txt"):
+            (tmp_path / name).touch()
+        photos = [Path("x/a.jpg"), Path("x/b.jpg"), Path("x/c.jpg")]
+        assert batches.find_masks(photos, tmp_path) == [tmp_path / "a.png", tmp_path / "b.jpg", None]
+        assert batches.find_masks(photos[:1], tmp_path / "b.jpg") == [tmp_path / "b.jpg"]
+        for those, mask, sentence in (
+            (photos, "b.jpg", "--mask is one file, and there are 3 photos: name a folder of masks"),
+            (photos, "gone.png", "no mask, and no folder of masks"),
+            (photos[2:], ".", "No mask in .* has the name of a photo"),
+        ):
+            with pytest.raises(ValueError, match=sentence):
+                batches.find_masks(those, tmp_path / mask)
+
+    def test_a_face_that_is_covered_wholly_is_told(self, photos, tmp_path, monkeypatch):
+        cv2.imwrite(str(tmp_path / "mask.png"), np.pad(np.full((148, 198), 255, np.uint8), 1))
+        mesh = np.full((468, 3), 60.0)
+        whole = MeshFace(np.array([40, 40, 40, 40.0]), mesh[:5, :2], 1.0, 0, mesh, 0.9)
+        made = dataclasses.replace(batches.open_reconstructor(), find_faces=lambda _: [whole])
+        monkeypatch.setattr(batches, "open_reconstructor", lambda *_: made)
+        batches._open_once.cache_clear()
+        result = self.call(photos / "a.png", "--out", tmp_path / "out", "--mask", tmp_path / "mask.png")
+        batches._open_once.cache_clear()
+        assert result.exit_code == 1
+        assert "a: Its mask covers the face wholly." in result.stderr
+
     @pytest.mark.parametrize(
         ("arguments", "sentence"),
         [
+            (("--video", "0", "--mask", "m.png"), "--mask is for photos: it can't be given with --video."),
             ((), "Name photos, or a video by --video."),
+            (
+                ("a.png", "--write", "obj", "glb"),
+                "glb: no such photo; --write takes one kind and is repeated: --write obj --write glb.",
+            ),
             (("nowhere.jpg",), "There is no photo or folder 'nowhere.jpg'"),
             (("a.png", "--video", "0"), "Name photos, or a video by --video."),
         ],
@@ -172,7 +233,7 @@ class TestCommand:
     def test_photos_of_one_name_get_folders_of_their_own(self):
         named = batches.name_photos([Path("x/a.jpg"), Path("x/a.png"), Path("x/b.jpg")])
         assert [name for name, _ in named] == ["a.jpg", "a.png", "b"]
-        with pytest.raises(ValueError, match="same name"):
+        with pytest.raises(ValueError, match=r"Two of the photos have the same name, a\.jpg: reconstruct them into"):
             batches.name_photos([Path("x/a.jpg"), Path("y/a.jpg")])
 
 

@@ -230,7 +230,7 @@ class TestCommands:
             "  size: 32\n  levels:\n  - on\n"
             "  samples_per_shard: 4\n  max_reject_fraction: 0.5\n"
             "evaluate:\n  bootstrap: 200\n  seed: 4\n  share_under: 5.0\n  benchmark: benchmark\n"
-            "crop:\n  detected: {}\n  found: {facemesh: landmark_map}\n  margin: 1.5\n"
+            "crop:\n  detected: {}\n  found: {facemesh: data/landmark_map}\n  margin: 1.5\n"
             "report:\n  samples: 3\nthesis:\n  variants:\n"
             "    prn: {init: random, policy: full, level: on}\n"
         )

@@ -97,9 +97,13 @@ MISTAKES = [
         "crop.detected is {}, but in data.subsets the subsets whose boxes is detected are {'AFW': 'learn'}: make them",
     ),
     (("crop.detected", {"AFW": "learn"}), "crop.detected is {'AFW': 'learn'}, but in data.subsets the subsets whose "),
-    (("crop.found", {}), "crop.found is {}; expected one or more of {'facemesh': 'landmark_map', 'asm': 'asm'}."),
-    (("crop.found", {"asm": "split"}), "crop.found is {'asm': 'split'}; expected one or more of {'facemesh': "),
-    (("crop.found", {"network": "train"}), "crop.found is {'network': 'train'}; expected one or more of "),
+    (
+        ("crop.found", {}),
+        "crop.found is {}; expected one or more of facemesh: data/landmark_map, asm: data/asm, dlib: FILE, "
+        "network: FILE.",
+    ),
+    (("crop.found", {"asm": "data/split"}), "crop.found is {'asm': 'data/split'}; expected one or more of facemesh: "),
+    (("crop.found", {"mtcnn": "FILE"}), "crop.found is {'mtcnn': 'FILE'}; expected one or more of "),
     (("loss.final.position", 0), "loss.final: loss.*.position is 0.0; expected a factor above 0."),
     (("train.variant", "finall"), "There is no variant 'finall' in variants; it has final, prn, "),
     (("thesis.variants.prm", {"init": "random", "policy": "mild", "level": "on"}), "There is no variant 'prm' in "),

@@ -44,16 +44,16 @@ def call(command, *arguments):
 class TestEither:
     def test_the_options_of_the_network_arrive_as_one(self, asked, command, arguments):
         assert call(command, *arguments, "--out", "a.png").exit_code == 0
-        chosen = ("--model", "net.onnx", "--landmarks", "asm", "--detector", "dlib", "--dlib-model", "points.dat")
-        more = ("--weights", "w.h5", "--bundle", "b.face3d", "--method", "network")
+        chosen = ("--landmarks", "asm", "--detector", "dlib", "--dlib-model", "points.dat")
+        more = ("--bundle", "b.face3d", "--method", "network", "--no-fit")
         assert call(command, *arguments, "--out", "new/b.jpg", *chosen, *more).exit_code == 0
         (default, threads), (named, _) = asked
         assert default == ReconstructorOptions(
-            bundle=None, method="auto", model=None, weights=None, detector="facemesh", landmarks="facemesh"
+            bundle=None, method="auto", fit=True, detector="facemesh", landmarks="facemesh"
         )
         assert threads >= 1
         assert [str(value) for value in vars(named).values()] == [
-            *("b.face3d", "network", "net.onnx", "w.h5", "dlib", "asm", "points.dat")
+            *("b.face3d", "network", "False", "dlib", "asm", "points.dat")
         ]
         assert cv2.imread("a.png").shape == cv2.imread("new/b.jpg").shape == (150, 200, 3)
 

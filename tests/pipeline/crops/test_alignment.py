@@ -3,7 +3,7 @@ import pytest
 
 from pipeline.crops.alignment import align, face_roll, resample
 from pipeline.crops.augmentation import NOISES, AugmentationPolicy, disturb, draw_similarity, sample_rng
-from pipeline.crops.detection import choose_box
+from pipeline.crops.detection import choose_box, choose_by_union
 from pipeline.face.similarity import apply_similarity, make_similarity, similarity_angle, similarity_scale
 from pipeline.uv.position_map import sample_map
 
@@ -144,3 +144,16 @@ def test_a_policy_out_of_range_is_refused():
         AugmentationPolicy(1, 0, (1.3, 0.7), 0, (1, 1), 0)
     with pytest.raises(ValueError, match="noises"):
         AugmentationPolicy(1, 0, (1, 1), 0, (1, 1), len(NOISES) + 1)
+
+
+def test_a_box_round_points_is_the_annotated_one_where_three_tenths_of_the_union_are_common():
+    landmarks = np.array([[100.0, 50, 7], [110, 60, 7], [104, 52, 7]])  # a box of 10 x 10 px
+    # Moved by d px to the side, it has (10 - d) / (10 + d) in common: 0.290, 0.307, and none.
+    far, near, apart = ([100 + d, 50, 10, 10] for d in (5.5, 5.3, 30))
+    assert choose_by_union(np.array([far, near, apart]), landmarks) == 1
+    assert choose_by_union(np.array([far, apart]), landmarks) is None
+    # Of a profile whose points lie beside it, the box holds one of three landmarks.
+    assert choose_box(np.array([near]), landmarks) is None
+    # A box round the whole photo holds all, and is another thing.
+    assert choose_by_union(np.array([[0, 0, 300, 300]]), landmarks) is None
+    assert choose_by_union(np.zeros((0, 4)), landmarks) is None

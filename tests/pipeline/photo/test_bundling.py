@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+import scipy.sparse
 
-from pipeline.crops.face_mesh import FILES, POINTS
+from pipeline.crops.face_mesh import FILES, POINTS, read_files
 from pipeline.demo.face import make_face
-from pipeline.photo.bundling import EVENED, even_out, prune, show
-from pipeline.photo.embedded import EXPRESSION_SIGMA, SIZE, read_networks
+from pipeline.face.fit import Prior
+from pipeline.photo.bundling import EVENED, SIZE, even_out, make_bundle, prune, show
+from pipeline.photo.embedded import EXPRESSION_SIGMA, embedded_model
 from pipeline.uv.embedding import boundary_loops
 from pipeline.uv.position_map import sample_map
 from tests.helpers.meshes import grid_mesh
@@ -17,7 +19,7 @@ MILLIMETRE = 1000.0
 def test_the_embedded_bundle_is_of_the_procedural_face_and_says_where_it_comes_from(embedded):
     face = make_face()
     assert set(embedded.files) == set(FILES.values())
-    assert embedded.files == read_networks()
+    assert embedded.files == read_files()
     assert all(content[4:8] == b"TFL3" for content in embedded.files.values())
     assert embedded.about["name"] == "embedded"
     assert "MIT" in embedded.about["licences"]["face model"]
@@ -43,9 +45,11 @@ def test_its_parts_have_the_sizes_of_each_other(embedded):
     assert surface.triangles.max() == len(surface.vertices) - 1 == embedded.spread.shape[0] - 1
     assert np.array_equal(surface.landmarks, model.landmarks)
     # The finer mesh goes by the model's vertices, and each of its own knows the one that it is made of most.
-    assert np.array_equal(embedded.spread.argmax(axis=1), surface.vertices)
+    spread = embedded.spread
+    most = scipy.sparse.csr_array((spread.data, spread.indices, spread.indptr), shape=spread.shape).argmax(axis=1)
+    assert np.array_equal(most, surface.vertices)
     assert 0 <= model.triangles.min() <= model.triangles.max() < len(model.mean)
-    assert embedded.spread.sum(axis=1) == pytest.approx(1, abs=1e-5), "a mean of vertices"
+    assert spread @ np.ones(len(model.mean)) == pytest.approx(1, abs=1e-5), "a mean of vertices"
 
 
 @pytest.fixture(scope="module")
@@ -63,7 +67,7 @@ def test_the_map_has_the_vertices_where_the_layout_places_them(embedded, shown):
     assert np.median(distance) < 0.1
     assert np.percentile(distance, 99) < 2
     assert not position_map[~surface.face_mask].any()
-    rows = np.asarray(embedded.operator.sum(axis=1)).ravel()
+    rows = embedded.operator @ np.ones(len(embedded.model.mean))
     assert rows[surface.face_mask.ravel()] == pytest.approx(1, abs=1e-5)
 
 
@@ -158,3 +162,10 @@ def test_what_is_shown_is_one_closed_piece_of_the_masked_mesh_made_finer():
     # The hole was the square from (0, -1) to (1, 0): the last vertex is its middle.
     assert placed[-1, :2] == pytest.approx([0.5, -0.5], abs=0.05)
     assert np.linalg.norm(corners - np.roll(corners, 1, axis=1), axis=2).max() < 1.0, "edges of 1 and 1.4 are halved"
+
+
+def test_a_prior_of_another_model_is_refused_before_anything_is_looked_at():
+    model, prior = embedded_model()
+    other = Prior(prior.mean[1:], prior.sigma[1:])
+    with pytest.raises(ValueError, match=r"The prior is of 18 coefficients, the face model has 19 vectors\."):
+        make_bundle(model, other, "embedded", "MIT")

@@ -13,11 +13,15 @@ from pipeline.face.camera import camera_matrix
 from pipeline.face.face_model import deform
 from pipeline.face.fit import fit_face, place
 from pipeline.face.landmarks import MIRRORED, NOSE_ROOT
-from pipeline.photo.fitting import ASIDE, FURTHER, doubt_of, fit_mesh, turn_further
+from pipeline.photo.fitting import ASIDE, FURTHER, doubt_of, fit_mesh, keypoint_distance, turn_further
 from pipeline.uv.position_map import sample_map
 from pipeline.uv.surface import adjacent_triangles
 
 HEIGHT = 512
+UNSURE = (
+    "Likely wrong: seen from the side, half covered, or no face (Face Mesh's score is {}; of a face that it sees well "
+    "it is over 0.999)."
+)
 
 
 @pytest.fixture(scope="module")
@@ -69,9 +73,7 @@ def test_a_stretched_face_that_no_coefficients_make_is_followed_by_the_correctio
     with_none = dataclasses.replace(embedded, correction=np.zeros_like(embedded.correction))
     without = fit_mesh(seen_as(mesh), with_none, HEIGHT)
     # Against the vertices next to the points: where no vertex is near, what they are apart by in the mean face.
-    near = np.linalg.norm(
-        embedded.spread[: len(found.vertices)] @ embedded.model.mean - embedded.points.mean[:, None], axis=2
-    )
+    near = np.linalg.norm(embedded.spread @ embedded.model.mean - embedded.points.mean[:, None], axis=2)
     vertex = near.argmin(axis=1)
     close = near.min(axis=1) < 2000
     assert close.sum() > 200
@@ -121,7 +123,8 @@ def test_mesh_landmarks_and_map_agree(embedded, face):
     assert (surface.vertices[own] == surface.landmarks[inner]).all(), "inner landmarks are shown"
     away = found.vertices[own] - found.landmarks[inner]
     assert np.median(np.linalg.norm(away[:, :2], axis=1)) < 0.015 * size
-    assert np.linalg.norm(away[:, :2], axis=1).max() < 0.025 * size
+    assert np.linalg.norm(away[:, :2], axis=1).mean() < 0.0103 * size
+    assert np.linalg.norm(away[:, :2], axis=1).max() < 0.0255 * size, "the tip of the nose"
     # z has the same offset as the mesh's.
     assert abs(np.median(away[:, 2])) < 0.03 * size
     inside = sample_map(found.position_map.astype(float), surface.vertex_uv) - found.vertices
@@ -162,7 +165,7 @@ def test_noise_of_a_few_hundredths_is_not_doubted_yet_twice_as_much_is(embedded,
 
 def test_what_face_mesh_is_not_sure_of_is_doubted(embedded, face):
     unsure = fit_mesh(dataclasses.replace(face, confidence=0.1), embedded, HEIGHT)
-    assert unsure.doubt == "Likely wrong: seen from the side, or no face (Face Mesh is sure to 10 %)."
+    assert unsure.doubt == UNSURE.format("0.100")
     sure = fit_mesh(face, embedded, HEIGHT)
     assert np.array_equal(unsure.vertices, sure.vertices)
 
@@ -229,12 +232,46 @@ def test_what_face_mesh_guesses_of_the_hidden_half_is_not_followed(embedded):
 
 
 @pytest.mark.parametrize(
-    ("presence", "residual", "doubt"),
+    ("presence", "residual", "apart", "doubt"),
     [
-        (0.5, 0.06, ""),
-        (0.49, 0.0, "Likely wrong: seen from the side, or no face (Face Mesh is sure to 49 %)."),
-        (1.0, 0.07, "Likely wrong: the points found are 7 % of the face's size from those of any face."),
+        (0.999, 0.06, 0.1, ""),
+        (0.99899, 0.0, 0.0, UNSURE.format("0.998")),
+        (0.49, 0.07, 0.11, UNSURE.format("0.490")),
+        (1.0, 0.07, 0.1, "Likely wrong: the points found are 7 % of the face's size from those of any face."),
+        (
+            1.0,
+            0.07,
+            0.17,
+            "Likely wrong: half covered or seen from the side (eyes, nose and mouth are 17 % of the face's size from "
+            "where the detector saw them).",
+        ),
     ],
 )
-def test_the_limits_of_doubt(presence, residual, doubt):
-    assert doubt_of(presence, residual) == doubt
+def test_the_limits_of_doubt(presence, residual, apart, doubt):
+    assert doubt_of(presence, residual, apart) == doubt
+
+
+def test_points_that_left_what_the_detector_saw_are_doubted(embedded, face):
+    assert 0 < keypoint_distance(face) < 0.06
+    # All six are as far away: the mean over the four that Face Mesh has too is that distance.
+    points = np.vstack([face.points[:3], face.points[3:].mean(axis=0), face.points[:2]])
+    size = float(face.box[2:].mean())
+    away = dataclasses.replace(face, keypoints=points + size * np.array([0.09, 0.12]))
+    assert keypoint_distance(away) == pytest.approx(0.15)
+    assert fit_mesh(away, embedded, HEIGHT).doubt.startswith("Likely wrong: half covered or seen from the side")
+    assert keypoint_distance(dataclasses.replace(face, keypoints=None)) == 0
+
+
+def test_a_learnt_map_reads_all_landmarks_and_without_one_the_hidden_ones_are_the_model_s(embedded):
+    from pipeline.crops.landmark_map import table_map
+
+    pose = np.array([0, np.deg2rad(70), 0, 250, 260, 0, 1.2e-3])
+    face = seen_as(placed(embedded.points, np.zeros(len(embedded.prior.mean)), pose))
+    without = fit_mesh(face, embedded, HEIGHT).landmarks
+    mapped = fit_mesh(face, dataclasses.replace(embedded, landmark_map=table_map()), HEIGHT).landmarks
+    apart = np.linalg.norm(mapped[:, :2] - read_landmarks(face.mesh)[:, :2], axis=1)
+    assert apart.max() < 1e-9
+    other = np.linalg.norm(without - mapped, axis=1) > 1e-6
+    # A yaw of 70 degrees hides one side: the corner of one eye is read in both, that of the other is not.
+    assert sorted(other[[36, 45]]) == [False, True]
+    assert 10 < other.sum() < 34

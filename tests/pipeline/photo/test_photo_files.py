@@ -271,3 +271,22 @@ def test_an_encoded_grey_picture_keeps_all_16_bits():
     decoded = cv2.imdecode(np.frombuffer(encode_grey(grey), np.uint8), cv2.IMREAD_UNCHANGED)
     assert decoded.dtype == np.uint16
     assert np.array_equal(decoded, grey)
+
+
+@pytest.mark.parametrize("name", ["a.bmp", "a.tif", "a.TIFF"])
+def test_what_scanners_and_old_programs_save_is_read_and_listed(tmp_path, name):
+    PIL.Image.fromarray(colours(16)).save(tmp_path / name)
+    assert np.array_equal(open_photo(tmp_path / name)[0], colours(16))
+    assert list_photos([str(tmp_path)]) == [tmp_path / name]
+
+
+def test_a_tiff_is_turned_once_as_its_orientation_says(tmp_path):
+    exif = PIL.Image.Exif()
+    exif[0x0112] = 6
+    PIL.Image.fromarray(colours(16)).save(tmp_path / "a.tif", exif=exif)
+    assert np.array_equal(open_photo(tmp_path / "a.tif")[0], np.rot90(colours(16), -1))
+
+
+def test_a_grey_tiff_of_16_bits_keeps_its_greys(tmp_path):
+    cv2.imwrite(str(tmp_path / "a.tif"), np.array([[0, 256, 65_535]], np.uint16))
+    assert open_photo(tmp_path / "a.tif")[0][0, :, 0].tolist() == [0, 1, 255]

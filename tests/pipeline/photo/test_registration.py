@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from pipeline.crops.face_mesh import POINTS, open_networks
+from pipeline.crops.face_mesh import MIRRORED, POINTS, open_networks
 from pipeline.face.face_model import FaceModel
 from pipeline.photo.registration import Correspondence, model_at, nearest_on_mesh, register, take
 from tests.helpers.meshes import grid_mesh
@@ -134,3 +134,11 @@ def test_the_points_move_with_the_model(embedded):
     assert abs(opened[0]) < 0.5 * MILLIMETRE
     assert abs(opened[13]) < 0.5 * MILLIMETRE
     assert abs(opened[9]) < 0.01 * MILLIMETRE
+
+
+def test_the_points_on_a_symmetric_face_are_mirror_images_of_each_other(embedded):
+    points = embedded.points.mean
+    apart = np.abs(points - points[MIRRORED] * [-1, 1, 1])
+    # The mesh is symmetric, but for the diagonals of its cells.
+    assert np.median(apart) < 1e-6 * np.ptp(points[:, 1])
+    assert apart.max() < 0.004 * np.ptp(points[:, 1])

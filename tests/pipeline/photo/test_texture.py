@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from pipeline.face.rendering import rasterize
 from pipeline.photo.texture import (
     depth_image,
     encode_depth,
@@ -108,7 +109,7 @@ class TestSymmetry:
 class TestDepth:
     def test_the_nearest_point_is_the_brightest_and_outside_is_0(self):
         vertices, triangles = sphere()
-        z = depth_image(vertices, triangles, 160, 200)
+        z = depth_image(vertices, triangles, *rasterize(vertices, triangles, 160, 200))
         assert np.isnan(z[0, 0])
         assert np.unravel_index(np.nanargmax(z), z.shape) == (80, 100)
         # From the rim of the front, which pixels a little inside see, to the top.
@@ -125,6 +126,7 @@ class TestDepth:
 
     def test_a_face_beyond_the_photo_leaves_an_empty_picture(self):
         vertices, triangles = sphere()
-        picture, step = encode_depth(depth_image(vertices + np.array([900, 0, 0]), triangles, 50, 50))
+        beyond = vertices + np.array([900, 0, 0])
+        picture, step = encode_depth(depth_image(beyond, triangles, *rasterize(beyond, triangles, 50, 50)))
         assert not picture.any()
         assert step > 0

@@ -1,5 +1,7 @@
 """Faces followed through made-up videos of a real photo, by the networks of Face Mesh; every run of one is counted."""
 
+import dataclasses
+
 import cv2
 import numpy as np
 import pytest
@@ -7,8 +9,11 @@ import skimage.data
 
 from pipeline.crops.face_mesh import find_faces, open_networks
 from pipeline.crops.mesh_landmarks import read_landmarks
+from pipeline.face.camera import camera_matrix
+from pipeline.face.fit import place
+from pipeline.photo import tracking as tracking_module
 from pipeline.photo.smoothing import Smoothed, one_euro
-from pipeline.photo.tracking import KEEP, LOOK, Tracking, follow_faces
+from pipeline.photo.tracking import KEEP, LOOK, Tracking, follow_faces, track_faces
 
 BLANK = np.full((240, 320, 3), 90, np.uint8)
 # The face is 60 px wide, its middle at (112, 60).
@@ -101,3 +106,23 @@ def test_a_still_face_filmed_with_noise_jitters_a_third_of_frame_by_frame(counte
         smooth.append(read_landmarks(state.values)[:, :2])
     before, after = (np.std(points[10:], axis=0).mean() for points in (alone, smooth))
     assert after < before / 3
+
+
+def test_a_face_that_is_seen_from_the_side_is_turned_further_as_in_a_photo(embedded, monkeypatch):
+    """What exceeds 25 degrees is taken 1.3 times, all points counting, so that nothing jumps."""
+    fit_points = tracking_module.fit_points
+    for yaw, expected in ((20, 20), (-20, -20), (45, 51), (-45, -51)):
+
+        def fit(mesh, seen, bundle, height, yaw=yaw):
+            fit = fit_points(mesh, seen, bundle, height)
+            pose = np.array([fit.pose[0], np.deg2rad(yaw), *fit.pose[2:]])
+            return dataclasses.replace(fit, pose=pose, camera=camera_matrix(pose, height))
+
+        monkeypatch.setattr(tracking_module, "fit_points", fit)
+        frames = [(0.0, frame_of((20, 40)))]
+        ((_, _, (face,)),) = track_faces(frames, embedded, open_networks())
+        assert np.rad2deg(face.fit.pose[1]) == pytest.approx(expected, abs=0.1)
+        assert face.fit.camera == pytest.approx(camera_matrix(face.fit.pose, len(BLANK)))
+        # About the middle of the points.
+        middle = place(embedded.points, face.fit).mean(axis=0)
+        assert middle[:2] == pytest.approx(face.mesh.mean(axis=0)[:2], abs=0.5)

@@ -43,3 +43,10 @@ def test_without_a_codec_for_mp4_an_avi_is_written(tmp_path, monkeypatch):
 def test_a_place_that_cannot_be_written_is_said(tmp_path):
     with pytest.raises(OSError, match=r"gone/a\.avi can't be written as a video"):
         open_writer(tmp_path / "gone/a", 10, 32, 48)
+
+
+def test_only_one_sentence_is_said_of_what_is_no_video(tmp_path, capfd):
+    (tmp_path / "text.jpg").write_text("no picture")
+    with pytest.raises(ValueError, match=r"text\.jpg gives no frame"):
+        next(open_video(str(tmp_path / "text.jpg")).frames)
+    assert capfd.readouterr() == ("", "")

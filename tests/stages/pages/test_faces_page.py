@@ -62,7 +62,7 @@ def test_a_likely_wrong_face_is_marked_and_what_made_a_face_is_told():
     assert "likely wrong" not in plain
     assert "Made by" not in plain
     told = faces_page("photo", [dataclasses.replace(FACE, warning="It is half hidden.", method="fit of a model")])
-    assert "<strong>This face is likely wrong.</strong> It is half hidden.</p>" in told
+    assert '<p class="warning" role="note">It is half hidden.</p>' in told
     assert "<dt>Made by</dt><dd>fit of a model</dd>" in told
 
 

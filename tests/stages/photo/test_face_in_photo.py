@@ -5,6 +5,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from pipeline.face.rendering import rasterize
 from pipeline.photo.texture import depth_image
 from stages.photo import face_in_photo
 from stages.photo.face_in_photo import FaceInPhoto, shrink
@@ -85,7 +86,9 @@ def test_pictures_have_the_size_of_the_picture_and_the_face_in_its_place(photo, 
 def test_depth_is_in_pixels_of_the_photo_however_small_the_picture(photo, reconstructor, monkeypatch):
     small, whole = (in_photo(photo, reconstructor, side, monkeypatch) for side in (100, 1000))
     triangles = reconstructor.surface.triangles
-    assert np.array_equal(whole.depth, depth_image(whole.found.vertices, triangles, 150, 200), equal_nan=True)
+    vertices = whole.found.vertices
+    expected = depth_image(vertices, triangles, *rasterize(vertices, triangles, 150, 200))
+    assert np.array_equal(whole.depth, expected, equal_nan=True)
     squares = whole.depth.reshape(75, 2, 100, 2)
     both = np.isfinite(small.depth) & np.isfinite(squares).all(axis=(1, 3))
     assert both.sum() > 100

@@ -50,7 +50,8 @@ def test_the_meshes_have_the_size_of_a_head_in_millimetres(written):
     assert numbers["mm_from"] == "iris"
     # Adults' faces are 120 to 150 mm wide at the cheeks; the mask reaches the ears.
     assert 130 < trimesh.load(folder / "face1.ply").extents[0] < 185
-    assert trimesh.load(folder / "face1.glb").extents[0] == pytest.approx(
+    # The unit of glTF is the metre.
+    assert 1000 * trimesh.load(folder / "face1.glb").extents[0] == pytest.approx(
         trimesh.load(folder / "face1.ply").extents[0], rel=0.1
     )
 
@@ -72,7 +73,9 @@ def test_the_glb_moved_by_its_weights_is_the_face_that_was_fitted(written, recon
     assert mesh["extras"]["targetNames"] == list(embedded.model.expression_names)
     neutral = accessor(tree, binary, primitive["attributes"]["POSITION"])
     moves = [accessor(tree, binary, target["POSITION"]) for target in primitive["targets"]]
-    shown = neutral + np.tensordot(mesh["weights"], moves, axes=1)
+    shown = 1000 * (neutral + np.tensordot(mesh["weights"], moves, axes=1))
+    normals = accessor(tree, binary, primitive["attributes"]["NORMAL"])
+    assert np.linalg.norm(normals, axis=1) == pytest.approx(1, abs=1e-3)
     fitted = reconstructor.reconstruct(PHOTO, reconstructor.find_faces(PHOTO)[0]).vertices * [1, -1, 1]
     fitted = (fitted - fitted.mean(axis=0)) * numbers["mm_per_px"]
     assert np.abs(shown - fitted).max() < 0.01

@@ -17,6 +17,7 @@ from pipeline.photo import embedded as embedded_module
 from pipeline.photo.bundle import save_bundle
 from stages import reconstruct as command
 from stages.photo import reconstructor
+from stages.photo.files import KINDS
 from stages.photo.options import ReconstructorOptions
 from stages.photo.reconstructor import embedded_bundle, open_by_fit, open_largest, open_reconstructor, with_mesh
 from tests.helpers.places import ROOT
@@ -31,24 +32,15 @@ def networks():
     ("arguments", "sentences"),
     [
         (
-            ["--bundle", "b.face3d", "--model", "net.onnx"],
-            ["Give --bundle, or --model, --weights or --method network, not both."],
-        ),
-        (
-            ["--bundle", "b.face3d", "--weights", "w.h5", "--method", "fit"],
+            ["--landmarks", "asm", "--no-fit"],
             [
-                "Give --bundle, or --model, --weights or --method network, not both.",
-                "--method fit needs no --model and no --weights.",
+                "--landmarks asm places a network's crop, and a fit has none: add --method network.",
+                "--no-fit leaves a network's map as it is, and here none draws: leave it out.",
             ],
         ),
         (
-            ["--bundle", "b.face3d", "--method", "network"],
-            ["Give --bundle, or --model, --weights or --method network, not both."],
-        ),
-        (["--model", "net.onnx", "--method", "fit"], ["--method fit needs no --model and no --weights."]),
-        (
-            ["--landmarks", "asm"],
-            ["--landmarks asm levels a network's crop, and a fit has none: add --method network."],
+            ["--method", "network"],
+            ["runs/main/export/bundle.face3d is missing: run `dvc repro export`, or name a bundle by --bundle."],
         ),
         (["--bundle", "none.face3d"], ["none.face3d is missing or no file; expected a bundle (.face3d)."]),
     ],
@@ -64,24 +56,59 @@ def test_options_that_contradict_each_other_are_told_before_anything_is_read(
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
-def test_the_embedded_bundle_is_made_once(monkeypatch, tmp_path, capsys, embedded):
+@pytest.fixture
+def made(monkeypatch, tmp_path, embedded):
+    """The folder is empty, and so is the user's cache; the list of times that the bundle was made."""
     monkeypatch.chdir(tmp_path)
-    made = []
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    times = []
 
     def make():
-        made.append(1)
+        times.append(1)
         return embedded
 
     monkeypatch.setattr(embedded_module, "make_embedded", make)
+    return times
+
+
+def test_the_embedded_bundle_is_made_once(monkeypatch, tmp_path, capsys, embedded, made):
+    (tmp_path / "dvc.yaml").touch()
     first, second = embedded_bundle(), embedded_bundle()
     assert made == [1]
     assert np.array_equal(first.model.mean, embedded.model.mean)
     assert np.array_equal(first.model.mean, second.model.mean)
-    assert capsys.readouterr().err.count("Making the embedded face model, once: work/embedded/") == 1
-    monkeypatch.setattr(reconstructor, "digest_code", lambda *_: "of another state of the code")
+    assert capsys.readouterr().err == (
+        "Making the embedded face model, once; it takes some seconds.\nIt is kept in work/embedded.\n"
+    )
+    monkeypatch.setattr(reconstructor, "digest_modules", lambda *_: "of another state of the code")
     embedded_bundle()
     assert made == [1, 1]
     assert len(list((tmp_path / "work/embedded").iterdir())) == 2
+
+
+def test_outside_of_a_checkout_the_embedded_bundle_is_kept_in_the_user_s_cache(tmp_path, made):
+    embedded_bundle()
+    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
+    (tmp_path / "dvc.yaml").touch()
+    embedded_bundle()
+    assert made == [1], "a checkout looks there too"
+
+
+def test_an_embedded_bundle_that_can_t_be_kept_is_made_and_said(tmp_path, capsys, embedded, made):
+    # Files where folders should be: not even the superuser can write there.
+    for name in ("dvc.yaml", "work", "cache"):
+        (tmp_path / name).touch()
+    assert embedded_bundle() is embedded
+    assert f"can't be kept, since {tmp_path / 'cache'}" in capsys.readouterr().err
+
+
+def test_a_checkout_that_can_t_be_written_keeps_the_embedded_bundle_in_the_user_s_cache(tmp_path, made):
+    (tmp_path / "dvc.yaml").touch()
+    (tmp_path / "work").touch()
+    embedded_bundle()
+    embedded_bundle()
+    assert made == [1]
+    assert len(list((tmp_path / "cache").rglob("*.face3d"))) == 1
 
 
 def test_a_face_is_fitted_wherever_it_was_found(networks, embedded):
@@ -128,7 +155,10 @@ def test_the_largest_face_is_taken_and_none_is_told(networks, embedded, tmp_path
 
 
 # What a photo's way must not import: seconds of start, or another project.
-UNNEEDED = ("tensorflow", "keras", "jax", "dvc", "trimesh", "mtcnn", "matplotlib", "dask", "onnxruntime", "pandas")
+UNNEEDED = {
+    *("tensorflow", "keras", "jax", "dvc", "trimesh", "mtcnn", "matplotlib", "dask", "onnxruntime", "pandas", "scipy"),
+    *("sklearn", "h5py", "hdf5plugin", "ruamel", "tqdm", "networkx", "albumentations", "pydantic"),
+}
 SCRIPT = """
 import json, sys
 from stages.reconstruct import main
@@ -146,7 +176,7 @@ def folder(tmp_path_factory, embedded):
 
 
 def test_a_bundle_needs_no_project_no_params_and_none_of_the_slow_libraries(folder):
-    kinds = [word for kind in ("overlay", "pose", "depth", "map") for word in ("--write", kind)]
+    kinds = [word for kind in KINDS for word in ("--write", kind)]
     options = ["--out", "out", "--bundle", "b.face3d", "--method", "fit", *kinds]
     result = subprocess.run(
         [sys.executable, "-c", SCRIPT, "photo.png", *options],
@@ -162,7 +192,7 @@ def test_a_bundle_needs_no_project_no_params_and_none_of_the_slow_libraries(fold
         in result.stdout
     )
     imported = set(json.loads((folder / "modules.json").read_text()))
-    assert not imported & set(UNNEEDED)
+    assert not imported & UNNEEDED
     assert {path.name for path in folder.iterdir()} == {"b.face3d", "photo.png", "out", "modules.json"}
     (photo,) = json.loads((folder / "out/faces.json").read_text())
     (face,) = photo["faces"]

@@ -1,0 +1,73 @@
+"""Time the photo commands from the shell: the start with one large photo, and a folder (`make bench-start`).
+
+Every run is a process of its own, so that what it imports counts; seconds of wall, and of all its cores together, which
+other work on the machine changes less. Real photos (FACE_DATA); the large one is the first of them, enlarged to 12
+megapixels. Prints a table, then one line of JSON.
+"""
+
+import json
+import os
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import click
+import cv2
+import numpy as np
+
+from pipeline.photo.photo_files import encode_image, list_photos, open_photo
+
+RUNS, PHOTOS, SIDE, NOISE = 5, 200, 3464, 4
+# What is written of the photos of a folder: all default files, a mesh, or the numbers alone.
+KINDS = {"default files": (), "GLB": ("glb",), "landmarks and pose": ("points",)}
+
+
+def time_command(photos: list[str], kinds: tuple[str, ...], out: Path) -> tuple[float, float]:
+    """Seconds of wall and of all cores that one run takes."""
+    written = [word for kind in kinds for word in ("--write", kind)]
+    command = [sys.executable, "-m", "stages.reconstruct", *photos, "--out", str(out), "--allow-missing", *written]
+    start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
+    subprocess.run(command, check=True, capture_output=True)
+    wall, after = time.perf_counter() - start, resource.getrusage(resource.RUSAGE_CHILDREN)
+    return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def median_run(photos: list[str], kinds: tuple[str, ...], out: Path, runs: int) -> tuple[float, float]:
+    """Medians of wall and of all cores over some runs."""
+    wall, cores = zip(*(time_command(photos, kinds, out) for _ in range(runs)), strict=True)
+    return statistics.median(wall), statistics.median(cores)
+
+
+def enlarge(photo: Path, path: Path) -> None:
+    """Write a photo as a JPEG of 12 megapixels, with noise, so that its file is as large as a camera's."""
+    larger = cv2.resize(open_photo(photo)[0], (SIDE, SIDE), interpolation=cv2.INTER_CUBIC)
+    noisy = larger + np.random.default_rng(0).normal(0, NOISE, larger.shape)
+    path.write_bytes(encode_image(np.clip(noisy, 0, 255).astype(np.uint8), ".jpg"))
+
+
+@click.command()
+def main() -> None:
+    """Time the start and folders."""
+    paths = list_photos([str(Path(os.environ.get("FACE_DATA", "../shared/data")) / "AFLW2000")])[:PHOTOS]
+    rows: dict[str, dict[str, float]] = {}
+    with tempfile.TemporaryDirectory() as name:
+        out, large = Path(name) / "out", Path(name) / "large.jpg"
+        enlarge(paths[0], large)
+        time_command([str(large)], (), out)  # the embedded face model is made once
+        wall, cores = median_run([str(large)], (), out, RUNS)
+        rows["one photo of 12 megapixels"] = {"s": round(wall, 2), "s of all cores": round(cores, 2)}
+        for kind, kinds in KINDS.items():
+            wall, cores = median_run([str(path) for path in paths], kinds, out, 3)
+            row = {"photos/s": len(paths) / wall, "ms of all cores a photo": 1000 * cores / len(paths)}
+            rows[f"{len(paths)} photos, {kind}"] = {key: round(value, 1) for key, value in row.items()}
+    for title, row in rows.items():
+        click.echo(f"{title:34}" + ", ".join(f"{value} {key}" for key, value in row.items()))
+    click.echo(json.dumps(rows))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,79 @@
+"""A bundle of another face model, for the photo commands, and the picture of its registration. A command, not a stage.
+
+``python -m stages.bundle --ict FOLDER --out FILE.face3d`` lets Face Mesh look at the model; so does ``--bfm FOLDER``.
+"""
+
+import dataclasses
+from pathlib import Path
+
+import click
+import numpy as np
+
+from pipeline.crops.face_mesh import open_files
+from pipeline.crops.landmark_map import load_map
+from pipeline.face.face_model import FaceModel
+from pipeline.face.fit import Prior, load_prior
+from pipeline.photo.bundle import SUFFIX, save_bundle
+from pipeline.photo.bundling import make_bundle
+from pipeline.photo.embedded import EXPRESSION_SIGMA, LICENCE, embedded_model
+from pipeline.photo.photo_files import encode_image
+from pipeline.photo.registration import draw_registration
+from pipeline.raw.bfm import load_bfm
+from pipeline.raw.ict import load_ict
+from stages.photo.options import FILE
+from stages.project.params import sentences
+from stages.project.paths import PRIOR
+from stages.project.strict import check, check_all
+
+FOLDER = click.Path(path_type=Path, file_okay=False)
+ICT_LICENCE = "ICT-FaceKit's light model, Copyright USC Institute for Creative Technologies (MIT)"
+BFM_LICENCE = "the Basel Face Model's own: this file may not be passed on without its makers' leave"
+
+
+@click.command()
+@click.option("--out", type=FILE, required=True, help="The bundle, .face3d; the picture goes beside it as .png.")
+@click.option("--bfm", type=FOLDER, help="Folder of Model_Shape.mat and Model_Exp.mat, see docs/data.md.")
+@click.option("--ict", type=FOLDER, help="ICT-FaceKit's folder FaceXModel.")
+@click.option("--prior", type=FILE, help=f"For --bfm: {PRIOR} of a project on real faces.")
+@click.option("--landmark-map", type=FILE, help="data/landmark_map/map.h5 of a project on real faces.")
+def main(out: Path, bfm: Path | None, ict: Path | None, prior: Path | None, landmark_map: Path | None) -> None:
+    """Make a bundle of the embedded face model, or of BFM or ICT-FaceKit's, without a network that draws maps."""
+    with sentences():
+        check_all(
+            (out.suffix == SUFFIX, f"--out is {out}; expected a name that ends in {SUFFIX}."),
+            (not (bfm and ict), "Give --bfm or --ict, not both."),
+            ((bfm is None) == (prior is None), "--bfm and --prior go together: BFM's files say nothing of its spread."),
+        )
+        model, spread, name, licence = read_face_model(bfm, ict, prior)
+        bundle = make_bundle(model, spread, name, licence)
+        if landmark_map is not None:
+            check(landmark_map.is_file(), f"{landmark_map} is missing: run `dvc repro landmark_map`.")
+            bundle = dataclasses.replace(bundle, landmark_map=load_map(landmark_map))
+        save_bundle(out, bundle)
+        picture = draw_registration(model, bundle.points.mean, open_files(bundle.files, 1))
+        out.with_suffix(".png").write_bytes(encode_image(picture, ".png"))
+    click.echo(f"bundle: {name}, {len(spread.mean)} vectors; {out} and {out.with_suffix('.png')}")
+
+
+def read_face_model(bfm: Path | None, ict: Path | None, prior: Path | None) -> tuple[FaceModel, Prior, str, str]:
+    """Read a face model and the prior of its coefficients; its name and licence. The embedded one where none is named.
+
+    Raises
+    ------
+    ValueError
+        If a file is damaged.
+    OSError
+        If one is missing.
+    """
+    if bfm is not None and prior is not None:
+        check(prior.is_file(), f"{prior} is missing: run `dvc repro coefficient_prior`.")
+        return load_bfm(bfm), load_prior(prior), "BFM", BFM_LICENCE
+    if ict is not None:
+        model = load_ict(ict)
+        sigma = [*np.ones(model.shape_basis.shape[2]), *np.full(model.expression_basis.shape[2], EXPRESSION_SIGMA)]
+        return model, Prior(np.zeros(len(sigma)), np.array(sigma)), "ICT-FaceKit", ICT_LICENCE
+    return *embedded_model(), "embedded", LICENCE
+
+
+if __name__ == "__main__":
+    main()
