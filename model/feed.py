@@ -1,5 +1,6 @@
 """Batches for a network, read at random and ahead of their use, in an order that only the seed decides."""
 
+import functools
 import itertools
 import os
 from collections import deque
@@ -38,8 +39,8 @@ class Feed:
     batch_size: int
     to_label: Callable[[NDArray], NDArray[np.float32]]
 
-    def endless(self, seed: int, start: int, growth: int = 0) -> Generator[Batch]:
-        """Full batches, epoch after epoch, from step `start` on; stored copies do not grow with `growth`."""
+    def endless(self, seed: int, start: int, _growth: int = 0) -> Generator[Batch]:
+        """Full batches, epoch after epoch, from step `start` on, see `shuffled_batches`; stored copies do not grow."""
         chosen = (chosen for _, chosen in endless_batches(len(self.samples), self.batch_size, seed, start))
         return prefetch(self._read, chosen)
 
@@ -81,7 +82,7 @@ class OnlineFeed:
         side = size + 2 * border(size)
         self.crops: NDArray[np.uint8] | None = None
         if len(samples) * side * side * 3 <= RESIDENT_BYTES:
-            self.crops = np.empty((len(samples), side, side, 3), np.uint8)
+            self.crops = np.zeros((len(samples), side, side, 3), np.uint8)
             for row, crop in enumerate(prefetch(self._crop, range(len(samples)))):
                 self.crops[row] = crop
 
@@ -105,7 +106,7 @@ class OnlineFeed:
                 "source": from_copy_to_crop(drawn.move, self.size).astype(np.float32),
             }
             for _, chosen in group:
-                yield lambda chosen=chosen, arrays=arrays: self._read(chosen, arrays)
+                yield functools.partial(self._read, chosen, arrays)
 
     def _read(self, chosen: NDArray[np.int64], arrays: Batch) -> Batch:
         batch = {name: values[chosen] for name, values in arrays.items()}
@@ -148,7 +149,7 @@ def shuffled_batches(count: int, batch_size: int, seed: int, epoch: int) -> NDAr
 
 
 def endless_batches(count: int, batch_size: int, seed: int, start: int) -> Iterator[tuple[int, NDArray[np.int64]]]:
-    """Epochs of `shuffled_batches` one after the other, from step `start` on: the epoch and the samples of each step."""
+    """Epochs of `shuffled_batches`, one after the other, from step `start` on: each step's epoch and samples."""
     first, done = divmod(start, steps_of_epoch(count, batch_size))
     for epoch in itertools.count(first):
         batches = shuffled_batches(count, batch_size, seed, epoch)

@@ -47,7 +47,7 @@ class Phase(NamedTuple):
 class Rounds(NamedTuple):
     """How many times a phase is validated, and the steps before each time."""
 
-    count: int
+    number: int
     steps: int
 
 
@@ -184,10 +184,10 @@ def train(
         done = len(keeper.rows)
         if not keeper.has_ended():
             step.fit(
-                _feed(training, step, config, rounds, seed, number * rounds.count, done),
+                _feed(training, step, config, rounds, seed, number * rounds.number, done),
                 steps_per_epoch=rounds.steps,
                 initial_epoch=done,
-                epochs=rounds.count,
+                epochs=rounds.number,
                 callbacks=[keeper],
                 shuffle=False,
                 verbose=0,
@@ -220,13 +220,11 @@ def compile_step(
 
     On JAX a step that is not compiled runs operation by operation, 15 times slower; on TensorFlow `config.xla` says.
     """
-    optimizer = make_optimizer(config, rounds.count * rounds.steps, epoch, unit)
+    optimizer = make_optimizer(config, rounds.number * rounds.steps, epoch, unit)
     # The fixed output's loss is only looked at.
     weights = {name: float(phase.name != "refinement" or name == phase.watched) for name in step.network.output}
     compiled = config.xla or keras.backend.backend() == "jax"
-    step.compile(
-        optimizer=optimizer, loss=dict.fromkeys(weights, itself), loss_weights=weights, jit_compile=compiled
-    )
+    step.compile(optimizer=optimizer, loss=dict.fromkeys(weights, itself), loss_weights=weights, jit_compile=compiled)
     # Variables that Keras makes while TensorFlow traces the first step make it trace that step a second time: making
     # the optimizer's and the losses' variables here halves the time of the first step.
     optimizer.build(step.trainable_variables)
@@ -296,7 +294,14 @@ class Keeper(keras.callbacks.Callback):
         state: State,
     ) -> None:
         super().__init__()
-        self.step, self.whole, self.phase, self.plan, self.config, self.rounds = step, whole, phase, plan, config, rounds
+        self.step, self.whole, self.phase, self.plan, self.config, self.rounds = (
+            step,
+            whole,
+            phase,
+            plan,
+            config,
+            rounds,
+        )
         self.validation, self.report, self.checkpoint, self.state = validation, report, checkpoint, state
         self.fault = ""
         self.progress: tqdm | None = None
@@ -307,18 +312,16 @@ class Keeper(keras.callbacks.Callback):
         return _rows(self.state.history, [self.phase])
 
     def has_ended(self) -> bool:
-        """Whether the phase has had all its rounds, or the last `patience` brought nothing on the validation samples."""
+        """Whether the phase has had all its rounds, or the last `patience` of them brought nothing."""
         count = len(self.rows)
-        return count >= self.rounds.count or (
-            count > 0 and count - 1 - _best_row(self.rows) >= self.config.patience
-        )
+        return count >= self.rounds.number or (count > 0 and count - 1 - _best_row(self.rows) >= self.config.patience)
 
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+    def on_epoch_begin(self, epoch: int, *_: Any) -> None:
         """Begin a bar of the round's steps."""
-        name = f"{self.phase.name}, round {epoch + 1} of {self.rounds.count}"
+        name = f"{self.phase.name}, round {epoch + 1} of {self.rounds.number}"
         self.progress = tqdm(total=self.rounds.steps, unit="step", desc=name, leave=False, disable=None)
 
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+    def on_train_batch_end(self, *_: Any) -> None:
         """Move the bar."""
         if self.progress is not None:
             self.progress.update()
@@ -370,8 +373,8 @@ def _feed(
     before: int,
     done: int,
 ) -> Iterator[tuple[Batch, dict[str, NDArray]]]:
-    """Batches from where a phase stands, each with whether it is late in the phase, and what Keras asks for as truth."""
-    total = rounds.count * rounds.steps
+    """Batches from where a phase stands, each with whether it is late, and what Keras asks for as truth."""
+    total = rounds.number * rounds.steps
     late_from = config.euclidean_from * total
     batches = training.endless(seed, (before + done) * rounds.steps, round(config.growth * total))
     for number, batch in enumerate(batches, done * rounds.steps):
@@ -442,7 +445,8 @@ def predict(
     for batch, photos in prefetch(read, ordered_batches(len(samples), batch_size)):
         maps = to_maps(apply(model, photos, batch_size)["final"])
         if mirror:
-            maps = (maps + mirrored(to_maps(apply(model, photos[:, :, ::-1], batch_size)["final"]))) / 2
+            maps += mirrored(to_maps(apply(model, photos[:, :, ::-1], batch_size)["final"]))
+            maps *= np.float32(0.5)
         # Nothing was learnt of texels outside the face, and a linear output has no ends.
         yield batch, np.clip(maps, *position_range(maps.shape[1]))
 

@@ -69,7 +69,7 @@ def augment(
 
 
 def keep_crops(source: Path, rows: tuple[int, ...], folder: Path, size: int) -> ShardContent:
-    """Make one shard of compact samples: crop (N, L) uint8, padded JPEGs, and what a shard of position maps has else."""
+    """Make one shard of compact samples: crop (N, L) uint8, padded JPEGs, and all labels but the maps."""
     with reading(source) as file:
         others = [name for name in sorted(file) if name not in IMAGES]
     datasets = {name: values[list(rows)] for name, values in read_shard(source, others).items()}

@@ -97,12 +97,10 @@ def pad_rows(rows: Sequence[NDArray[np.uint8]]) -> NDArray[np.uint8]:
 
 def unpack_crop(packed: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Unpack a crop (L,) to (C, C, 3) uint8, RGB, of the aligned image's side and two borders."""
-    return cv2.imdecode(packed, cv2.IMREAD_COLOR_RGB)
+    return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
-def draw(
-    policy: AugmentationPolicy, count: int, size: int, seed: int, epoch: int, strength: float = 1.0
-) -> Draws:
+def draw(policy: AugmentationPolicy, count: int, size: int, seed: int, epoch: int, strength: float = 1.0) -> Draws:
     """Draw what is done to all samples in one epoch.
 
     Parameters
@@ -141,7 +139,10 @@ def draw(
     contrast, noise = factor(*policy.contrast), between(0, policy.noise * strength)
     # These numbers have 24 bits, more than there are starts.
     starts = (next(columns) * NOISE_STARTS).astype(np.int32)
-    patches, colours = np.zeros((count, policy.patches, 4), np.float32), np.zeros((count, policy.patches, 3), np.float32)
+    patches, colours = (
+        np.zeros((count, policy.patches, 4), np.float32),
+        np.zeros((count, policy.patches, 3), np.float32),
+    )
     for number in range(policy.patches):
         centre = np.stack([between(0, size), between(0, size)], axis=1)
         half = np.stack([between(*PATCH_SIDES), between(*PATCH_SIDES)], axis=1) * size
@@ -181,7 +182,7 @@ def _about_the_middle(scale: Array, angle: Array, shift: NDArray, size: int) -> 
 
 def from_copy_to_crop(move: Array, size: int) -> Array:
     """Say where in its crop each pixel of a copy comes from: (N, 2, 3) float64, from `Draws.move`."""
-    inverse = np.linalg.inv(move)[:, :2]
+    inverse = np.linalg.inv(move)[:, :2].astype(np.float64)
     inverse[:, :, 2] += border(size)
     return inverse
 
@@ -191,6 +192,6 @@ def move_cameras(move: Array, cameras: Array) -> Array:
     whole = move.copy()
     whole[:, :2, 2] = 0
     whole[:, 2, 2] = np.hypot(move[:, 0, 0], move[:, 1, 0])
-    moved = whole @ cameras
+    moved: Array = whole @ cameras
     moved[:, :2, 3] += move[:, :2, 2]
     return moved

@@ -25,7 +25,7 @@ def assign_parts(
     test_fraction : float
         Share of the identities of a subset that is in both `train` and `test` that is tested.
     test_every : int
-        Where it is not 0, each identity of that number (5: every fifth) of such a subset is tested instead, from the first on.
+        Where it is not 0, one identity of so many (5: every fifth), from the first on, is tested instead.
 
     Returns
     -------

@@ -96,9 +96,7 @@ def load_network(path: Path, network: NetworkConfig, loss: LossConfig, scaling: 
     ValueError
         If they are of another network.
     """
-    model = regression.make_regression(
-        network, loss, Scaling(scaling, layout.size), layout, load_model(MODEL)
-    ).build()
+    model = regression.make_regression(network, loss, Scaling(scaling, layout.size), layout, load_model(MODEL)).build()
     try:
         model.load_weights(path)
     except ValueError as error:

@@ -131,7 +131,7 @@ def resolve_variant(params: dict[str, Any], name: str | None) -> VariantSettings
         If there is no such variant, if it overrides what is not there, if a value is out of range, or if the main run
         is a variant of the thesis that starts or learns from something else there.
     """
-    for section in (*SECTIONS, "variants", "thesis"):
+    for section in (*SECTIONS, "recipes", "variants", "thesis"):
         check(isinstance(params.get(section), dict), f"{PARAMS_FILE} has no section {section!r}.")
     main: dict[str, Any] = {section: build(section, params[section], cls) for section, cls in SECTIONS.items()}
     train, variants = main["train"], params["variants"]
@@ -157,8 +157,7 @@ def resolve_variant(params: dict[str, Any], name: str | None) -> VariantSettings
 
 def _recipe(params: dict[str, Any], name: str) -> dict[str, Any]:
     """Keys of `train` that a recipe lays over it."""
-    recipes = params.get("recipes")
-    check(isinstance(recipes, dict), f"{PARAMS_FILE} has no section 'recipes'.")
+    recipes = params["recipes"]
     check(name in recipes, f"There is no recipe {name!r} in recipes; it has {_listed(name, recipes)}")
     recipe = recipes[name]
     check(isinstance(recipe, dict), f"recipes.{name} is {recipe!r}; expected a mapping of keys of train.")
