@@ -7,9 +7,7 @@ import numpy as np
 
 from model.backend import prepare_keras
 from model.export import export, open_network
-from model.feed import to_photo
 from pipeline.photo.bundle import save_bundle
-from pipeline.store.samples import read_samples
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
 from stages.project.json_file import write_json
@@ -18,7 +16,7 @@ from stages.project.parity import compare
 from stages.project.paths import BUNDLE, EXPORT_METRICS, EXPORTED, LAYOUT, MAIN_RUN, MODEL, weights_of
 from stages.project.result_params import ExportParams
 from stages.project.run_bundle import bundle_of_run
-from stages.project.runs import choose_regression, find_samples
+from stages.project.runs import choose_regression, find_samples, read_photos
 from stages.project.samples import locate, read_part, read_truths, spread
 from stages.project.variants import settings_of
 
@@ -39,7 +37,7 @@ def main() -> None:
         network = task.build()
         weights = weights_of(MAIN_RUN)
         network.load_weights(weights)
-        photos = to_photo(read_samples(spread(training, params.calibration), ["image"])["image"])
+        photos = read_photos(spread(training, params.calibration), bool(settings.augmentation), layout.size)
         files = export(inference_form(network), EXPORTED, photos)
         save_bundle(BUNDLE, bundle_of_run(settings, layout, files["onnx"], weights, root, margin))
         compared = compare(

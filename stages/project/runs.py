@@ -5,12 +5,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from model import regression
+from model.feed import to_photo
 from model.regression import Regression
 from model.scaling import Scaling
 from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
+from pipeline.crops.online import border, unpack_crop
 from pipeline.face.face_model import load_model
-from pipeline.store.samples import Sample, locate, read_labels
+from pipeline.store.samples import Sample, locate, read_labels, read_samples
 from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import UVLayout
 from stages.project.paths import AUGMENTED, MODEL, SETTINGS, VALIDATION, weights_of
@@ -63,6 +68,15 @@ def find_samples(train: TrainConfig) -> dict[str, list[Sample]]:
             f"{len(strays)} samples are in no {part} part of the split, first {strays[:1]}: run dvc repro.",
         )
     return samples
+
+
+def read_photos(samples: Sequence[Sample], online: bool, size: int) -> NDArray[np.float32]:
+    """Read training samples' photos (N, size, size, 3) as they are before a training step augments them."""
+    if not online:
+        return to_photo(read_samples(samples, ["image"])["image"])
+    crops = [unpack_crop(row) for row in read_samples(samples, ["crop"])["crop"]]
+    middle = slice(border(size), border(size) + size)
+    return to_photo(np.stack(crops)[:, middle, middle])
 
 
 def initial_network(init: str, settings: VariantSettings, layout: UVLayout) -> Any:
