@@ -316,12 +316,12 @@ class Keeper(keras.callbacks.Callback):
         count = len(self.rows)
         return count >= self.rounds.number or (count > 0 and count - 1 - _best_row(self.rows) >= self.config.patience)
 
-    def on_epoch_begin(self, epoch: int, *_: Any) -> None:
+    def on_epoch_begin(self, epoch: int, *_: Any, **__: Any) -> None:
         """Begin a bar of the round's steps."""
         name = f"{self.phase.name}, round {epoch + 1} of {self.rounds.number}"
         self.progress = tqdm(total=self.rounds.steps, unit="step", desc=name, leave=False, disable=None)
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         """Move the bar."""
         if self.progress is not None:
             self.progress.update()
