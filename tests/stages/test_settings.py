@@ -80,13 +80,18 @@ def test_a_change_of_training_leaves_the_sentence_and_other_variants_as_they_wer
     change(folder, ("network.residual_blocks", 3), ("report.samples", 4))
     assert run(folder) == []
     changed = {path.name for path in (folder / "data/settings").iterdir() if path.read_bytes() != before[path.name]}
-    refined = ["main", "frozen", "joint", "final_l1", "final_l1_k", "final_l1_s", "final_l1_k_s", "final_unlevelled"]
+    refined = ["final", "frozen", "joint", "final_l1", "final_l1_k", "final_l1_s", "final_l1_k_s", "final_unlevelled"]
     assert changed == {f"{name}.json" for name in (*refined, "prn_refine_fast")}
 
 
 MISTAKES = [
     (("train.lr", -1), "train.lr is -1.0; expected a rate above 0."),
-    (("train.epochs", 2.5), "train.epochs is 2.5; expected a whole number."),
+    (("train.budget", 2.5), "train.budget is 2.5; expected a whole number."),
+    (("train.epochs", 4), "Unknown key epochs in train; "),
+    (("recipes", del_), "Missing key recipes in params.yaml."),
+    (("recipes.best.warmup", 0.1), "recipes.best.warmup overrides nothing; expected one of "),
+    (("train.recipe", "bets"), "There is no recipe 'bets' in recipes; it has best, thesis. Did you mean best?"),
+    (("recipes.best.lr", 0.01), "recipes.best must not override lr: train.lr is the highest rate of every recipe."),
     (("trian", {}), "Unknown key trian in params.yaml; did you mean train? It has data, demo_data, "),
     (("train.learning_rate", 1), "Unknown key learning_rate in train; did you mean lr? It has variant, policy, "),
     (("report", del_), "Missing key report in params.yaml."),
@@ -105,22 +110,22 @@ MISTAKES = [
     (("crop.found", {"asm": "data/split"}), "crop.found is {'asm': 'data/split'}; expected one or more of facemesh: "),
     (("crop.found", {"mtcnn": "FILE"}), "crop.found is {'mtcnn': 'FILE'}; expected one or more of "),
     (("loss.final.position", 0), "loss.final: loss.*.position is 0.0; expected a factor above 0."),
-    (("train.variant", "finall"), "There is no variant 'finall' in variants; it has final, prn, "),
+    (("train.variant", "finall"), "There is no variant 'finall' in variants; it has best, final, prn, "),
     (("thesis.variants.prm", {"init": "random", "policy": "mild", "level": "on"}), "There is no variant 'prm' in "),
     (("variants.prn.network", {"residul": False}), "variants.prn.network.residul overrides nothing; expected one of "),
-    (("variants.prn_author.train.lr", 0), "variants.prn_author.train: train.lr is 0.0; expected a rate above 0."),
+    (("variants.prn_author.train.lr", 0.1), "variants.prn_author must not override train.lr, which is the highest "),
     (("variants.joint.train.policy", "none"), "variants.joint must not override train.policy; thesis.variants.joint "),
-    (("train.policy", "wild"), "train.policy is 'wild', but augmented.policies has none, full, mild."),
+    (("train.policy", "wild"), "train.policy is 'wild', but augmented.policies has none, full, online, mild."),
     (
         ("thesis.variants.prn.policy", "wild"),
-        "thesis.variants.prn.policy is 'wild', but augmented.policies has none, full, mild.",
+        "thesis.variants.prn.policy is 'wild', but augmented.policies has none, full, online, mild.",
     ),
     (("train.init", "prnet"), "train.init is 'prnet', which is neither random nor an entry of thesis.variants, and "),
     (("thesis.variants.prn.init", "frozen"), "The weights start from each other: thesis.variants."),
     (("train.init", "main"), "The weights start from each other: train <- train."),
     (
-        ("train.variant", "prn_plain"),
-        "train.variant is prn_plain, which learns from policy none; train.policy is mild: ",
+        ("train.variant", "final_unlevelled"),
+        "train.variant is final_unlevelled, which learns from policy mild; train.policy is online: ",
     ),
     (("data.size", 48), "data.size is 48; expected a multiple of 32 px."),
     (("variants.joint.network", {"levels": 7}), "data.size is 64; network.levels of joint needs a multiple of 128 px."),
@@ -166,7 +171,9 @@ def test_one_mistake_is_one_sentence_and_nothing_is_written(folder: Path, mistak
 
 def test_a_level_that_is_not_made_is_named_wherever_it_is_asked_for(folder: Path):
     change(folder, ("data.levels", ["on"]))
-    assert run(folder) == ["thesis.variants.final_unlevelled.level is 'off', but data.levels has on."]
+    assert run(folder) == [
+        f"{place}.level is 'off', but data.levels has on." for place in ("train", "thesis.variants.final_unlevelled")
+    ]
 
 
 def test_all_mistakes_are_said_at_once(folder: Path):
