@@ -77,7 +77,7 @@ def outside_percent(root: Path, level: str, size: int) -> dict[str, dict[str, fl
     face_mask = load_uv(root / LAYOUT).face_mask
     places = spread(locate(root, level, read_part(root, "train")), SAMPLES)
     check(bool(places), "The training part has no position maps: every sample was rejected.")
-    totals = {name: np.zeros(3) for name in SCALINGS}
+    totals = {name: np.zeros(3) for name in SCALINGS if np.isfinite(Scaling(name, size).highest)}
     for position_map in read_maps(places):
         for name, total in totals.items():
             total += clipped_share(position_map, face_mask, Scaling(name, size))

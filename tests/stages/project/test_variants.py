@@ -199,6 +199,7 @@ def test_the_literal_rate_of_section_train_reaches_the_main_run_whatever_its_var
 
 def test_a_policy_s_ranges_belong_to_the_settings_of_a_run_only_where_the_training_step_augments():
     params = read_params()
+    params |= {"train": params["train"] | {"variant": "best", "policy": "online", "level": "off"}}
 
     def with_rotation(policy: str) -> dict:
         policies = params["augmented"]["policies"]
@@ -207,9 +208,9 @@ def test_a_policy_s_ranges_belong_to_the_settings_of_a_run_only_where_the_traini
 
     assert used(with_rotation("online"))["augmentation"]["rotation_deg"] == 7
     assert used(with_rotation("online")) != used(params)
-    assert used(with_rotation("online"), "final") == used(params, "final")
-    assert used(with_rotation("mild"), "final") == used(params, "final")
-    assert "augmentation" not in used(params, "final")
+    assert used(with_rotation("online"), "prn") == used(params, "prn")
+    assert used(with_rotation("mild"), "prn") == used(params, "prn")
+    assert "augmentation" not in used(params, "prn")
 
 
 def test_what_is_neutral_may_be_left_out_and_a_variant_may_set_it_all_the_same():
