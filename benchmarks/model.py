@@ -282,7 +282,7 @@ def main(rounds: int, steps: int, folder: Path | None) -> None:
             size = f"{sizes[runtime]:6.1f}" if runtime in sizes else " " * 6
             click.echo(f"{variant:<16} {runtime:<16} {size} {one:9.1f} {two:9.1f}  {ratios[0]:.2f} {ratios[1]:.2f}")
         click.echo(
-            f"{variant:<16} training step: {speed:.2f} images/s, {against_memory:.2f} times a step on a batch in memory; "
+            f"{variant:<16} training step: {speed:.2f} images/s, {against_memory:.2f} times one from memory; "
             + ", ".join(f"{name} {other:.2f}" for name, other in others.items())
         )
         result[variant] = {runtime: round(times[runtime, 2], 1) for runtime in RUNTIMES}
