@@ -100,8 +100,8 @@ $(READY_DEV): requirements-dev.txt $(READY)
 requirements:
 	requirements/compile.sh
 
-# The same pipeline on real faces, in a clone of HEAD that shares the cache and leaves the demo's results alone: `real` is the
-# main run, larger, in about an hour on two cores; `real-gpu` at 128 px, in about ten minutes on a large GPU; `real-thesis`
+# The same pipeline on real faces, in a clone of HEAD that shares the cache and leaves the demo's results alone: `real` is our
+# own network, in about an hour on two cores; `real-gpu` at 128 px, in about ten minutes on a large GPU; `real-thesis`
 # every variant at the demo's size. The last takes a handful of 300W-LP pairs, too, and AFLW2000-3D in blocks by name: 72 %
 # to learn from, 8 % to validate, 20 % to test.
 REAL := work/real
@@ -111,12 +111,16 @@ REAL_DATA := data.root=data/raw '~data.subsets.IBUG_Flip' '~data.subsets.LFPW' '
 # Every fifth face of AFLW2000-3D is tested, 24 are to validate on, and the other 1,175 of 1,499 are to learn from.
 REAL_FIFTHS := $(foreach name,AFW AFW_Flip HELEN HELEN_Flip IBUG,'~data.subsets.$(name)') \
   split.test_every=5 split.validation_fraction=0.02
-real: REAL_PARAMS := $(REAL_FIFTHS) network.width=16 train.batch_size=16 train.budget=150000
-real-gpu: REAL_PARAMS := $(REAL_FIFTHS) data.size=128 network.width=32 network.levels=4 network.batch_norm_momentum=0.99 \
+BEST := train.variant=best train.policy=online train.level=off
+real: REAL_PARAMS := $(REAL_FIFTHS) $(BEST) network.width=16 train.batch_size=16 train.budget=150000
+real-gpu: REAL_PARAMS := $(REAL_FIFTHS) $(BEST) data.size=128 network.width=32 network.levels=4 network.batch_norm_momentum=0.99 \
   train.batch_size=64 train.lr=0.002 train.precision=mixed_bfloat16 train.budget=1500000
 # JAX, which trains faster on a GPU, where it is installed.
 real-gpu: REAL_FIRST := { ! python -c 'import jax' 2>/dev/null || export KERAS_BACKEND=jax; } &&
-real-thesis: REAL_PARAMS := train.budget=30000 recipes.thesis.batch_size=8 recipes.thesis.budget=16000
+# Four epochs of 1,088 faces with two copies each, a phase.
+real-thesis: REAL_PARAMS := train.batch_size=8 train.budget=39168 variants.prn_plain.train.budget=4352 \
+  $(foreach name,prn prn_sigmoid 3ddfa frozen joint prn_l1 prn_l1_k prn_l1_s prn_l1_k_s,variants.$(name).train.budget=13056) \
+  $(foreach name,final_l1 final_l1_k final_l1_s final_l1_k_s prn_refine_fast,variants.$(name).train.budget=26112)
 real-thesis: REAL_FLAGS := --all-pipelines
 real-thesis: REAL_FIRST := $(ABLATION) &&
 real real-gpu real-thesis: $(READY)
