@@ -341,11 +341,11 @@ class Keeper(keras.callbacks.Callback):
             )
             self.step.stop_training = True
             return
-        learnt = [np.array(variable) for variable in self.step.trainable_variables]
+        learnt = _copies(self.step.trainable_variables)
         # Where there is an average of the weights, it is what is judged and kept; training goes on from the weights.
         optimizer.finalize_variable_values(self.step.trainable_variables)
         # On JAX both would lie in one place, which applying the network gives away: a copy for the network.
-        _assign(self.step.trainable_variables, [np.array(each) for each in self.step.trainable_variables])
+        _assign(self.step.trainable_variables, _copies(self.step.trainable_variables))
         judged = evaluate(self.step, self.validation)
         passes = (len(self.state.history) + 1) * self.rounds.steps * self.config.batch_size
         row: Row = {"passes": passes, "phase": self.phase.name, "lr": rate}
@@ -382,6 +382,10 @@ def _feed(
     for number, batch in enumerate(batches, done * rounds.steps):
         late = np.full(config.batch_size, number >= late_from, np.float32)
         yield batch | {"late": late}, dict.fromkeys(step.network.output, late)
+
+
+def _copies(variables: Sequence[keras.Variable]) -> list[NDArray]:
+    return [np.array(ops.convert_to_numpy(variable)) for variable in variables]
 
 
 def _assign(variables: Sequence[keras.Variable], values: Sequence[NDArray]) -> None:
