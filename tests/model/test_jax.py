@@ -8,7 +8,7 @@ import pytest
 
 from model.backend import prepare_keras
 from model.scaling import Scaling
-from model.settings import NetworkConfig
+from model.settings import NetworkConfig, TrainConfig
 from tests.helpers.processes import run_alone
 from tests.helpers.train_project import change_params, prepare_project, read_rows, run_stage
 
@@ -108,7 +108,6 @@ def train_on_jax() -> tuple[int, list[float]]:
     from model import training
     from model.networks import build_network
     from model.step import stored
-    from tests.model.test_training import configure
 
     network = NetworkConfig("position_map", 2, 2, 0.9)
     model = build_network(32, network, Scaling("tanh", 32))
@@ -116,7 +115,8 @@ def train_on_jax() -> tuple[int, list[float]]:
     def distance(true, predicted):
         return abs(predicted - true).mean(axis=(1, 2, 3))
 
-    phase, config = training.Phase("all", "final"), configure(lr=0.01)
+    phase = training.Phase("all", "final")
+    config = TrainConfig("made", "none", "on", "tanh", lr=0.01, budget=32, batch_size=4, seeds=[1])
     step = training.make_step(model, phase, {"final": (distance, distance)}, stored, None)
     training.compile_step(step, phase, config, training.Rounds(1, 8), training.make_rate(config, 8, 8), 16.0)
     rng = np.random.default_rng(0)

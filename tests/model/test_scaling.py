@@ -61,5 +61,5 @@ def test_under_tanh_the_range_has_two_ends():
 
 
 def test_an_unknown_scaling_is_named_with_those_that_exist():
-    with pytest.raises(ValueError, match="'relu'; expected one of tanh, sigmoid, prnet"):
+    with pytest.raises(ValueError, match="'relu'; expected one of tanh, linear, sigmoid, prnet"):
         Scaling("relu", 64)
