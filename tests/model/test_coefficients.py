@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from model.coefficients import mean_distance, measure_whitening, to_maps, to_parameters
+from model.coefficients import measure_whitening, to_maps, to_parameters
 from pipeline.face.face_model import FaceModel
 
 
@@ -36,20 +36,6 @@ def test_a_position_map_is_the_camera_applied_to_the_deformed_texels():
     assert maps.dtype == np.float32
     assert maps[0].tolist() == [[[10, 25, 3], [10, 26, 3]], [[11, 25, 3], [10, 25, 6]]]
     assert maps[1].tolist() == [[[10, 20, 0], [10, 21, 0]], [[11, 20, 0], [10, 20, 3]]]
-
-
-def test_two_faces_are_as_far_apart_as_their_vertices_in_the_mean():
-    vertices = FaceModel(
-        mean=np.array([[0, 0, 0], [1, 0, 0]], np.float32),
-        shape_basis=np.zeros((2, 3, 1), np.float32),
-        expression_basis=np.zeros((2, 3, 0), np.float32),
-        triangles=np.zeros((0, 3), np.int32),
-        landmarks=np.zeros(0, np.int32),
-    )
-    camera = np.array([[1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0, 0]], np.float32)
-    # The first vertex moves by (3, 4, 0), the second by (12, 4, 3), of which 1.5 is the mean of z.
-    moved = camera + np.array([[9, 0, 0, 3, 0, 0, 0, 4, 3, 0, 0, 0, 0]], np.float32)
-    assert mean_distance(camera, moved, vertices) == pytest.approx([(27.25**0.5 + 162.25**0.5) / 2])
 
 
 def test_whitening_is_mean_and_deviation_of_all_samples_however_they_are_cut():
