@@ -11,6 +11,7 @@ from ruamel.yaml import YAML
 LIST = Path("docs/results/demo/data.txt")
 # Code and settings change with every edit; what training makes differs by processor, and so may data/found, which
 # follows the points that LiteRT computes. data/landmark_map is not learnt on the demo's few faces: it is the table.
+# In data/augmented/online are JPEGs, whose bytes are those of the pinned OpenCV's encoder.
 SUBSETS = ("index", "meshes", "aligned", "position_maps", "augmented")
 DATA = ("demo", "face_model", "uv_embedding", "split", "asm", "validation", "coefficient_prior", "landmark_map")
 

@@ -19,7 +19,7 @@ from model.scores.smoothness import adjacent_cosines, smooth_share
 from model.scores.statistics import YAW_BINS, bootstrap_interval, yaw_bin
 from pipeline.crops.detection import choose_by_union
 from pipeline.crops.face_finding import Face
-from stages.photo.options import ReconstructorOptions
+from stages.photo.options import FILE, ReconstructorOptions
 from stages.photo.reconstructor import Reconstructor, open_reconstructor
 
 RESAMPLES, SEED = 1000, 1
@@ -60,10 +60,11 @@ def measure(reconstructor: Reconstructor, folder: Path) -> dict[str, float]:
 
 
 @click.command()
-def main() -> None:
+@click.option("--bundle", type=FILE, help="Another one, such as `stages.bundle --landmark-map` writes.")
+def main(bundle: Path | None) -> None:
     """Measure on the 300 photos of FACE_DATA's AFLW2000 that nothing was chosen on."""
     folder = Path(os.environ.get("FACE_DATA", "../shared/data")) / "AFLW2000"
-    row = measure(open_reconstructor(ReconstructorOptions(method="fit"), 1), folder)
+    row = measure(open_reconstructor(ReconstructorOptions(bundle=bundle, method="fit"), 1), folder)
     for name, value in row.items():
         click.echo(f"{name:24} {value}")
     click.echo(json.dumps(row))

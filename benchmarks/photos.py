@@ -36,9 +36,9 @@ from pipeline.photo.photo_files import open_photo
 from pipeline.photo.reconstruction import Reconstruction, read_face
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
+from stages.photo.finding import Finder, open_finder, open_landmarker
 from stages.photo.network import open_regressor
 from stages.photo.options import ReconstructorOptions, reconstructor_options
-from stages.photo.reconstructor import Finder, open_finder, open_landmarker
 from stages.project.params import DataParams, read, sentences
 from stages.project.paths import BUNDLE, MAIN_RUN, SHAPES
 from stages.project.samples import locate, read_accepted, read_part, read_truths, spread, subset_of

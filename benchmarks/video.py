@@ -24,7 +24,7 @@ from pipeline.photo.bundle import Bundle, load_bundle
 from pipeline.photo.tracking import track_faces
 from pipeline.photo.video_files import open_video, open_writer
 from pipeline.store.arrays import Array, Image
-from stages.photo.reconstructor import embedded_bundle
+from stages.photo.bundles import embedded_bundle
 from stages.photo.video import write_overlay
 
 WIDTH, HEIGHT, RATE, FRAMES, NOISE = 640, 480, 30, 90, 6.0

@@ -21,6 +21,8 @@ from pipeline.store.encoding import position_range
 from pipeline.store.samples import Sample, read_samples
 
 Report = Callable[[Row], None]
+# From the number of a phase's step to its rate: one of Keras's schedules.
+Rate = Callable[[Any], Any]
 # Of the loss before and after `train.euclidean_from`.
 Losses = Mapping[str, tuple[Loss, Loss]]
 # Validations, and with them checkpoints, of a phase; none within an epoch.
@@ -177,10 +179,11 @@ def train(
         if any(row["phase"] in later for row in state.history):
             continue
         step = make_step(model, phase, losses, prepare, getattr(training, "crops", None))
-        compile_step(step, phase, config, rounds, steps_of_epoch(len(training.samples), config.batch_size), unit)
+        rate = make_rate(config, rounds.number * rounds.steps, steps_of_epoch(len(training.samples), config.batch_size))
+        compile_step(step, phase, config, rounds, rate, unit)
         if any(row["phase"] == phase.name for row in state.history):
             restore(checkpoint, model, step.optimizer)
-        keeper = Keeper(step, model, phase, plan, config, rounds, validation, report, checkpoint, state)
+        keeper = Keeper(step, model, phase, plan, config, rounds, rate, validation, report, checkpoint, state)
         done = len(keeper.rows)
         if not keeper.has_ended():
             step.fit(
@@ -214,13 +217,15 @@ def make_step(
 
 
 def compile_step(
-    step: TrainingStep, phase: Phase, config: TrainConfig, rounds: Rounds, epoch: int, unit: float
+    step: TrainingStep, phase: Phase, config: TrainConfig, rounds: Rounds, rate: Rate, unit: float
 ) -> None:
     """Give a step its optimizer, and have it compiled where the backend does that safely.
 
     On JAX a step that is not compiled runs operation by operation, 15 times slower; on TensorFlow `config.xla` says.
     """
-    optimizer = make_optimizer(config, rounds.number * rounds.steps, epoch, unit)
+    optimizer = make_optimizer(config, rounds.number * rounds.steps, rate, unit)
+    if config.precision == "mixed_float16":
+        optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
     # The fixed output's loss is only looked at.
     weights = {name: float(phase.name != "refinement" or name == phase.watched) for name in step.network.output}
     compiled = config.xla or keras.backend.backend() == "jax"
@@ -232,35 +237,23 @@ def compile_step(
     step.compute_loss(y=zeros, y_pred=zeros)
 
 
-def make_optimizer(config: TrainConfig, steps: int, epoch: int, unit: float) -> keras.Optimizer:
-    """Make a phase's optimizer.
-
-    Parameters
-    ----------
-    config : TrainConfig
-    steps : int
-        Of the phase.
-    epoch : int
-        Steps of an epoch.
-    unit : float
-        Pixels in a unit of the network's range: losses are in pixels, `clip` is not.
-
-    Returns
-    -------
-    keras.Optimizer
-    """
+def make_rate(config: TrainConfig, steps: int, epoch: int) -> Rate:
+    """Make the schedule of a phase's rate: of `steps` steps, of which `epoch` are an epoch."""
+    schedules = keras.optimizers.schedules
     if config.schedule == "cosine":
         rising = round(config.warm_up * steps)
-        rate: Any = keras.optimizers.schedules.CosineDecay(
-            config.lr / 25 if rising else config.lr,
-            max(1, steps - rising),
-            warmup_target=config.lr if rising else None,
-            warmup_steps=rising,
-        )
-    else:
-        bounds = list(range(config.halve_every * epoch, steps, config.halve_every * epoch))
-        rates = [config.lr * 0.5**number for number in range(len(bounds) + 1)]
-        rate = keras.optimizers.schedules.PiecewiseConstantDecay(bounds, rates) if bounds else config.lr
+        if not rising:
+            return schedules.CosineDecay(config.lr, steps)
+        return schedules.CosineDecay(config.lr / 25, max(1, steps - rising), 0.0, None, config.lr, rising)
+    # Keras has a rate up to and with its bound.
+    bounds = [bound - 1 for bound in range(config.halve_every * epoch, steps, config.halve_every * epoch)]
+    return schedules.PiecewiseConstantDecay(
+        bounds or [steps], [config.lr * 0.5**number for number in range(max(2, len(bounds) + 1))]
+    )
+
+
+def make_optimizer(config: TrainConfig, steps: int, rate: Rate, unit: float) -> keras.Optimizer:
+    """Make the optimizer of a phase of so many steps; `unit` is in px, as losses are, and `config.clip` is not."""
     options: dict[str, Any] = {"global_clipnorm": config.clip * unit if config.clip else None}
     if config.average:
         options |= {"use_ema": True, "ema_momentum": min(config.average, 1 - min(1.0, AVERAGED_SHARE / steps))}
@@ -288,6 +281,7 @@ class Keeper(keras.callbacks.Callback):
         plan: Sequence[Phase],
         config: TrainConfig,
         rounds: Rounds,
+        rate: Rate,
         validation: Feed,
         report: Report,
         checkpoint: Path,
@@ -302,7 +296,13 @@ class Keeper(keras.callbacks.Callback):
             config,
             rounds,
         )
-        self.validation, self.report, self.checkpoint, self.state = validation, report, checkpoint, state
+        self.rate, self.validation, self.report, self.checkpoint, self.state = (
+            rate,
+            validation,
+            report,
+            checkpoint,
+            state,
+        )
         self.fault = ""
         self.progress: tqdm | None = None
 
@@ -316,12 +316,12 @@ class Keeper(keras.callbacks.Callback):
         count = len(self.rows)
         return count >= self.rounds.number or (count > 0 and count - 1 - _best_row(self.rows) >= self.config.patience)
 
-    def on_epoch_begin(self, epoch: int, *_: Any) -> None:
+    def on_epoch_begin(self, epoch: int, *_: Any, **__: Any) -> None:
         """Begin a bar of the round's steps."""
         name = f"{self.phase.name}, round {epoch + 1} of {self.rounds.number}"
         self.progress = tqdm(total=self.rounds.steps, unit="step", desc=name, leave=False, disable=None)
 
-    def on_train_batch_end(self, *_: Any) -> None:
+    def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         """Move the bar."""
         if self.progress is not None:
             self.progress.update()
@@ -331,7 +331,9 @@ class Keeper(keras.callbacks.Callback):
         if self.progress is not None:
             self.progress.close()
         losses = {name: _loss_in(logs, name) for name in self.step.network.output}
-        optimizer, rate = self.step.optimizer, float(ops.convert_to_numpy(self.step.optimizer.learning_rate))
+        optimizer = self.step.optimizer
+        # Of the last step that was made.
+        rate = float(ops.convert_to_numpy(self.rate((epoch + 1) * self.rounds.steps - 1)))
         if not all(map(math.isfinite, losses.values())):
             self.fault = (
                 f"The loss became {losses[self.phase.watched]:g} in round {epoch + 1} of phase {self.phase.name}, at a "

@@ -35,7 +35,7 @@ def report(root: Path, run: Run, data: DataParams, params: ReportParams) -> Path
     folder = root / "reports"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "contact_sheet.png").write_bytes(encode_image(contact_sheet(strips), ".png"))
-    provenance = Provenance(data.root, data.size, run.width, count_parts(root), len(results.history))
+    provenance = Provenance(data.root, data.size, run.width, count_parts(root), results.passes)
     pictures = [(encode_image(strip, ".jpg"), text) for text, strip in strips]
     path = folder / "main.html"
     path.write_text(report_page(root, provenance, data, results, pictures), encoding="utf-8")

@@ -12,7 +12,7 @@ from stages.pages.methods import read_foreign
 from stages.pages.provenance import Provenance
 from stages.pages.thesis_page import Findings, thesis_page
 from stages.pages.thesis_reference import read_reference
-from stages.pages.thesis_samples import draw_pictures, read_examples, write_meshes
+from stages.pages.thesis_samples import draw_pictures, has_tables, read_examples, write_meshes
 from stages.project.json_file import write_json
 from stages.project.params import CropParams, DataParams, read, sentences
 from stages.project.paths import FOREIGN, MAIN_RUN, THESIS_METRICS, THESIS_PAGE
@@ -21,14 +21,20 @@ from stages.project.results import read_results
 from stages.project.samples import count_parts
 from stages.project.variants import ThesisParams, VariantSettings, settings_of
 
+# The variant that is the thesis's own model.
+THESIS_MODEL = "final"
 # What section 4.2 of the thesis names, by our names.
 TRAINING = ("batch_size", "lr", "halve_every", "patience")
 
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """What the page is about: the main variant's settings, its network's layers, the other variants, the data."""
+    """What the page is about: the main run's variant, the others, and the data.
 
+    `settings` and `layers` are of the thesis's model, or of the main run where that model is not among them.
+    """
+
+    main: str
     settings: VariantSettings
     layers: dict[str, list[Row]]
     others: list[str]
@@ -37,22 +43,23 @@ class Setup:
 
 
 def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
-    """Compare the main variant with the others and all of them with the thesis, for the project at `root`.
+    """Compare the variants with each other and with the thesis, for the project at `root`.
 
     Writes metrics/thesis.json in percent, the page reports/index.html, and to reports/meshes/ one mesh of each variant
     that the page shows to be turned.
     """
     settings, data = setup.settings, setup.data
-    names = dict.fromkeys((settings.variant, *setup.others))
-    results = {name: read_results(root, name, main=name == settings.variant) for name in names}
+    names = dict.fromkeys((setup.main, *setup.others))
+    results = {name: read_results(root, name, main=name == setup.main) for name in names}
     reference = read_reference()
-    comparison = compare_variants(results, reference.claims, params)
+    comparison = compare_variants(results, settings.variant, reference.claims, params)
     write_json(root / THESIS_METRICS, comparison.as_metrics())
-    examples = read_examples(root, settings, data, results)
+    examples = read_examples(root, settings, setup.main, data, results)
     write_meshes(root / "reports/meshes", examples)
-    epochs = len(results[settings.variant].history)
+    passes = results[settings.variant].passes
     findings = Findings(
-        provenance=Provenance(data.root, data.size, settings.network.width, count_parts(root), epochs),
+        provenance=Provenance(data.root, data.size, settings.network.width, count_parts(root), passes),
+        variant=settings.variant,
         results=results,
         comparison=comparison,
         reference=reference,
@@ -70,17 +77,19 @@ def main() -> None:
     """Compare the variants with each other and with the thesis."""
     with sentences():
         settings, data = settings_of(MAIN_RUN), read("data", DataParams)
+        main_variant, others = settings.variant, list(read("thesis", ThesisParams).variants)
+        if THESIS_MODEL in others and main_variant != THESIS_MODEL:
+            settings = settings_of(THESIS_MODEL)
         layers = network_layers(settings, data.size)
-        others = list(read("thesis", ThesisParams).variants)
-        setup = Setup(settings, layers, others, data, read("crop", CropParams).margin)
+        setup = Setup(main_variant, settings, layers, others, data, read("crop", CropParams).margin)
         comparison = thesis(Path(), setup, read("evaluate", EvaluateParams))
     means = ", ".join(f"{name} {summary.thesis_mesh} %" for name, summary in comparison.variants.items())
     click.echo(f"thesis: mesh error {means}; reports/index.html")
 
 
 def network_layers(settings: VariantSettings, size: int) -> dict[str, list[Row]]:
-    """Read Tables 3.1 to 3.3 from the main variant's network; empty where it does not regress position maps."""
-    if settings.network.regresses != "position_map":
+    """Read Tables 3.1 to 3.3 from a network; empty where it is not the tables'."""
+    if not has_tables(settings.network):
         return {}
     from model.backend import prepare_keras
 

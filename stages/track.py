@@ -16,8 +16,8 @@ from pipeline.face.face_model import name_expressions
 from pipeline.photo.bundle import load_bundle
 from pipeline.photo.tracking import track_faces
 from pipeline.photo.video_files import open_video
+from stages.photo.bundles import embedded_bundle
 from stages.photo.options import FILE
-from stages.photo.reconstructor import embedded_bundle
 from stages.photo.video import (
     Portrait,
     Seen,

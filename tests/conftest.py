@@ -68,11 +68,11 @@ def keras():
 @pytest.fixture(scope="session")
 def embedded():
     """The embedded bundle, as the commands make it once for each state of the code; it takes some seconds then."""
-    from stages.photo import reconstructor
+    from stages.photo import bundles
 
-    folder = ROOT / reconstructor.EMBEDDED
+    folder = ROOT / bundles.EMBEDDED
     folder.mkdir(parents=True, exist_ok=True)
     # One of pytest's processes makes it, the others wait.
-    with mock.patch.object(reconstructor, "EMBEDDED", folder), (folder / ".lock").open("w") as lock:
+    with mock.patch.object(bundles, "EMBEDDED", folder), (folder / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        return reconstructor.embedded_bundle()
+        return bundles.embedded_bundle()

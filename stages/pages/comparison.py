@@ -27,7 +27,7 @@ class Summary:
     Attributes
     ----------
     jumps : int
-        Epochs of all seeds whose validation loss is more than `JUMP_PERCENT` above the best before it in the same run.
+        Validations of all seeds whose loss is more than `JUMP_PERCENT` above the best before it in the same run.
     thesis_68, thesis_mesh, smooth_15deg : float
         Percent.
     worst_rise : float
@@ -69,7 +69,7 @@ class Comparison:
     variants : dict of str to Summary
         The main one first.
     rank_correlation : Correlation or None
-        Of the main variant's errors of the 68 landmarks and of the mesh; None where they have no ranks to compare.
+        Of the thesis's model's errors of the 68 landmarks and of the mesh; None where they have no ranks to compare.
     claims : dict of str to Difference
         By the name of the thesis's claim; those whose two variants ran.
     """
@@ -87,13 +87,17 @@ class Comparison:
         }
 
 
-def compare_variants(results: dict[str, Results], claims: Sequence[Claim], params: EvaluateParams) -> Comparison:
+def compare_variants(
+    results: dict[str, Results], variant: str, claims: Sequence[Claim], params: EvaluateParams
+) -> Comparison:
     """Summarise each variant, and test each claim of the thesis on the variants that there are.
 
     Parameters
     ----------
     results : dict of str to Results
         By variant, the main one first.
+    variant : str
+        The one whose errors are correlated.
     claims : sequence of Claim
     params : EvaluateParams
         The bootstrap's.
@@ -103,7 +107,7 @@ def compare_variants(results: dict[str, Results], claims: Sequence[Claim], param
     ValueError
         If two variants that a claim compares were not evaluated on the same images.
     """
-    errors = next(iter(results.values())).per_image
+    errors = results[variant].per_image
     return Comparison(
         {name: summarise(result) for name, result in results.items()},
         rank_correlation(errors["thesis_68"].to_numpy(), errors["thesis_mesh"].to_numpy(), params),
@@ -128,7 +132,7 @@ def summarise(result: Results) -> Summary:
 
 
 def loss_rises(run: pd.DataFrame) -> NDArray[np.float64]:
-    """Rise of the validation loss above its best so far, in percent, at each epoch of a seed's phases but the first.
+    """Rise of the validation loss above its best so far, in percent, at each of a phase's but the first.
 
     Other phases have other losses, so each starts anew.
     """

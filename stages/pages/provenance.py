@@ -20,14 +20,15 @@ class Provenance:
         Side of crops and maps in px, and width of the network: 256 and 16 in the thesis.
     counts : dict of str to int
         Samples of each part of the split.
-    epochs : int
+    passes : int
+        Of a sample through the network while it learnt.
     """
 
     root: str
     size: int
     width: int
     counts: dict[str, int]
-    epochs: int
+    passes: int
 
     @property
     def is_demo(self) -> bool:

@@ -34,6 +34,8 @@ class Findings:
     ----------
     provenance : Provenance
         Of our numbers; the head of each column that has them says it in a few words.
+    variant : str
+        The thesis's model, or the main run's where that did not run.
     results : dict of str to Results
         By variant, the main one first.
     comparison : Comparison
@@ -51,6 +53,7 @@ class Findings:
     """
 
     provenance: Provenance
+    variant: str
     results: dict[str, Results]
     comparison: Comparison
     reference: Reference
@@ -71,13 +74,13 @@ class ErrorCurves:
 def thesis_page(findings: Findings) -> str:
     """Make the page, as HTML."""
     results, comparison, reference = findings.results, findings.comparison, findings.reference
-    variant, main = next(iter(results.items()))
+    per_image = results[findings.variant].per_image
     ours = [method_row(name, result.metrics) for name, result in results.items()]
     others = [method_row(f"{name} (scored from its files)", metrics) for name, metrics in findings.foreign.items()]
     return render(
         "thesis.html",
         provenance=findings.provenance,
-        variant=variant,
+        variant=findings.variant,
         conclusions=tables.conclusion_rows(reference.claims, comparison),
         contradictions=reference.contradictions,
         meshes=["truth", *results],
@@ -94,7 +97,7 @@ def thesis_page(findings: Findings) -> str:
         losses=tables.loss_rows(reference.numbers, results, findings.provenance.label),
         loss_rises=tables.rise_rows(results, comparison),
         correlation=comparison.rank_correlation,
-        error_scatter=scatter_figure(main.per_image["thesis_68"], main.per_image["thesis_mesh"]),
+        error_scatter=scatter_figure(per_image["thesis_68"], per_image["thesis_mesh"]),
         method_header=method_header(),
         methods=ours + others,
     )

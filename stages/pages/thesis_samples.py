@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from model.settings import NetworkConfig
 from pipeline.face.camera import wrap_angle
 from pipeline.photo.mesh_files import to_mesh
 from pipeline.photo.mesh_viewer import viewer_page
@@ -53,8 +54,15 @@ class Examples:
     predicted: dict[str, dict[str, NDArray[np.float64]]]
 
 
-def read_examples(root: Path, settings: VariantSettings, data: DataParams, results: dict[str, Results]) -> Examples:
-    """Choose the samples by the main variant's errors, and read what the pictures need of them."""
+def has_tables(network: NetworkConfig) -> bool:
+    """Whether a network is that of Tables 3.1 to 3.3."""
+    return network.regresses == "position_map" and not network.lean
+
+
+def read_examples(
+    root: Path, settings: VariantSettings, main: str, data: DataParams, results: dict[str, Results]
+) -> Examples:
+    """Choose the samples by the errors of the variant of `settings`, and read what the pictures need of them."""
     surface = load_surface(root / MODEL, root / LAYOUT)
     table = results[settings.variant].per_image
     rows = {row["sample_id"]: row for row in read_accepted(root, table["sample_id"])}
@@ -64,7 +72,7 @@ def read_examples(root: Path, settings: VariantSettings, data: DataParams, resul
     photos = {name: read_photo(root / data.folder(subset_of(name)) / rows[name]["photo"]) for name in truths}
     predicted = {}
     for variant in results:
-        run = MAIN_RUN if variant == settings.variant else variant
+        run = MAIN_RUN if variant == main else variant
         with Predictions(root / predictions_of(run)) as predictions:
             predicted[variant] = {name: read_points(*predictions.read(name), surface).vertices for name in truths}
     return Examples(surface, truths[front], truths[rolled], [truths[name] for name in spread], photos, predicted)
@@ -142,6 +150,6 @@ def draw_pictures(examples: Examples, settings: VariantSettings, size: int, marg
         if variant in meshes:
             images[number] = figures.close_up(meshes[variant], surface, len(front.image))
     pictures = {number: encode_image(image, ".jpg") for number, image in images.items()}
-    if settings.network.regresses == "position_map":
+    if has_tables(settings.network):
         pictures["3.5"] = figures.network_diagram(settings.network, size)
     return pictures

@@ -1,10 +1,8 @@
 """Everything that turns a found face into a mesh, opened once for many photos."""
 
 import dataclasses
-import functools
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import click
 import numpy as np
@@ -12,28 +10,23 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from pipeline.crops.alignment import resample
-from pipeline.crops.blaze_face import Network, Region, halvings
-from pipeline.crops.face_finding import Face, first_crop, points_roll
-from pipeline.crops.face_mesh import REGION, MeshFace, find_faces, follow, open_files
+from pipeline.crops.blaze_face import Network, halvings
+from pipeline.crops.face_finding import Face
+from pipeline.crops.face_mesh import MeshFace, open_files
 from pipeline.crops.iris import find_irises
 from pipeline.face.face_model import name_expressions
-from pipeline.photo.bundle import SUFFIX, Bundle, load_bundle, read_facts, save_bundle
-from pipeline.photo.fitting import doubt_of, fit_map_to_photo, fit_mesh, keypoint_distance, read_mesh
-from pipeline.photo.map_network import MapNetwork, NetworkFacts, place_crop
+from pipeline.photo.bundle import Bundle, load_bundle
+from pipeline.photo.fitting import doubt_of, fit_map_to_photo, fit_mesh, keypoint_distance
+from pipeline.photo.map_network import MapNetwork, place_crop
 from pipeline.photo.photo_files import open_photo
-from pipeline.photo.reconstruction import Predict, Reconstruction, find_landmarks, read_face
+from pipeline.photo.reconstruction import Reconstruction, read_face
 from pipeline.store.arrays import Array, Image
-from pipeline.store.files import digest_modules
 from pipeline.store.sparse import SparseMatrix, take_columns
 from pipeline.uv.surface import Surface
-from stages.photo.network import open_regressor
+from stages.photo.bundles import choose_bundle, embedded_bundle
+from stages.photo.finding import Finder, open_finder, open_landmarker, with_mesh
 from stages.photo.options import ReconstructorOptions
-from stages.project.paths import BUNDLE, CODE_ROOT, EMBEDDED
 from stages.project.strict import check, check_all
-
-# From a photo and a face in it to the 68 landmarks (68, >=2) in pixels of the photo.
-Landmarker = Callable[[Image, Face], NDArray[np.float64]]
-Finder = Callable[[Image], list[Face]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -106,37 +99,11 @@ def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstru
     return open_by_fit(options, bundle, networks)
 
 
-def choose_bundle(options: ReconstructorOptions) -> tuple[Path | None, bool]:
-    """Say which bundle makes the faces, None for the embedded one, and whether its network draws them.
-
-    A network that was trained on procedural faces never draws a real one unasked; one that was trained on real faces
-    does, be it in the bundle that is named or in the project's own.
-
-    Raises
-    ------
-    ValueError
-        If a network is asked for and there is none, or a bundle is damaged.
-    OSError
-        If the bundle is missing.
-    """
-    if options.method == "fit":
-        return options.bundle, False
-    path = options.bundle or (BUNDLE if BUNDLE.is_file() else None)
-    facts = read_facts(path) if path else None
-    if options.method == "network":
-        check(path is not None, f"{BUNDLE} is missing: run `dvc repro export`, or name a bundle by --bundle.")
-        check(facts is not None, f"{path} has no network of position maps: name another bundle, or --method fit.")
-        return path, True
-    if facts is not None and not facts.demo:
-        return path, True
-    return options.bundle, False
-
-
 def open_by_fit(options: ReconstructorOptions, bundle: Bundle, networks: dict[str, Network]) -> Reconstructor:
     """Reconstruct by the face model of a bundle, fitted to the points of Face Mesh: see `pipeline.photo.fitting`."""
 
     def fit(photo: Image, face: Face) -> Reconstruction:
-        return fit_mesh(with_mesh(photo, face, networks), bundle, len(photo))
+        return fit_mesh(with_mesh(photo, face, bundle, networks), bundle, len(photo))
 
     made_by = f"fit of the face model {bundle.about['name']!r} to the points of Face Mesh"
     return _of_face_model(bundle, open_finder(options, networks), fit, made_by, networks)
@@ -156,6 +123,8 @@ def open_by_network(
     ValueError
         If the network takes no crops of its size, or what finds landmarks is missing.
     """
+    from stages.photo.network import open_regressor  # a fit needs none of it
+
     predict = open_regressor(network, threads)
     find_points = open_landmarker(options, bundle, network, predict, networks)
     facts = network.facts
@@ -215,57 +184,6 @@ def _expressions_of(bundle: Bundle) -> tuple[Sequence[str], NDArray]:
     return name_expressions(bundle.model), moves
 
 
-def embedded_bundle() -> Bundle:
-    """The embedded bundle, which is made once for each state of the code, in some seconds, and kept where it can be."""
-    name = f"{digest_modules(CODE_ROOT, ('pipeline',))[:16]}{SUFFIX}"
-    folders = embedded_folders()
-    for folder in folders:
-        if (folder / name).is_file():
-            return load_bundle(folder / name)
-    from pipeline.photo.embedded import make_embedded
-
-    click.echo("Making the embedded face model, once; it takes some seconds.", err=True)
-    bundle = make_embedded()
-    for folder in folders:
-        try:
-            save_bundle(folder / name, bundle)
-        except OSError:
-            continue
-        click.echo(f"It is kept in {folder}.", err=True)
-        return load_bundle(folder / name)
-    click.echo(f"It can't be kept, since {folders[-1]} can't be written: it will be made each time.", err=True)
-    return bundle
-
-
-def embedded_folders() -> list[Path]:
-    """Where the embedded bundle is kept, by preference: in a checkout of the project, else in the user's cache."""
-    import platformdirs
-
-    cache = platformdirs.user_cache_path("face-reconstruction-pipeline", appauthor=False) / "embedded"
-    return [EMBEDDED, cache] if Path("dvc.yaml").is_file() else [cache]
-
-
-def with_mesh(photo: Image, face: Face, networks: dict[str, Network]) -> MeshFace:
-    """A face with the points of Face Mesh, wherever it was found."""
-    if isinstance(face, MeshFace):
-        return face
-    region = Region(face.box[:2] + face.box[2:] / 2, REGION * float(face.box[2:].max()), points_roll(face.points))
-    return follow(halvings(photo), region, networks, face.confidence)
-
-
-def open_finder(options: ReconstructorOptions, networks: dict[str, Network]) -> Finder:
-    """Choose what finds the faces."""
-    if options.detector == "mtcnn":
-        from pipeline.crops.face_finding import find_faces as find_by_mtcnn
-
-        return find_by_mtcnn
-    if options.detector == "dlib":
-        from pipeline.crops import dlib_faces
-
-        return functools.partial(dlib_faces.find_faces, _open_dlib(options.dlib_model))
-    return lambda photo: list(find_faces(photo, networks))
-
-
 def open_largest(path: Path, reconstructor: Reconstructor) -> tuple[Image, Reconstruction]:
     """Open a photo, and reconstruct the largest face in it; if it is likely wrong, that is told.
 
@@ -286,54 +204,3 @@ def open_largest(path: Path, reconstructor: Reconstructor) -> tuple[Image, Recon
     if found.doubt:
         click.echo(f"{path}: {found.doubt}", err=True)
     return photo, found
-
-
-def open_landmarker(
-    options: ReconstructorOptions,
-    bundle: Bundle,
-    network: MapNetwork,
-    predict: Predict,
-    networks: dict[str, Network],
-) -> Landmarker:
-    """Choose what finds the points that a network's crop is placed and levelled by."""
-
-    def by_mesh(photo: Image, face: Face) -> Array:
-        seen = with_mesh(photo, face, networks)
-        return read_mesh(bundle, seen.mesh, seen.confidence, seen.keypoints)
-
-    def place_first(photo: Image, face: Face, facts: NetworkFacts) -> Array:
-        if isinstance(face, MeshFace):
-            return place_crop(by_mesh(photo, face), face.quarter_turns, facts)
-        return first_crop(face, facts.margin, facts.size)
-
-    if options.landmarks == "network":
-        facts = network.facts
-        return lambda photo, face: find_landmarks(
-            photo, place_first(photo, face, facts), predict, network.surface, facts.size
-        )
-    if options.landmarks == "asm":
-        return _open_asm()
-    if options.landmarks == "dlib":
-        from pipeline.crops import dlib_faces
-
-        predictor = _open_dlib(options.dlib_model)
-        levelled = dataclasses.replace(network.facts, level=True, size=dlib_faces.SIZE)
-        return lambda photo, face: dlib_faces.find_landmarks(predictor, photo, place_first(photo, face, levelled))
-    return by_mesh
-
-
-def _open_asm() -> Landmarker:
-    from pipeline.crops import active_shape
-    from stages.project.paths import SHAPES
-
-    check(SHAPES.is_file(), f"{SHAPES} is missing: run `dvc repro asm`, or choose --landmarks facemesh.")
-    shapes = active_shape.load_model(SHAPES)
-    return lambda photo, face: active_shape.fit(shapes, photo, face.points)
-
-
-def _open_dlib(path: Path | None) -> Any:
-    from pipeline.crops import dlib_faces
-
-    if path is None:
-        raise ValueError("dlib needs --dlib-model, the file of its shape predictor of 68 points.")
-    return dlib_faces.open_predictor(path)

@@ -67,7 +67,7 @@ def missing_pairs(found: Mapping[str, int]) -> Counts:
 
 
 def outside_percent(root: Path, level: str, size: int) -> dict[str, dict[str, float]]:
-    """Percent of the face's texels whose label is out of the range of each scaling, for x, y and z.
+    """Percent of the face's texels whose label is out of the range of each scaling that has ends, for x, y and z.
 
     Raises
     ------
@@ -77,10 +77,11 @@ def outside_percent(root: Path, level: str, size: int) -> dict[str, dict[str, fl
     face_mask = load_uv(root / LAYOUT).face_mask
     places = spread(locate(root, level, read_part(root, "train")), SAMPLES)
     check(bool(places), "The training part has no position maps: every sample was rejected.")
-    totals = {name: np.zeros(3) for name in SCALINGS}
+    scalings = {name: scaling for name in SCALINGS if np.isfinite((scaling := Scaling(name, size)).highest)}
+    totals = {name: np.zeros(3) for name in scalings}
     for position_map in read_maps(places):
         for name, total in totals.items():
-            total += clipped_share(position_map, face_mask, Scaling(name, size))
+            total += clipped_share(position_map, face_mask, scalings[name])
     return {
         name: {axis: round(float(100 * share), 3) for axis, share in zip("xyz", total / len(places), strict=True)}
         for name, total in totals.items()

@@ -91,7 +91,7 @@ def find_problems(params: dict[str, Any]) -> list[str]:
         if isinstance(overrides, dict):
             _attempt(found, merge, skeleton, overrides, f"variants.{name}")
     settings: dict[str, VariantSettings] = {}
-    if thesis and variants and sections.keys() >= SECTIONS.keys():
+    if thesis and variants and isinstance(params.get("recipes"), dict) and sections.keys() >= SECTIONS.keys():
         settings = _resolve_all(found, params, thesis)
     if thesis:
         policies = sections["augmented"].policies if "augmented" in sections else None

@@ -37,7 +37,7 @@ FAILED_COLUMNS = ["sample", "stage", "reason"]
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """One variant's metrics, protocols by yaw, errors of each image, failures, curves, sources, and losses by epoch."""
+    """One variant's metrics, protocols by yaw, errors of each image, failures, curves, sources, and losses."""
 
     variant: str
     metrics: Metrics
@@ -49,6 +49,11 @@ class Results:
     sources: pd.DataFrame
     history: pd.DataFrame
     seeds: pd.DataFrame
+
+    @property
+    def passes(self) -> int:
+        """Passes of a sample that the kept network has learnt from."""
+        return 0 if self.history.empty else int(self.history["passes"].iloc[-1])
 
     def described(self, error: str, group: str = ALL) -> dict[str, Any] | None:
         """Row of runs/<variant>/protocols.csv for an error and a group of images; None where there is none."""

@@ -16,7 +16,7 @@ from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
 from pipeline.crops.online import border, unpack_crop
 from pipeline.face.face_model import load_model
 from pipeline.store.samples import Sample, locate, read_labels, read_samples
-from pipeline.store.shards import list_shards
+from pipeline.store.shards import list_shards, map_rows
 from pipeline.uv.position_map import UVLayout
 from stages.project.paths import AUGMENTED, MODEL, SETTINGS, VALIDATION, weights_of
 from stages.project.samples import read_part
@@ -74,7 +74,7 @@ def read_photos(samples: Sequence[Sample], online: bool, size: int) -> NDArray[n
     """Read training samples' photos (N, size, size, 3) as they are before a training step augments them."""
     if not online:
         return to_photo(read_samples(samples, ["image"])["image"])
-    crops = [unpack_crop(row) for row in read_samples(samples, ["crop"])["crop"]]
+    crops = [unpack_crop(map_rows(sample.shard, "crop")[sample.row]) for sample in samples]
     middle = slice(border(size), border(size) + size)
     return to_photo(np.stack(crops)[:, middle, middle])
 

@@ -142,7 +142,7 @@ def resolve_variant(params: dict[str, Any], name: str | None) -> VariantSettings
     overrides = variants[chosen] or {}
     _check_overrides(chosen, overrides)
     merged = {section: dataclasses.asdict(config) for section, config in main.items()}
-    merged["train"] |= _recipe(params, (overrides.get("train") or {}).get("recipe", train.recipe))
+    merged["train"] |= _recipe(params, _recipe_of(overrides, train.recipe))
     if name is None:
         _check_main(train, sources.get(chosen))
     else:
@@ -155,6 +155,12 @@ def resolve_variant(params: dict[str, Any], name: str | None) -> VariantSettings
     return build(f"variants.{chosen}", merged | {"augmentation": online}, VariantSettings)
 
 
+def _recipe_of(overrides: dict[str, Any], default: str) -> str:
+    """Name of the recipe that a variant asks for; what is no section is refused when it is merged."""
+    train = overrides.get("train")
+    return str(train.get("recipe", default)) if isinstance(train, dict) else default
+
+
 def _recipe(params: dict[str, Any], name: str) -> dict[str, Any]:
     """Keys of `train` that a recipe lays over it."""
     recipes = params["recipes"]
@@ -162,7 +168,9 @@ def _recipe(params: dict[str, Any], name: str) -> dict[str, Any]:
     recipe = recipes[name]
     check(isinstance(recipe, dict), f"recipes.{name} is {recipe!r}; expected a mapping of keys of train.")
     check("lr" not in recipe, f"recipes.{name} must not override lr: train.lr is the highest rate of every recipe.")
-    known = [field.name for field in dataclasses.fields(TrainConfig) if field.name != "recipe"]
+    # What DVC must know stands in train and thesis.variants alone, and no recipe chooses another.
+    elsewhere = {"recipe", *(field.name for field in dataclasses.fields(TrainingSource)), "variant"}
+    known = [field.name for field in dataclasses.fields(TrainConfig) if field.name not in elsewhere]
     for key in recipe:
         check(key in known, f"recipes.{name}.{key} overrides nothing; expected one of {_listed(str(key), known)}")
     return recipe
@@ -208,11 +216,12 @@ def _listed(word: str, known: Iterable[str]) -> str:
 
 
 def _check_overrides(name: str, overrides: Any) -> None:
-    """Check that a variant leaves alone what stands elsewhere, because DVC must know it."""
+    """Check that a variant leaves alone what stands elsewhere: what DVC must know, and the rate of every run."""
     check(isinstance(overrides, dict), f"variants.{name} is {overrides!r}; expected a mapping of sections.")
     train = overrides.get("train")
     elsewhere = {
         "variant": "",
+        "lr": ", which is the highest rate of every recipe",
         "init": f"; thesis.variants.{name} says what it starts from",
         "policy": f"; thesis.variants.{name} says which samples it learns from",
         "level": f"; thesis.variants.{name} says which samples it learns from",

@@ -1,6 +1,14 @@
 """Parameters of training, of a made-up project."""
 
 TERMS = {"regions": True, "position": 1.0, "symmetry": 0.0, "smoothness": 0.0}
+UNCHANGED = {
+    "copies": 0,
+    "rotation_deg": 0,
+    "zoom": [1.0, 1.0],
+    "shift": 0,
+    "channel_gain": [1.0, 1.0],
+    "noises": 0,
+}
 PARAMS = {
     "train": {
         "variant": "final",
@@ -10,11 +18,10 @@ PARAMS = {
         "strategy": "joint",
         "init": "random",
         "lr": 0.001,
-        "epochs": 3,
+        "recipe": "plain",
+        "budget": 30,
         "batch_size": 4,
         "seeds": [1],
-        "halve_every": 5,
-        "patience": 5,
         "xla": False,
         "precision": "float32",
         "devices": 1,
@@ -31,12 +38,25 @@ PARAMS = {
         "residual_join": "logits",
         "residual_stages": 1,
         "residual_shrink": 1,
+        "lean": False,
     },
     "loss": {"norm": "l1", "brief": TERMS, "final": TERMS},
+    "recipes": {
+        "plain": {"optimizer": "adam", "schedule": "halvings", "halve_every": 5, "patience": 5},
+        "cycle": {"optimizer": "adamw", "weight_decay": 0.01, "schedule": "cosine", "warm_up": 0.05, "patience": 9},
+    },
+    "augmented": {
+        "seed": 1,
+        "policies": {
+            "none": UNCHANGED,
+            "full": UNCHANGED | {"copies": 3, "rotation_deg": 45, "zoom": [0.7, 1.3], "noises": 3},
+            "online": UNCHANGED | {"online": True, "rotation_deg": 34, "mirror": 0.5},
+        },
+    },
     "variants": {
         "final": {},
         "prn": {"network": {"residual": False}},
-        "coarse": {"train": {"scaling": "sigmoid", "lr": 1e-05}, "loss": {"norm": "l2"}},
+        "coarse": {"train": {"scaling": "sigmoid", "recipe": "cycle"}, "loss": {"norm": "l2"}},
     },
     "thesis": {
         "variants": {

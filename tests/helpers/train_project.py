@@ -80,7 +80,7 @@ def prepare_project(folder: Path) -> Path:
         "samples_per_shard": 8,
         "max_reject_fraction": 0.0,
     }
-    train = PARAMS["train"] | {"lr": 0.01, "epochs": 2, "strategy": "staged", "seeds": [2, 1]}
+    train = PARAMS["train"] | {"lr": 0.01, "budget": 72, "strategy": "staged", "seeds": [2, 1]}
     crop = {"detected": {}, "found": {"facemesh": "data/landmark_map"}, "margin": 1.5}
     write_params(folder, PARAMS | {"data": data, "crop": crop, "network": NETWORK, "train": train})
     return folder

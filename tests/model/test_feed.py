@@ -34,14 +34,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 def make_feed(folder: Path, batch_size: int = 4) -> Feed:
-    def to_label(arrays: dict) -> np.ndarray:
-        return to_network(arrays["position_map"], Scaling("tanh", SIZE), MASK)
-
-    return Feed(locate(list_shards(folder)), batch_size, ("position_map",), to_label)
+    return Feed(locate(list_shards(folder)), batch_size, lambda maps: to_network(maps, Scaling("tanh", SIZE), MASK))
 
 
 def test_a_batch_holds_photos_from_0_to_1_and_centred_labels(folder: Path):
-    photos, labels = next(make_feed(folder).ordered())
+    batch = next(make_feed(folder).ordered())
+    photos, labels = batch["photo"], batch["label"]
     assert photos.dtype == labels.dtype == np.float32
     np.testing.assert_allclose(photos[:, 0, 0, 0], np.arange(4) / 255, rtol=1e-6)
     np.testing.assert_allclose(labels[:, 3, 3, 0], (np.arange(4) - 15.5) / 16, rtol=1e-6)
@@ -49,14 +47,14 @@ def test_a_batch_holds_photos_from_0_to_1_and_centred_labels(folder: Path):
 
 
 def test_an_ordered_pass_has_every_sample_once_and_a_short_last_batch(folder: Path):
-    photos = [batch[0] for batch in make_feed(folder).ordered()]
+    photos = [batch["photo"] for batch in make_feed(folder).ordered()]
     assert [len(batch) for batch in photos] == [4, 4, 2]
     np.testing.assert_allclose(np.concatenate(photos)[:, 0, 0, 0] * 255, np.arange(10), atol=1e-4)
 
 
 def test_an_epoch_depends_on_seed_and_number_alone_and_has_every_sample_in_full_batches(folder: Path):
     def seen(seed: int, epoch: int) -> list[int]:
-        batches = [photos[:, 0, 0, 0] for photos, _ in make_feed(folder).shuffled(seed, epoch)]
+        batches = [batch["photo"][:, 0, 0, 0] for batch in islice(make_feed(folder).endless(seed, 3 * epoch), 3)]
         assert [len(batch) for batch in batches] == [4, 4, 4]
         return np.rint(np.concatenate(batches) * 255).astype(int).tolist()
 
@@ -91,3 +89,13 @@ def test_an_error_while_reading_reaches_the_reader(folder: Path):
     (folder / "00001.h5").unlink()
     with pytest.raises(FileNotFoundError, match=r"00001\.h5"):
         list(feed.ordered())
+
+
+def test_batches_from_a_step_on_are_those_of_a_feed_that_was_never_stopped(folder: Path):
+    def steps(start: int, count: int) -> list[np.ndarray]:
+        return [batch["photo"] for batch in islice(make_feed(folder).endless(1, start), count)]
+
+    whole = steps(0, 8)
+    for start in (1, 2, 3, 5):
+        for ours, theirs in zip(steps(start, 3), whole[start:], strict=False):
+            assert np.array_equal(ours, theirs)

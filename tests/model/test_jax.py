@@ -100,3 +100,36 @@ def test_more_devices_than_there_are_is_refused(tmp_path):
     result = run_stage(folder, **TWO_DEVICES)
     assert result.returncode == 1
     assert "train.devices is 4; JAX finds 2: cpu:0, cpu:1." in result.stderr
+
+
+def train_on_jax() -> tuple[int, list[float]]:
+    """Eight steps of training: how often Python ran the step's own code, and the losses."""
+    prepare_keras()
+    from model import training
+    from model.networks import build_network
+    from model.step import stored
+    from tests.model.test_training import configure
+
+    network = NetworkConfig("position_map", 2, 2, 0.9)
+    model = build_network(32, network, Scaling("tanh", 32))
+
+    def distance(true, predicted):
+        return abs(predicted - true).mean(axis=(1, 2, 3))
+
+    phase, config = training.Phase("all", "final"), configure(lr=0.01)
+    step = training.make_step(model, phase, {"final": (distance, distance)}, stored, None)
+    training.compile_step(step, phase, config, training.Rounds(1, 8), training.make_rate(config, 8, 8), 16.0)
+    rng = np.random.default_rng(0)
+    photo, label = rng.random((4, 32, 32, 3), np.float32), rng.uniform(-0.5, 0.5, (4, 1, 1, 3)).astype(np.float32)
+    late = np.zeros(4, np.float32)
+    batch = {"photo": photo, "label": label + np.zeros((4, 32, 32, 3), np.float32), "late": late}
+    step.train_on_batch(batch, {"final": late})
+    traced = step.traces
+    losses = [float(step.train_on_batch(batch, {"final": late})) for _ in range(8)]
+    return step.traces - traced, losses
+
+
+def test_a_step_is_compiled_its_code_runs_while_it_is_traced_and_never_again():
+    again, losses = run_alone(train_on_jax, KERAS_BACKEND="jax")
+    assert again == 0
+    assert losses[-1] < losses[0]

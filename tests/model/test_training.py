@@ -10,6 +10,7 @@ import pytest
 from model import feed
 from model.scaling import Scaling
 from model.settings import LossConfig, LossTerms, NetworkConfig, TrainConfig
+from pipeline.face.face_model import FaceModel
 from pipeline.store.samples import locate, read_samples
 from pipeline.store.shards import list_shards, write_shard
 from pipeline.uv.position_map import UVLayout
@@ -20,6 +21,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("keras")]
 TERMS = LossTerms(regions=True, position=1.0, symmetry=0.0, smoothness=0.0)
 LAYOUT = UVLayout(
     None, None, np.ones((SIZE, SIZE), bool), np.ones((SIZE, SIZE), np.float32), np.zeros((68, 2), np.int32)
+)
+# Which a network that regresses maps does not look at.
+FACE = FaceModel(
+    np.zeros((1, 3), np.float32),
+    *[np.zeros((1, 3, 1), np.float32)] * 2,
+    np.zeros((0, 3), np.int32),
+    np.zeros(0, np.int32),
 )
 # Overrides of the network, by the name of what it is.
 NETWORKS: dict[str, dict] = {"final": {}, "thesis": {"residual_join": "thesis"}, "prn": {"residual": False}}
@@ -51,7 +59,7 @@ def configure(**changes) -> TrainConfig:
         "init": "random",
         "lr": 0.01,
         "halve_every": 110,
-        "epochs": 110,
+        "budget": 110 * 8,
         "patience": 110,
         "batch_size": 4,
         "seeds": [1],
@@ -75,21 +83,21 @@ def make(shards, **changes) -> Untrained:
     from model import regression
 
     network = NetworkConfig(**NETWORK | changes)
-    task = regression.position_maps(network, LossConfig("l1", TERMS, TERMS), Scaling("tanh", SIZE), LAYOUT)
+    task = regression.make_regression(network, LossConfig("l1", TERMS, TERMS), Scaling("tanh", SIZE), LAYOUT, FACE)
     keras.utils.set_random_seed(1)
     model = task.build()
-    samples = feed.Feed(locate(shards), 4, task.datasets, task.to_label)
-    return Untrained(task, model, samples, task.make_losses(model)[0])
+    samples = feed.Feed(locate(shards), 4, task.to_label)
+    return Untrained(task, model, samples, task.make_losses(model))
 
 
 def train(made: Untrained, settings: TrainConfig, work: Path, report=lambda _: None):
     """Train it, and judge it by the samples that it learns from."""
     from model import training
+    from model.step import stored
 
     plan = training.phases(settings.strategy, "brief" in made.losses, False)
-    return training.train(
-        made.model, made.samples, made.samples, made.losses, made.losses, settings, 1, plan, report, work
-    )
+    feeds = (made.samples, made.samples)
+    return training.train(made.model, *feeds, made.losses, stored, made.task.unit, settings, 1, plan, report, work)
 
 
 @pytest.fixture(scope="module")
@@ -107,8 +115,10 @@ def test_a_network_learns_a_few_samples_by_heart(learnt, shards, tmp_path, name)
 
 
 def loss_now(training, made):
-    learner = training.make_learner(made.model, training.Phase("all", "final"), made.losses, made.losses, configure())
-    return training.evaluate(learner, made.samples)["final"]
+    from model.step import stored
+
+    step = training.make_step(made.model, training.Phase("all", "final"), made.losses, stored, None)
+    return training.evaluate(step, made.samples)["final"]
 
 
 def test_the_weights_kept_are_the_best_on_the_validation_samples(training, learnt):
@@ -118,7 +128,8 @@ def test_the_weights_kept_are_the_best_on_the_validation_samples(training, learn
 
 def test_predictions_are_in_px_and_agree_with_the_loss_that_was_reached(training, learnt):
     made, _ = learnt
-    maps = np.concatenate([made.task.to_maps(final) for _, final in training.predict(made.model, made.samples)])
+    chosen = made.samples.samples
+    maps = np.concatenate([each for _, each in training.predict(made.model, chosen, 4, made.task.to_maps, False)])
     true = read_samples(made.samples.samples, ["position_map"])["position_map"]
     shift = (maps - true)[..., 2].mean(axis=(1, 2), keepdims=True)
     error = np.abs(maps - true)
@@ -148,7 +159,7 @@ def scripted(training, shards, tmp_path_factory):
     those of each epoch.
     """
     made = make(shards)
-    settings = configure(lr=0.004, epochs=20, halve_every=2, patience=3)
+    settings = configure(lr=0.004, budget=20 * 8, halve_every=2, patience=3)
     with pytest.MonkeyPatch.context() as patch:
         weights = script_validation(training, patch, made, [5.0, 4.0, 4.5, 4.0, 4.1])
         trained = train(made, settings, tmp_path_factory.mktemp("scripted") / "work")
@@ -186,7 +197,9 @@ def staged(training, shards, tmp_path_factory) -> Staged:
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "evaluate", looking)
-        trained = train(made, configure(strategy="staged", epochs=2), tmp_path_factory.mktemp("staged") / "work")
+        trained = train(
+            made, configure(strategy="staged", budget=3 * 2 * 8), tmp_path_factory.mktemp("staged") / "work"
+        )
     inside = {id(variable) for variable in brief_part(made.model).weights}
     brief = np.array([id(variable) in inside for variable in made.model.weights])
     moved = [
@@ -198,7 +211,7 @@ def staged(training, shards, tmp_path_factory) -> Staged:
 
 def test_a_staged_run_trains_the_encoder_decoder_then_the_refinement_then_both(staged):
     assert [row["phase"] for row in staged.rows] == ["brief", "brief", "refinement", "refinement", "all", "all"]
-    assert [row["epoch"] for row in staged.rows] == [1, 2, 3, 4, 5, 6]
+    assert [row["passes"] for row in staged.rows] == [8, 16, 24, 32, 40, 48]
     # All of the encoder-decoder's weights and batch statistics move, or none; the same of the refinement's.
     for epoch, brief, refinement in ((0, True, False), (1, True, False), (3, False, True), (5, True, True)):
         assert set(staged.brief[epoch].tolist()) == {brief}
@@ -219,7 +232,7 @@ def test_weights_of_an_earlier_phase_are_kept_if_no_later_epoch_was_better(train
     made = make(shards)
     # The refinement alone is better than what all parts reach together.
     weights = script_validation(training, monkeypatch, made, [9.0, 8.0, 3.0, 2.0, 2.5, 2.2])
-    trained = train(made, configure(strategy="staged", epochs=2), tmp_path / "work")
+    trained = train(made, configure(strategy="staged", budget=3 * 2 * 8), tmp_path / "work")
     assert trained.best_loss == 2.0
     restored = [are_equal(made.model.get_weights(), kept) for kept in weights]
     assert restored == [False, False, False, True, False, False]
@@ -229,27 +242,79 @@ def test_weights_of_an_earlier_phase_are_kept_if_no_later_epoch_was_better(train
 def test_mixed_precision_computes_in_16_bits_learns_and_puts_out_float32(set_precision, shards, tmp_path, precision):
     set_precision(precision)
     made = make(shards)
-    losses = [row["loss"] for row in train(made, configure(epochs=30), tmp_path / "work").history]
+    losses = [row["loss"] for row in train(made, configure(budget=30 * 8), tmp_path / "work").history]
     assert made.model.get_layer("encoder_conv").compute_dtype == precision.removeprefix("mixed_")
     assert {str(output.dtype) for output in made.model.output.values()} == {"float32"}
     assert losses[-1] < losses[0] / 1.5
 
 
-def test_waiting_for_samples_is_measured(learnt):
-    assert 0 < learnt[1].waiting < 1
-
-
 def test_a_loss_that_is_no_number_stops_with_a_sentence_and_leaves_the_last_good_weights(shards, tmp_path, monkeypatch):
     made, rows, read = make(shards), [], read_samples
 
-    def no_numbers_from_the_second_epoch_on(chosen, names):
+    def no_numbers_from_the_second_round_on(chosen, names):
         arrays = read(chosen, names)
         if rows:
             arrays["position_map"] *= np.nan
         return arrays
 
-    monkeypatch.setattr(feed, "read_samples", no_numbers_from_the_second_epoch_on)
-    sentence = r"^The loss became nan in step 1 of epoch 2, at a rate of 0\.01\. Lower train\.lr"
+    monkeypatch.setattr(feed, "read_samples", no_numbers_from_the_second_round_on)
+    # Batches are read ahead: some rounds still learn from whole ones.
+    sentence = r"^The loss became nan in round \d+ of phase all, at a rate of 0\.01\. Lower train\.lr"
     with pytest.raises(ValueError, match=sentence):
-        train(made, configure(epochs=3), tmp_path / "work", rows.append)
+        train(made, configure(budget=40 * 8), tmp_path / "work", rows.append)
     assert all(np.isfinite(weights).all() for weights in made.model.get_weights())
+
+
+def test_an_average_of_the_weights_is_what_is_judged_and_kept_and_a_resumed_run_ends_with_the_same(shards, tmp_path):
+    settings = configure(
+        lr=0.003,
+        budget=160,
+        schedule="cosine",
+        warm_up=0.1,
+        average=0.9,
+        optimizer="adamw",
+        weight_decay=0.01,
+        clip=1.0,
+    )
+    whole, stopped = make(shards), make(shards)
+    rows = train(whole, settings, tmp_path / "whole").history
+
+    class KilledError(Exception):
+        pass
+
+    def kill(row):
+        if row["passes"] == 80:
+            raise KilledError
+
+    with pytest.raises(KilledError):
+        train(stopped, settings, tmp_path / "work", kill)
+    again = make(shards)
+    resumed = train(again, settings, tmp_path / "work")
+    assert resumed.history == rows
+    assert are_equal(whole.model.get_weights(), again.model.get_weights())
+    # The rate rises in the first two of 40 steps and falls to nothing: the last weights are kept, whatever was best.
+    assert rows[-1]["lr"] == pytest.approx(0, abs=1e-4)
+    assert resumed.best_loss == rows[-1]["val_loss"]
+
+
+def test_a_budget_is_shared_by_phases_and_a_round_is_an_epoch_at_least(training):
+    def planned(budget, samples, phases):
+        return tuple(training.plan_rounds(configure(budget=budget), samples, phases))
+
+    # Batches of 4. 8 samples are 2 steps an epoch.
+    assert planned(48, 8, 3) == (2, 2)
+    assert planned(48, 8, 1) == (6, 2)
+    assert planned(8000, 8, 1) == (20, 100)
+    assert planned(8000, 8, 2) == (20, 50)
+    assert planned(4, 8, 1) == (1, 1)
+    # An epoch of 101 samples has 26 steps, and 250 steps 9 whole ones: rounds of 28.
+    assert planned(1000, 101, 1) == (9, 28)
+
+
+def test_the_rate_rises_and_falls_in_one_cycle_or_is_halved(training):
+    cycle = training.make_rate(configure(lr=0.1, schedule="cosine", warm_up=0.1), 100, 10)
+    rates = [float(cycle(step)) for step in (0, 5, 10, 55, 100)]
+    assert rates == pytest.approx([0.1 / 25, 0.052, 0.1, 0.05, 0], rel=1e-4, abs=1e-8)
+    halved = training.make_rate(configure(lr=0.1, halve_every=2), 100, 10)
+    assert [round(float(halved(step)), 6) for step in (0, 19, 20, 39, 40, 99)] == [0.1, 0.1, 0.05, 0.05, 0.025, 0.00625]
+    assert float(training.make_rate(configure(lr=0.1), 100, 10)(99)) == pytest.approx(0.1)

@@ -20,7 +20,7 @@ pytestmark = pytest.mark.slow
 PARAMS = read_params(ROOT / "params.yaml")
 # One that applies another's weights as they are has nothing to train.
 VARIANTS = [
-    name for name, overrides in PARAMS["variants"].items() if (overrides or {}).get("train", {}).get("epochs") != 0
+    name for name, overrides in PARAMS["variants"].items() if (overrides or {}).get("train", {}).get("budget") != 0
 ]
 SIZE, COUNT, STEPS = 32, 4, 20
 
@@ -49,6 +49,7 @@ def train_variants(names):
     import keras
 
     from model import regression, training
+    from model.step import stored
 
     layout, face, samples = make_samples(np.random.default_rng(0))
     photos = samples["image"].astype(np.float32) / 255
@@ -57,19 +58,22 @@ def train_variants(names):
     for name in names:
         settings = read_variant(name, ROOT / "params.yaml")
         network = dataclasses.replace(settings.network, **small)
-        if network.regresses == "coefficients":
-            task = regression.coefficients(network, layout, face, lambda: [samples])
-        else:
-            task = regression.position_maps(network, settings.loss, Scaling(settings.train.scaling, SIZE), layout)
+        scaling = Scaling(settings.train.scaling, SIZE)
+        statistics = regression.measure_statistics([samples], face, layout)
+        task = regression.make_regression(network, settings.loss, scaling, layout, face, statistics)
         keras.utils.set_random_seed(1)
         model = task.build()
-        losses, judges = task.make_losses(model)
-        labels = task.to_label(samples)
+        losses = task.make_losses(model)
+        batch = {"photo": photos, "label": task.to_label(samples["position_map"]), "late": np.zeros(COUNT, np.float32)}
+        # A rate that does not change within these few steps.
+        config = dataclasses.replace(settings.train, schedule="halvings", average=0.0)
+        rate = training.make_rate(config, STEPS, STEPS)
         found[name] = {}
-        for phase in training.phases(settings.train.strategy, "brief" in losses, False):
-            learner = training.make_learner(model, phase, losses, judges, settings.train)
-            by_output = dict.fromkeys(learner.losses, labels)
-            logs = [learner.network.train_on_batch(photos, by_output, return_dict=True) for _ in range(STEPS)]
+        for phase in training.phases(config.strategy, "brief" in losses, False):
+            step = training.make_step(model, phase, losses, stored, None)
+            training.compile_step(step, phase, config, training.Rounds(1, STEPS), rate, task.unit)
+            truth = dict.fromkeys(step.network.output, batch["late"])
+            logs = [step.train_on_batch(batch, truth, return_dict=True) for _ in range(STEPS)]
             found[name][phase.name] = [float(log["loss"]) for log in logs]
     return found
 

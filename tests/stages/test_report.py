@@ -92,10 +92,10 @@ class TestPages:
         def said(*values):
             return render("provenance.html", provenance=Provenance(*values))
 
-        demo = said("data/demo", 64, 8, {"train": 5, "test": 2}, 3)
+        demo = said("data/demo", 64, 8, {"train": 5, "test": 2}, 1400)
         assert "demo" in demo
         assert "reproduce nothing" in demo
-        assert "samples: 5 train, 2 test; 3 epochs." in demo
+        assert "samples: 5 train, 2 test; 1,400 passes of a sample." in demo
         real = said("../faces", 256, 16, {"train": 5, "test": 2}, 3)
         assert "../faces" in real
         assert "demo" not in real
@@ -114,7 +114,7 @@ class TestPages:
 
     def test_the_jumps_of_the_loss_are_counted_over_seeds_and_within_phases(self, project):
         metrics = read_json(project / "metrics/thesis.json")["prn"]
-        # Of all seeds and phases only one epoch rises: from the best, 5, to 6.
+        # Of all seeds and phases only one validation rises: from the best, 5, to 6.
         assert (metrics["jumps"], metrics["worst_rise"]) == (1, 20.0)
 
     def test_errors_in_the_same_order_have_a_rank_correlation_of_1(self, project):

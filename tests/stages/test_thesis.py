@@ -1,5 +1,6 @@
 """The thesis's numbers as they are recorded, and what the page puts beside them."""
 
+import dataclasses
 import html
 import json
 import platform
@@ -8,11 +9,22 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from stages import evaluate, thesis
 from stages.pages import machine, thesis_samples
 from stages.pages.thesis_reference import read_reference
-from stages.project.params import read_params
+from stages.project.params import DataParams, read_params
 from stages.project.published import LANDMARKS, NAMES, YAW, read_benchmark
-from tests.helpers.small_project import make_everything, make_project, read_json
+from tests.helpers.small_project import (
+    LAYERS,
+    PARAMS,
+    SETTINGS,
+    SIZE,
+    SUBSETS,
+    make_everything,
+    make_project,
+    read_json,
+    write_run,
+)
 
 
 @pytest.fixture(scope="module")
@@ -86,6 +98,41 @@ class TestPage:
         row = next(row for row in text.split("<tr>") if "final against prn<" in row and "37 %" in row)
         assert claims["final_mesh"]["high"] < 0
         assert "<td>better</td><td>holds</td>" in row
+
+
+class TestMainRunOfOurOwn:
+    """The main run is no variant of the thesis, and its crops are not levelled."""
+
+    @pytest.fixture(scope="class")
+    @staticmethod
+    def root(tmp_path_factory):
+        """As `project`, but its main run is called best, and final is a variant with a third of its errors."""
+        root = tmp_path_factory.mktemp("own")
+        make_everything(root)
+        write_run(root, "final", 1 / 3)
+        evaluate.evaluate(root, "final", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
+        data = DataParams("data/demo", SUBSETS, SIZE, ["on"], 4, 0.5)
+        thesis.thesis(root, thesis.Setup("best", SETTINGS, LAYERS, ["final", "prn"], data, 1.5), PARAMS)
+        return root
+
+    def test_it_is_one_more_row_and_the_claims_are_of_the_thesis_s_model(self, root):
+        metrics = read_json(root / "metrics/thesis.json")
+        assert list(metrics)[:3] == ["best", "final", "prn"]
+        # prn has twice the shift of the main run, and final a third of it.
+        assert metrics["claims"]["final_mesh"]["lower_by"] == pytest.approx(100 * (1 - 1 / 6), abs=1.0)
+        page = (root / "reports/index.html").read_text()
+        assert "<td>best</td>" in page
+        assert "over the images of final" in page
+        assert {path.stem for path in (root / "reports/meshes").iterdir()} == {"truth", "best", "final", "prn"}
+        assert 'src="meshes/final.html"' in page
+
+
+@pytest.mark.parametrize(
+    ("network", "expected"),
+    [({}, True), ({"lean": True}, False), ({"regresses": "coefficients"}, False)],
+)
+def test_only_the_thesis_s_own_network_has_its_tables(network, expected):
+    assert thesis_samples.has_tables(dataclasses.replace(SETTINGS.network, **network)) == expected
 
 
 class TestChoice:

@@ -84,8 +84,9 @@ def test_training_that_was_killed_ends_with_the_bytes_of_a_run_that_was_not(proj
         [sys.executable, "-c", STAGE, str(ROOT)], cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert child.stdout is not None
+    assert child.stdout.readline().startswith("train: ")
     for _ in range(rows_before_the_kill):
-        assert child.stdout.readline().startswith("epoch ")
+        assert " passes (" in child.stdout.readline()
     time.sleep(0.1)
     os.killpg(child.pid, signal.SIGKILL)
     child.wait()
@@ -99,10 +100,10 @@ def test_training_that_was_killed_ends_with_the_bytes_of_a_run_that_was_not(proj
         assert ours.read_bytes() == undisturbed.read_bytes(), name
 
 
-def test_the_history_has_a_row_an_epoch_of_the_seed_that_was_best(projects):
+def test_the_history_has_a_row_a_validation_of_the_seed_that_was_best(projects):
     rows = read_rows(projects[0] / "runs" / MAIN_RUN / "history.csv")
-    assert list(rows[0]) == ["epoch", "phase", "lr", "loss", "brief_loss", "val_loss", "val_brief_loss"]
-    assert [row["epoch"] for row in rows] == ["1", "2", "3", "4", "5", "6"]
+    assert list(rows[0]) == ["passes", "phase", "lr", "loss", "brief_loss", "val_loss", "val_brief_loss"]
+    assert [row["passes"] for row in rows] == ["12", "24", "36", "48", "60", "72"]
     every = read_rows(projects[0] / "runs" / MAIN_RUN / "seeds.csv")
     assert [row.pop("seed") for row in every] == ["2"] * 6 + ["1"] * 6
     assert every[:6] != every[6:]
@@ -122,7 +123,7 @@ def test_a_variant_starts_from_another_one_s_weights_and_does_not_train_them_alo
     change_params(
         folder,
         train={"seeds": [1], "strategy": "frozen"},
-        variants={"applied": {"train": {"epochs": 0}, "network": {"residual": False}}},
+        variants={"applied": {"train": {"budget": 0}, "network": {"residual": False}}},
         thesis={"variants": {"prn": source("random"), "coarse": source("prn"), "applied": source("prn")}},
     )
     missing = run_stage(folder, "coarse")
@@ -148,7 +149,7 @@ def test_weights_of_another_width_are_refused(tmp_path):
     folder = prepare_project(tmp_path)
     change_params(
         folder,
-        train={"seeds": [1], "epochs": 1},
+        train={"seeds": [1], "budget": 12},
         variants={"wide": {"network": {"width": 4}}},
         thesis={"variants": {"prn": source("random"), "wide": source("elsewhere")}},
     )

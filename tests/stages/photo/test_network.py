@@ -24,9 +24,10 @@ from pipeline.photo.fitting import read_mesh
 from pipeline.photo.map_network import make_network, place_crop
 from pipeline.uv.position_map import render_map, sample_map
 from stages import reconstruct as command
+from stages.photo.bundles import choose_bundle
 from stages.photo.network import open_regressor
 from stages.photo.options import ReconstructorOptions
-from stages.photo.reconstructor import choose_bundle, open_reconstructor
+from stages.photo.reconstructor import open_reconstructor
 from stages.project.paths import BUNDLE
 from tests.helpers.made_networks import REAL, write_onnx
 

@@ -12,14 +12,12 @@ import skimage.data
 from click.testing import CliRunner
 
 from pipeline.crops.face_finding import Face
-from pipeline.crops.face_mesh import MeshFace, find_faces, open_networks
-from pipeline.photo import embedded as embedded_module
+from pipeline.crops.face_mesh import open_networks
 from pipeline.photo.bundle import save_bundle
 from stages import reconstruct as command
-from stages.photo import reconstructor
 from stages.photo.files import KINDS
 from stages.photo.options import ReconstructorOptions
-from stages.photo.reconstructor import embedded_bundle, open_by_fit, open_largest, open_reconstructor, with_mesh
+from stages.photo.reconstructor import open_by_fit, open_largest, open_reconstructor
 from tests.helpers.places import ROOT
 
 
@@ -56,61 +54,6 @@ def test_options_that_contradict_each_other_are_told_before_anything_is_read(
     assert [path.name for path in tmp_path.iterdir()] == ["photo.png"]
 
 
-@pytest.fixture
-def made(monkeypatch, tmp_path, embedded):
-    """The folder is empty, and so is the user's cache; the list of times that the bundle was made."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    times = []
-
-    def make():
-        times.append(1)
-        return embedded
-
-    monkeypatch.setattr(embedded_module, "make_embedded", make)
-    return times
-
-
-def test_the_embedded_bundle_is_made_once(monkeypatch, tmp_path, capsys, embedded, made):
-    (tmp_path / "dvc.yaml").touch()
-    first, second = embedded_bundle(), embedded_bundle()
-    assert made == [1]
-    assert np.array_equal(first.model.mean, embedded.model.mean)
-    assert np.array_equal(first.model.mean, second.model.mean)
-    assert capsys.readouterr().err == (
-        "Making the embedded face model, once; it takes some seconds.\nIt is kept in work/embedded.\n"
-    )
-    monkeypatch.setattr(reconstructor, "digest_modules", lambda *_: "of another state of the code")
-    embedded_bundle()
-    assert made == [1, 1]
-    assert len(list((tmp_path / "work/embedded").iterdir())) == 2
-
-
-def test_outside_of_a_checkout_the_embedded_bundle_is_kept_in_the_user_s_cache(tmp_path, made):
-    embedded_bundle()
-    assert [path.name for path in tmp_path.iterdir()] == ["cache"]
-    (tmp_path / "dvc.yaml").touch()
-    embedded_bundle()
-    assert made == [1], "a checkout looks there too"
-
-
-def test_an_embedded_bundle_that_can_t_be_kept_is_made_and_said(tmp_path, capsys, embedded, made):
-    # Files where folders should be: not even the superuser can write there.
-    for name in ("dvc.yaml", "work", "cache"):
-        (tmp_path / name).touch()
-    assert embedded_bundle() is embedded
-    assert f"can't be kept, since {tmp_path / 'cache'}" in capsys.readouterr().err
-
-
-def test_a_checkout_that_can_t_be_written_keeps_the_embedded_bundle_in_the_user_s_cache(tmp_path, made):
-    (tmp_path / "dvc.yaml").touch()
-    (tmp_path / "work").touch()
-    embedded_bundle()
-    embedded_bundle()
-    assert made == [1]
-    assert len(list((tmp_path / "cache").rglob("*.face3d"))) == 1
-
-
 def test_a_face_is_fitted_wherever_it_was_found(networks, embedded):
     photo = skimage.data.astronaut()
     opened = open_by_fit(ReconstructorOptions(), embedded, networks)
@@ -122,21 +65,6 @@ def test_a_face_is_fitted_wherever_it_was_found(networks, embedded):
     other = Face(np.array([-4, 3, 5, -2]) + seen.box, seen.points, 0.99, 0)
     found = opened.reconstruct(photo, other)
     assert np.abs(found.landmarks[:, :2] - expected.landmarks[:, :2]).max() < 0.03 * seen.box[2:].mean()
-
-
-def test_a_face_that_has_its_points_is_not_looked_at_again(networks):
-    seen = find_faces(skimage.data.astronaut(), networks)[0]
-    assert with_mesh(np.zeros((1, 1, 3), np.uint8), seen, {}) is seen
-
-
-def test_a_face_of_another_detector_keeps_its_place_and_gets_points(networks):
-    photo = np.ascontiguousarray(np.rot90(skimage.data.astronaut(), 2))
-    points = 511 - np.array([[203.0, 101], [246, 103], [223, 126], [203, 140], [245, 140]])
-    found = with_mesh(photo, Face(np.array([511 - 275.0, 511 - 180, 100, 120]), points, 0.97, 2), networks)
-    assert isinstance(found, MeshFace)
-    assert found.confidence > 0.9
-    assert np.abs(found.points[:3] - points[:3]).max() < 6
-    assert found.quarter_turns == 2
 
 
 def test_the_largest_face_is_taken_and_none_is_told(networks, embedded, tmp_path):

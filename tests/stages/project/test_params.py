@@ -154,7 +154,7 @@ def test_a_data_parameter_out_of_range_is_refused(change, sentence):
 
 def subsets_tested(uses, tested):
     data = DataParams("raw", {name: Subset(name, use, "meshes") for name, use in uses.items()}, 64, ["on"], 1, 0.0)
-    return data.learned, SplitParams(0.1, 0.2, tested).test_subsets(data)
+    return data.learned, SplitParams(0.1, 0.2, 0, tested).test_subsets(data)
 
 
 def test_a_subset_is_learned_from_or_tested_on_or_cut_in_two_in_the_order_of_the_data():

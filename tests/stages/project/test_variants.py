@@ -27,8 +27,8 @@ def test_the_main_variant_is_the_one_that_train_names(tmp_path: Path):
 def test_a_variant_changes_what_it_names_in_any_section_and_nothing_else(tmp_path: Path):
     path = write(tmp_path, {})
     final, coarse = read_variant("final", path), read_variant("coarse", path)
-    assert (coarse.train.scaling, coarse.train.lr, coarse.loss.norm) == ("sigmoid", 1e-5, "l2")
-    assert (coarse.network, coarse.train.epochs, coarse.variant) == (final.network, 3, "coarse")
+    assert (coarse.train.scaling, coarse.loss.norm) == ("sigmoid", "l2")
+    assert (coarse.network, coarse.train.budget, coarse.variant) == (final.network, 30, "coarse")
     assert (final.train.scaling, final.loss.norm, final.variant) == ("tanh", "l1", "final")
 
 
@@ -42,9 +42,9 @@ def test_the_main_variant_starts_from_train_init_and_another_from_what_the_thesi
     ]
 
 
-def test_weights_that_are_applied_as_they_are_need_no_epochs(tmp_path: Path):
-    path = write(tmp_path, {"variants": {"final": {}, "coarse": {"train": {"epochs": 0}}}})
-    assert read_variant("coarse", path).train.epochs == 0
+def test_weights_that_are_applied_as_they_are_need_no_budget(tmp_path: Path):
+    path = write(tmp_path, {"variants": {"final": {}, "coarse": {"train": {"budget": 0}}}})
+    assert read_variant("coarse", path).train.budget == 0
 
 
 def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
@@ -61,7 +61,11 @@ def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
         ({"network": 3}, "variants.prn.network is 3; expected a mapping"),
         ({"network": {"width": {"a": 1}}}, r"variants.prn.network.width is \{'a': 1\}; expected a value"),
         ({"train": {"variant": "final"}}, "variants.prn must not override train.variant"),
-        ({"train": {"lr": 0}}, "train.lr is 0.0; expected a rate above 0"),
+        (
+            {"train": {"lr": 0.01}},
+            "variants.prn must not override train.lr, which is the highest rate of every recipe.",
+        ),
+        ({"train": {"recipe": "cycles"}}, r"no recipe 'cycles' in recipes; it has plain, cycle. Did you mean cycle\?"),
         ({"train": {"init": "prn"}}, "must not override train.init; thesis.variants.prn says what it starts from"),
         (
             {"train": {"policy": "none"}},
@@ -73,7 +77,10 @@ def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
         ({"network": {"residual_blocks": 0}}, "network.residual_blocks is 0; expected 1 or more"),
         ({"train": {"strategy": "slow"}}, "train.strategy is 'slow'; expected one of joint, frozen, staged"),
         ({"train": {"seeds": [2, 2]}}, r"train.seeds is \[2, 2\]; expected one or more different numbers"),
-        ({"train": {"epochs": 0}}, "train.epochs is 0; expected 1 or more, or 0 to apply the weights of train.init"),
+        (
+            {"train": {"budget": 0}},
+            "train.budget is 0; expected 1 sample or more, or 0 to apply the weights of train.init as they are",
+        ),
         ({"train": {"devices": 3}}, "train.batch_size is 4; expected a multiple of the 3 train.devices"),
         ({"train": {"precision": "half"}}, "train.precision is 'half'; expected one of float32, mixed_bfloat16"),
         ({"network": {"regresses": "depth"}}, "network.regresses is 'depth'; expected one of position_map, coeff"),
@@ -83,10 +90,11 @@ def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
             {"network": {"batch_norm_momentum": 1.0}},
             "network.batch_norm_momentum is 1.0; expected at least 0 and below 1",
         ),
-        ({"loss": {"norm": "wing"}}, "loss.norm is 'wing'; expected one of l1, l2"),
+        ({"loss": {"norm": "wing"}}, "loss.norm is 'wing'; expected one of l1, euclidean, l2"),
         ({"loss": {"final": {"position": 0}}}, "loss.*.position is 0.0; expected a factor above 0"),
         ({"loss": {"brief": {"smoothness": -1}}}, "loss.*.smoothness is -1.0; expected a factor of 0 or more"),
-        ({"train": {"epochs": 2.5}}, "train.epochs is 2.5; expected a whole number"),
+        ({"train": {"budget": 2.5}}, "train.budget is 2.5; expected a whole number"),
+        ({"train": {"warm_up": 1.0}}, "train.warm_up, average, growth and euclidean_from are shares of 0 to 1"),
     ],
 )
 def test_a_wrong_override_is_named_with_what_would_be_right(tmp_path: Path, overrides: dict, sentence: str):
@@ -146,11 +154,72 @@ def used(params: dict, name: str | None = None) -> dict:
     return resolve_variant(params, name).used()
 
 
+def test_a_recipe_s_keys_are_laid_over_those_of_train_and_a_variant_s_own_over_them():
+    variants = {"long": {"train": {"recipe": "cycle", "patience": 20}}}
+    params = PARAMS | {"variants": PARAMS["variants"] | variants}
+    assert used(params)["train"] == used(PARAMS, "final")["train"]
+    coarse, long = (resolve_variant(params, name).train for name in ("coarse", "long"))
+    assert (coarse.optimizer, coarse.weight_decay, coarse.schedule, coarse.patience) == ("adamw", 0.01, "cosine", 9)
+    assert (long.optimizer, long.schedule, long.patience, long.lr) == ("adamw", "cosine", 20, 0.001)
+
+
+@pytest.mark.parametrize(
+    ("recipe", "sentence"),
+    [
+        ({"lr": 0.01}, "recipes.plain must not override lr: train.lr is the highest rate of every recipe."),
+        ({"warmup": 0.1}, r"recipes.plain.warmup overrides nothing; expected one of .*\. Did you mean warm_up\?"),
+        ({"recipe": "cycle"}, "recipes.plain.recipe overrides nothing; expected one of scaling, "),
+        ({"policy": "none"}, "recipes.plain.policy overrides nothing; expected one of "),
+        ({"optimizer": "sgd"}, "train.optimizer is 'sgd'; expected one of adam, adamw"),
+        (3, "recipes.plain is 3; expected a mapping of keys of train"),
+    ],
+)
+def test_a_wrong_recipe_is_named_with_what_would_be_right(recipe: object, sentence: str):
+    params = PARAMS | {"recipes": PARAMS["recipes"] | {"plain": recipe}}
+    with pytest.raises(ValueError, match=sentence):
+        resolve_variant(params, None)
+
+
+def test_recipes_that_are_missing_are_asked_for():
+    with pytest.raises(ValueError, match=r"params.yaml has no section 'recipes'\."):
+        resolve_variant({name: section for name, section in PARAMS.items() if name != "recipes"}, None)
+
+
+@pytest.mark.parametrize("name", read_params()["variants"])
+def test_the_literal_rate_of_section_train_reaches_the_main_run_whatever_its_variant_is(name: str):
+    params = read_params()
+    train = params["train"] | {"variant": name} | params["thesis"]["variants"].get(name, {})
+    # An imported network is applied as it is, and needs weights to start from.
+    train |= {"init": "prnet"} if name == "prn_author" else {}
+    before = used(params | {"train": train})
+    after = used(params | {"train": train | {"lr": 0.001}})
+    assert before["train"]["lr"] == 0.003
+    assert after == before | {"train": before["train"] | {"lr": 0.001}}
+
+
+def test_a_policy_s_ranges_belong_to_the_settings_of_a_run_only_where_the_training_step_augments():
+    params = read_params()
+    params |= {"train": params["train"] | {"variant": "best", "policy": "online", "level": "off"}}
+
+    def with_rotation(policy: str) -> dict:
+        policies = params["augmented"]["policies"]
+        changed = policies | {policy: policies[policy] | {"rotation_deg": 7}}
+        return params | {"augmented": params["augmented"] | {"policies": changed}}
+
+    assert used(with_rotation("online"))["augmentation"]["rotation_deg"] == 7
+    assert used(with_rotation("online")) != used(params)
+    assert used(with_rotation("online"), "prn") == used(params, "prn")
+    assert used(with_rotation("mild"), "prn") == used(params, "prn")
+    assert "augmentation" not in used(params, "prn")
+
+
 def test_what_is_neutral_may_be_left_out_and_a_variant_may_set_it_all_the_same():
-    neutral = {"residual_join", "residual_stages", "residual_shrink"}
+    neutral = {"residual_join", "residual_stages", "residual_shrink", "lean"}
     params = PARAMS | {
         "network": {name: value for name, value in PARAMS["network"].items() if name not in neutral},
-        "train": {k: v for k, v in PARAMS["train"].items() if k not in ("xla", "precision", "devices", "init")},
+        "train": {
+            k: v for k, v in PARAMS["train"].items() if k not in ("xla", "precision", "devices", "init", "strategy")
+        },
         "loss": {"norm": "l1", "brief": {"regions": True}, "final": {"regions": True}},
     }
     assert resolve_variant(params, None) == resolve_variant(PARAMS, None)
@@ -170,11 +239,9 @@ def test_what_is_used_is_what_is_not_neutral():
             "level": "on",
             "scaling": "tanh",
             "lr": 0.001,
-            "epochs": 3,
+            "budget": 30,
             "batch_size": 4,
             "seeds": [1],
-            "halve_every": 5,
-            "patience": 5,
         },
     }
 
@@ -185,11 +252,12 @@ def test_what_is_used_is_what_is_not_neutral():
         ("network", "residual_blocks", 3, {"final", "coarse"}),
         ("network", "residual_shrink", 4, {"final", "coarse"}),
         ("network", "levels", 4, {"final", "coarse", "prn"}),
+        ("network", "lean", True, {"final", "coarse", "prn"}),
         ("network", "width", 4, {"final", "coarse", "prn", "3ddfa"}),
         ("loss", "brief", TERMS | {"symmetry": 0.5}, {"final", "coarse"}),
-        ("loss", "final", TERMS | {"symmetry": 0.5}, {"final", "coarse", "prn"}),
+        ("loss", "final", TERMS | {"symmetry": 0.5}, {"final", "coarse", "prn", "3ddfa"}),
         ("train", "strategy", "frozen", {"final", "coarse"}),
-        ("train", "epochs", 4, {"final", "coarse", "prn", "3ddfa"}),
+        ("train", "budget", 40, {"final", "coarse", "prn", "3ddfa"}),
         ("train", "level", "off", {"final", "3ddfa"}),
     ],
 )
@@ -217,7 +285,9 @@ def test_every_variant_of_the_project_comes_back_from_what_it_uses(tmp_path: Pat
         )
     if name == "3ddfa":
         network = dataclasses.replace(expected.network, levels=0)
-        expected = dataclasses.replace(expected, network=network, loss=type(expected.loss)())
+        expected = dataclasses.replace(expected, network=network)
+    # Its keys are in the settings, under their own names.
+    expected = dataclasses.replace(expected, train=dataclasses.replace(expected.train, recipe=""))
     assert back == expected
     assert back.used() == settings.used()
 
