@@ -49,15 +49,15 @@ def export(network: Any, folder: Path, photos: Photos) -> dict[str, Path]:
     Returns
     -------
     dict of str to Path
-        The file of each of `FORMATS`, but for `litert_int8` where the network puts out no map: the 8 bits of LiteRT's
-        output have one scale, which parameters in several units cannot share.
+        The file of each of `FORMATS`, but for `litert_int8` where the network places a face by parameters: LiteRT
+        gives all of them one scale of 8 bits, which their several units cannot share.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / file for name, file in FORMATS.items()}
     write_onnx(network, files["onnx"])
     write_onnx_float16(files["onnx"], files["onnx_float16"])
     write_onnx_int8(files["onnx"], files["onnx_int8"], photos)
-    if len(network.output.shape) != 4:
+    if any(layer.name == "parameters" for layer in network.layers):
         del files["litert_int8"]
     for name, precision in (("litert", "float32"), ("litert_float16", "float16"), ("litert_int8", "int8")):
         if name in files:

@@ -56,7 +56,7 @@ def main() -> None:
         f"{' and '.join(format(metrics[name]['nme68_2d'], '+') for name in int8)} % in {' and '.join(int8)}"
     )
     if "litert_int8" not in files:
-        click.echo("export: no int8 for LiteRT: its output would give parameters in several units one scale")
+        click.echo("export: no int8 for LiteRT: it would give the network's parameters, in several units, one scale")
 
 
 if __name__ == "__main__":

@@ -6,11 +6,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from model.feed import BATCHES_AHEAD, Feed, ordered_batches, prefetch, shuffled_batches
+from model import feed as feeds
+from model.feed import BATCHES_AHEAD, Feed, OnlineFeed, ordered_batches, prefetch, shuffled_batches
 from model.scaling import Scaling, to_network
+from pipeline.crops.online import border, crop_with_border, draw, from_copy_to_crop, pad_rows, unpack_crop
+from pipeline.crops.policy import AugmentationPolicy
+from pipeline.face.camera import project, transform_pose
 from pipeline.store.encoding import encode_positions
 from pipeline.store.samples import locate
-from pipeline.store.shards import list_shards, write_shard
+from pipeline.store.shards import list_shards, read_shard, write_shard
 
 SIZE = 32
 MASK = np.ones((SIZE, SIZE), bool)
@@ -99,3 +103,99 @@ def test_batches_from_a_step_on_are_those_of_a_feed_that_was_never_stopped(folde
     for start in (1, 2, 3, 5):
         for ours, theirs in zip(steps(start, 3), whole[start:], strict=False):
             assert np.array_equal(ours, theirs)
+
+
+POLICY = AugmentationPolicy(
+    0, 34, (0.85, 1.2), 0.1, (0.6, 1.4), 0, online=True, mirror=0.5, contrast=(0.6, 1.4), noise=0.06, patches=2
+)
+POSES = np.random.default_rng(1).normal([0.2, 0.3, 0, 16, 17, 3, 1.5], 0.1, (10, 7)).astype(np.float32)
+
+
+@pytest.fixture
+def compact(tmp_path: Path) -> Path:
+    """Two shards of 4 and 6 compact samples, whose photos get ever finer: their JPEGs differ in length."""
+    rows, columns = np.mgrid[:60, :60]
+    photos = [np.dstack([127 + 100 * np.sin(rows * columns * k / 600)] * 3).astype(np.uint8) for k in range(10)]
+    for number, part in enumerate((slice(0, 4), slice(4, 10))):
+        datasets = {
+            "crop": pad_rows([crop_with_border(photo, np.eye(3), SIZE) for photo in photos[part]]),
+            "pose": POSES[part],
+            "coefficients": np.arange(30, dtype=np.float32).reshape(10, 3)[part],
+            "sample_id": np.array([f"set/{value}" for value in range(10)], object)[part],
+        }
+        write_shard(tmp_path / f"{number:05d}.h5", datasets, {})
+    return tmp_path
+
+
+def online(compact: Path) -> OnlineFeed:
+    return OnlineFeed(locate(list_shards(compact)), 4, POLICY, SIZE)
+
+
+def steps_of(feed: OnlineFeed, start: int, count: int, seed: int = 1, growth: int = 0) -> list[dict]:
+    batches = feed.endless(seed, start, growth)
+    found = list(islice(batches, count))
+    batches.close()
+    return found
+
+
+def assert_equal(ours: dict, theirs: dict) -> None:
+    assert sorted(ours) == sorted(theirs)
+    for name, values in ours.items():
+        assert np.array_equal(values, theirs[name]), name
+        assert values.dtype == theirs[name].dtype, name
+
+
+def test_crops_that_fit_and_crops_from_the_disk_make_the_same_batches(compact: Path, monkeypatch):
+    resident = online(compact)
+    assert resident.crops is not None
+    assert resident.crops.shape == (10, SIZE + 2 * border(SIZE), SIZE + 2 * border(SIZE), 3)
+    monkeypatch.setattr(feeds, "RESIDENT_BYTES", resident.crops.nbytes - 1)
+    from_disk = online(compact)
+    assert from_disk.crops is None
+    for near, far in zip(steps_of(resident, 0, 7), steps_of(from_disk, 0, 7), strict=True):
+        assert np.array_equal(resident.crops[near.pop("index")], far.pop("crop"))
+        assert_equal(near, far)
+    # And as they were packed.
+    packed = read_shard(compact / "00001.h5", ["crop"])["crop"]
+    assert np.array_equal(resident.crops[4 + 3], unpack_crop(packed[3]))
+
+
+@pytest.mark.parametrize("start", [1, 2, 3, 5, 6])
+def test_an_online_feed_that_is_resumed_goes_on_as_if_it_had_not_stopped(compact: Path, start: int):
+    feed = online(compact)
+    whole = steps_of(feed, 0, 8, growth=7)
+    for ours, theirs in zip(steps_of(online(compact), start, 8 - start, growth=7), whole[start:], strict=True):
+        assert_equal(ours, theirs)
+
+
+def test_an_epoch_has_the_order_of_stored_samples_and_draws_by_seed_and_number(compact: Path):
+    feed = online(compact)
+    for seed, epoch in ((1, 0), (1, 1), (2, 1)):
+        order, drawn = shuffled_batches(10, 4, seed, epoch), draw(POLICY, 10, SIZE, seed, epoch)
+        for chosen, batch in zip(order, steps_of(feed, 3 * epoch, 3, seed), strict=True):
+            assert np.array_equal(batch["index"], chosen)
+            assert np.array_equal(batch["gain"], drawn.gain[chosen])
+            assert np.array_equal(batch["mirrored"], drawn.mirrored[chosen])
+            assert batch["source"] == pytest.approx(from_copy_to_crop(drawn.move, SIZE)[chosen], rel=1e-5)
+            assert np.array_equal(batch["coefficients"], chosen[:, None] * 3 + [[0, 1, 2]])
+            assert {values.dtype for name, values in batch.items() if values.dtype.kind == "f"} == {np.dtype("f4")}
+
+
+def test_the_camera_of_a_batch_is_that_of_the_moved_pose(compact: Path):
+    (batch,) = steps_of(online(compact), 0, 1)
+    point, moves = np.array([3.0, -2, 5]), draw(POLICY, 10, SIZE, 1, 0).move
+    for camera, number in zip(batch["camera"], batch["index"], strict=True):
+        pose = transform_pose(POSES[number], SIZE, moves[number], SIZE)
+        expected = project(point, pose, SIZE)
+        assert (camera[:, :3] @ point + camera[:, 3])[:2] == pytest.approx(expected[:2], abs=1e-4)
+
+
+def test_an_augmentation_grows_within_its_steps_and_is_whole_from_then_on(compact: Path):
+    feed = online(compact)
+    grown, whole = steps_of(feed, 0, 12, growth=6), steps_of(feed, 0, 12)
+    # Three steps an epoch: nothing in the first, half in the second, all from the third on.
+    assert all(np.abs(batch["gain"] - 1).max() == 0 and not batch["patch"].any() for batch in grown[:3])
+    for ours, theirs in zip(grown[3:6], whole[3:6], strict=True):
+        assert ours["contrast"] - 1 == pytest.approx((theirs["contrast"] - 1) / 2, abs=1e-6)
+    for ours, theirs in zip(grown[6:], whole[6:], strict=True):
+        assert_equal(ours, theirs)

@@ -54,10 +54,21 @@ def test_the_inference_form_computes_in_float32_whatever_was_trained(inference_f
 
 
 @IGNORE_LAMBDAS
-def test_a_network_of_coefficients_has_an_inference_form_too(inference_form):
+def test_a_network_that_places_a_face_has_an_inference_form_too(inference_form):
     model = make_coefficient_network()
-    expected = np.asarray(model(PHOTOS)["final"])
-    assert np.abs(np.asarray(inference_form(model)(PHOTOS)) - expected).max() < 1e-4 * expected.std()
+    expected = pixels(model(PHOTOS)["final"])
+    assert expected.std(axis=0).mean() > 1
+    assert np.abs(pixels(inference_form(model)(PHOTOS)) - expected).max() < 1e-3
+
+
+def test_our_own_network_keeps_its_mean_map_in_its_inference_form(inference_form):
+    model = make_network(lean=True, residual=False, scaling="linear")
+    expected, form = pixels(model(PHOTOS)["final"], "linear"), inference_form(model)
+    assert expected.std(axis=(0, 1, 2)).min() > 0.5
+    assert np.abs(pixels(form(PHOTOS), "linear") - expected).max() < 5e-3
+    assert np.array_equal(form.get_layer("mean_map").get_weights()[0], model.get_layer("mean_map").get_weights()[0])
+    kinds = [type(layer).__name__ for layer in form.layers]
+    assert (kinds.count("Conv2DTranspose"), kinds.count("BatchNormalization")) == (0, 6)
 
 
 def test_another_transposed_convolution_is_refused(keras, inference_form):

@@ -124,10 +124,11 @@ def test_each_output_has_its_own_loss(losses, each):
     [
         ("l1", terms()),
         ("l2", terms()),
+        ("euclidean", terms()),
         ("l1", terms(position=1e-6, symmetry=1.0)),
         ("l1", terms(position=1e-6, smoothness=1.0)),
     ],
-    ids=["l1", "l2", "symmetry", "smoothness"],
+    ids=["l1", "l2", "euclidean", "symmetry", "smoothness"],
 )
 def test_the_gradient_is_that_of_the_value(losses, norm, config):
     loss = losses.combined(config, norm, LAYOUT, SCALING)
@@ -144,9 +145,10 @@ def test_the_gradient_is_that_of_the_value(losses, norm, config):
     assert np.median(gaps) < 0.02
 
 
-def test_the_gradient_is_finite_where_a_map_is_flat(losses):
+@pytest.mark.parametrize("norm", ["l1", "euclidean"])
+def test_the_gradient_is_finite_where_a_map_is_flat_and_exact(losses, norm):
     flat = np.zeros((1, SIZE, SIZE, 3), np.float32)
-    loss = losses.combined(terms(symmetry=1.0, smoothness=1.0), "l1", LAYOUT, SCALING)
+    loss = losses.combined(terms(symmetry=1.0, smoothness=1.0), norm, LAYOUT, SCALING)
     assert np.isfinite(gradient_of(loss, flat, flat)).all()
 
 
@@ -170,6 +172,10 @@ class TestWeightedDistance:
     def test_the_l2_loss_is_the_weighted_mean_of_the_squared_distances(self, losses):
         # (1 x (1 + 4) + 0.4 x (9 + 16)) / 1.4
         assert self.distance(losses, "l2") == pytest.approx([15 / 1.4, 0])
+
+    def test_the_euclidean_loss_is_the_weighted_mean_of_the_distances_in_px(self, losses):
+        # (1 x sqrt(1 + 4) + 0.4 x sqrt(9 + 16)) / 1.4; where nothing differs, the 1e-4 px that keep it smooth.
+        assert self.distance(losses, "euclidean") == pytest.approx([(5**0.5 + 0.4 * 5) / 1.4, 1e-4], rel=1e-5)
 
     def test_an_empty_weight_mask_is_refused(self, losses):
         with pytest.raises(ValueError, match=r"^The weight mask is 0 everywhere"):

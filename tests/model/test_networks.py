@@ -207,7 +207,7 @@ def test_the_final_output_always_exists_and_the_brief_one_beside_the_refinement(
 
 
 def test_the_activation_is_that_of_the_scaling(networks):
-    for scaling, activation in (("tanh", "tanh"), ("sigmoid", "sigmoid"), ("prnet", "sigmoid")):
+    for scaling, activation in (("tanh", "tanh"), ("linear", "linear"), ("sigmoid", "sigmoid"), ("prnet", "sigmoid")):
         network = networks.build_network(32, configure(1, False), Scaling(scaling, 32))
         assert network.get_layer("final").activation.__name__ == activation
 
@@ -231,6 +231,48 @@ def test_the_thesiss_join_squashes_the_brief_output_once_more(keras, networks):
     brief, final = put_out(keras, networks, "thesis")
     assert np.abs(final - np.tanh(brief)).max() < 1e-6
     assert np.abs(brief).max() > 0.5
+
+
+def configure_lean(width, levels=5):
+    return NetworkConfig("position_map", width, levels, 0.9, lean=True)
+
+
+def test_our_own_network_has_kernels_of_3_except_where_it_halves_or_doubles(networks):
+    lean = networks.build_network(128, configure_lean(16), Scaling("linear", 128))
+    shapes = {layer.name: shape_of(lean, layer.name) for layer in lean.layers if hasattr(layer, "kernel_size")}
+    assert shapes["encoder_conv"] == (3, 1, 128, 16)
+    for level, side, channels in ((1, 64, 32), (2, 32, 64), (3, 16, 128), (4, 8, 256), (5, 4, 512)):
+        assert shapes[f"encoder_level{level}_1_conv2"] == (4, 2, side, channels // 2)
+        assert shapes[f"encoder_level{level}_2_conv2"] == (3, 1, side, channels // 2)
+    assert shapes["decoder_conv"] == (3, 1, 4, 512)
+    for level, side, channels in ((4, 8, 256), (3, 16, 128), (2, 32, 64), (1, 64, 32), (0, 128, 16)):
+        assert shapes[f"decoder_up{level}"] == (4, 2, side, channels)
+        assert shapes[f"decoder_conv{level}"] == (3, 1, side, channels)
+    # All channels up to the last layer.
+    assert shapes["difference"] == (3, 1, 128, 3)
+    assert min(kernel[3] for name, kernel in shapes.items() if name != "difference") == 16
+    strided = [layer.name for layer in lean.layers if getattr(layer, "kernel_size", 0) == (1, 1) != layer.strides]
+    assert strided == []
+
+
+def test_our_own_network_starts_near_the_mean_map_which_does_not_learn(keras, networks):
+    keras.utils.set_random_seed(0)
+    lean = networks.build_network(32, configure_lean(4, 3), Scaling("linear", 32))
+    mean = np.random.default_rng(1).uniform(-1, 1, (32, 32, 3)).astype(np.float32)
+    before = np.asarray(lean(PHOTOS, training=True)["final"])
+    networks.set_mean_map(lean, mean)
+    after = np.asarray(lean(PHOTOS, training=True)["final"])
+    assert np.abs(after - before - mean).max() < 1e-6
+    # Far less than half the image, which is 1.
+    assert 0 < np.abs(before).mean() < 0.3
+    assert mean.shape not in {tuple(variable.shape) for variable in lean.trainable_variables}
+
+
+def test_a_network_of_the_tables_has_no_mean_map_to_set(networks):
+    table = networks.build_network(32, configure(1, False), Scaling("tanh", 32))
+    before = table.get_weights()
+    networks.set_mean_map(table, np.ones((32, 32, 3), np.float32))
+    assert all(np.array_equal(a, b) for a, b in zip(before, table.get_weights(), strict=True))
 
 
 def test_a_size_that_cannot_be_halved_five_times_is_refused(networks):

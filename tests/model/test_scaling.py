@@ -36,7 +36,7 @@ def test_prnet_divides_by_its_281_6_and_a_smaller_map_by_less():
     )
 
 
-@pytest.mark.parametrize("name", ["tanh", "sigmoid", "prnet"])
+@pytest.mark.parametrize("name", ["tanh", "linear", "sigmoid", "prnet"])
 def test_pixels_survive_the_round_trip_unclipped_and_depth_up_to_one_offset_a_map(name):
     rng = np.random.default_rng(0)
     maps = rng.uniform(-200, 500, (5, 32, 32, 3)).astype(np.float32)
@@ -58,6 +58,15 @@ def test_under_tanh_the_range_has_two_ends():
     # x = 255.5 is exactly 1 and inside, y = -1 is just below -1.
     share = clipped_share(one_map([[0, 0], [0, 0]], xy=(255.5, -1)), MASK, Scaling("tanh", 256))
     np.testing.assert_allclose(share, [0, 1, 0])
+
+
+def test_linear_is_tanh_without_ends():
+    maps = one_map([[10, 20], [30, 999]], xy=(-300, 2000))
+    linear, tanh = Scaling("linear", 256), Scaling("tanh", 256)
+    assert np.array_equal(to_network(maps, linear, MASK), to_network(maps, tanh, MASK))
+    assert clipped_share(maps, MASK, tanh).tolist() == [1, 1, 0]
+    assert clipped_share(maps, MASK, linear).tolist() == [0, 0, 0]
+    assert (linear.activation, linear.divisor, linear.centre) == ("linear", 128, 127.5)
 
 
 def test_an_unknown_scaling_is_named_with_those_that_exist():
