@@ -27,31 +27,36 @@ from numpy.typing import NDArray
 from model import regression
 from model.backend import prepare_keras
 from model.export import FORMATS, Run, export, open_network
-from model.feed import Feed
+from model.feed import Feed, OnlineFeed
 from model.regression import Regression
 from model.scaling import Scaling
 from model.settings import NetworkConfig
+from pipeline.crops.online import crop_with_border, pad_rows
 from pipeline.face.face_model import FaceModel
 from pipeline.store.encoding import encode_positions
 from pipeline.store.samples import locate
 from pipeline.store.shards import write_shard
 from pipeline.uv.position_map import UVLayout
+from stages.project.params import AugmentedParams, read
 from stages.project.variants import VariantSettings, read_variant
 
 # Twice as many samples as the feed reads ahead, so that it reads while the steps are timed.
 SIZE, BATCH, SAMPLES = 256, 4, 64
 # Variants whose networks are timed.
-NETWORKS = ("prn", "final", "prn_refine_fast")
+NETWORKS = ("prn", "final", "prn_refine_fast", "best")
+COEFFICIENTS = (40, 10)
 TENSORFLOW = "tensorflow"
 # ONNX Runtime has no float16 layers for processors: it turns each to float32 and back, and only the file is smaller.
 RUNTIMES = (TENSORFLOW, *(name for name in FORMATS if name != "onnx_float16"))
 THREADS = (1, 2)
+# How often each way of training has its turn.
+TURNS = 3
 Timing = tuple[str, int]
 Ask = Callable[[Timing], list[float]]
 
 
 def full_size(variant: str) -> VariantSettings:
-    """Settings of a variant with a network of the thesis's size."""
+    """Settings of a variant with a network of the thesis's size; our own network learns by the online policy."""
     settings = read_variant(variant)
     network: NetworkConfig = dataclasses.replace(
         settings.network,
@@ -62,7 +67,8 @@ def full_size(variant: str) -> VariantSettings:
         residual_width=64,
         residual_head_width=256,
     )
-    return dataclasses.replace(settings, network=network)
+    online = read("augmented", AugmentedParams).policies["online"] if network.lean else None
+    return dataclasses.replace(settings, network=network, augmentation=online)
 
 
 def make_regression(settings: VariantSettings) -> Regression:
@@ -78,9 +84,9 @@ def make_regression(settings: VariantSettings) -> Regression:
         landmark_texels=rng.integers(20, SIZE - 20, (68, 2)).astype(np.int32),
     )
     none = np.zeros((0, 3), np.int32)
-    # Which a network that regresses maps does not look at.
-    vector = np.zeros((1, 3, 1), np.float32)
-    face = FaceModel(vector[..., 0], vector, vector, none, none[:, 0])
+    # As many vectors as BFM's, that labels are made of in the training step.
+    shape, expression = (np.zeros((1, 3, count), np.float32) for count in COEFFICIENTS)
+    face = FaceModel(np.zeros((1, 3), np.float32), shape, expression, none, none[:, 0])
     scaling = Scaling(settings.train.scaling, SIZE)
     return regression.make_regression(settings.network, settings.loss, scaling, layout, face)
 
@@ -106,13 +112,17 @@ def make_photos(count: int) -> NDArray[np.float32]:
 
 
 def make_shards(folder: Path) -> None:
-    """Write samples that compress about as well as photos."""
+    """Write samples that compress about as well as photos, as they are stored and compact."""
     photos = make_photos(SAMPLES)
+    crops = [crop_with_border((255 * photo).astype(np.uint8), np.eye(3), SIZE) for photo in photos]
     write_shard(
         folder / "00000.h5",
         {
             "image": (255 * photos).astype(np.uint8),
             "position_map": encode_positions(SIZE * photos, SIZE),
+            "crop": pad_rows(crops),
+            "pose": np.ones((SAMPLES, 7), np.float32),
+            "coefficients": np.zeros((SAMPLES, sum(COEFFICIENTS)), np.float32),
             "sample_id": np.array([f"made/{number}" for number in range(SAMPLES)], object),
         },
         {},
@@ -179,7 +189,8 @@ def time_training(
 ) -> None:
     """Train a few steps on samples from shards.
 
-    Sends images a second, and how many times as long they take as steps on one batch that lies in memory.
+    Sends images a second, and how many times as long they take as steps on one batch that lies in memory, ready for the
+    network: what reading and, where the variant's policy is online, augmentation cost.
     """
     prepare_keras(precision, xla)
     from model import training
@@ -190,25 +201,31 @@ def time_training(
     task = make_regression(settings)
     model = task.build()
     samples = locate([folder / "00000.h5"])
-    feed = Feed(samples, BATCH, task.to_label)
+    stored_feed = Feed(samples, BATCH, task.to_label)
+    feed = OnlineFeed(samples, BATCH, settings.augmentation, SIZE) if settings.augmentation else stored_feed
+    prepare = task.make_preparation() if settings.augmentation else stored
     phase, rounds = training.Phase("all", "final"), training.Rounds(1, steps)
-    step = training.make_step(model, phase, task.make_losses(model), stored, None)
     rate = training.make_rate(config, steps, steps)
-    training.compile_step(step, phase, config, rounds, rate, task.unit)
     late = np.zeros(BATCH, np.float32)
-    truth = dict.fromkeys(step.network.output, late)
-    batches = feed.endless(seed=0, start=0)
-    first = next(batches) | {"late": late}
-    # TensorFlow traces the first step.
-    step.train_on_batch(first, truth)
-    seconds: dict[str, float] = {}
-    for name in ("feed", "memory"):
-        start = time.perf_counter()
-        for _ in range(steps):
-            step.train_on_batch(next(batches) | {"late": late} if name == "feed" else first, truth)
-        seconds[name] = time.perf_counter() - start
+    batches, in_memory = feed.endless(seed=0, start=0), next(stored_feed.ordered()) | {"late": late}
+    ways = {
+        "feed": training.make_step(model, phase, task.make_losses(model), prepare, getattr(feed, "crops", None)),
+        "memory": training.make_step(model, phase, task.make_losses(model), stored, None),
+    }
+    for step in ways.values():
+        training.compile_step(step, phase, config, rounds, rate, task.unit)
+    truth = dict.fromkeys(model.output, late)
+    seconds: dict[str, list[float]] = {"feed": [], "memory": []}
+    # In turn, since others may use the machine. In the first turn the steps are traced and compiled.
+    for _ in range(1 + TURNS):
+        for name, step in ways.items():
+            start = time.perf_counter()
+            for _ in range(steps):
+                step.train_on_batch(next(batches) | {"late": late} if name == "feed" else in_memory, truth)
+            seconds[name].append(time.perf_counter() - start)
+    taken = {name: statistics.median(values[1:]) for name, values in seconds.items()}
     batches.close()
-    connection.send((BATCH * steps / seconds["feed"], seconds["feed"] / seconds["memory"]))
+    connection.send((BATCH * steps / taken["feed"], taken["feed"] / taken["memory"]))
 
 
 @contextmanager

@@ -244,7 +244,9 @@ def make_rate(config: TrainConfig, steps: int, epoch: int) -> Rate:
         rising = round(config.warm_up * steps)
         if not rising:
             return schedules.CosineDecay(config.lr, steps)
-        return schedules.CosineDecay(config.lr / 25, max(1, steps - rising), 0.0, None, config.lr, rising)
+        return schedules.CosineDecay(
+            config.lr / 25, max(1, steps - rising), warmup_target=config.lr, warmup_steps=rising
+        )
     # Keras has a rate up to and with its bound.
     bounds = [bound - 1 for bound in range(config.halve_every * epoch, steps, config.halve_every * epoch)]
     return schedules.PiecewiseConstantDecay(
