@@ -59,6 +59,7 @@ test-all: test
 
 bench-data: $(READY_DEV)
 	python -m benchmarks.data
+	python -m benchmarks.feed
 
 bench-model: $(READY_DEV)
 	python -m benchmarks.model

@@ -11,6 +11,7 @@ from model.backend import prepare_keras
 from model.prnet_checkpoint import load_prnet
 from model.scaling import Scaling
 from model.settings import NetworkConfig
+from model.weights import WeightsFacts, save_weights
 from stages.project.params import sentences
 
 OUTPUT = Path("runs/prnet/model.weights.h5")
@@ -41,8 +42,7 @@ def main(checkpoint: Path, out: Path) -> None:
 
         model = build_network(SIZE, PRNET, Scaling("prnet", SIZE))
         load_prnet(checkpoint, model)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        model.save_weights(out)
+        save_weights(out, model, WeightsFacts(PRNET, "prnet", layout=""))
     click.echo(f"import_prnet: {model.count_params()} values of {checkpoint.name} in {out}")
 
 

@@ -28,7 +28,7 @@ from .map_network import MapNetwork, NetworkFacts
 
 VERSION = 2
 SUFFIX = ".face3d"
-MANIFEST, NETWORK = "bundle.json", "network.onnx"
+MANIFEST, NETWORK, WEIGHTS = "bundle.json", "network.onnx", "network.weights.h5"
 # Members have no times of their own, so that the same bundle has the same bytes.
 LONG_AGO = (1980, 1, 1, 0, 0, 0)
 
@@ -94,6 +94,7 @@ def save_bundle(path: Path, bundle: Bundle) -> None:
     members = {f"{name}.npy": _npy(values) for name, values in arrays.items()} | bundle.files
     if bundle.network is not None:
         members[NETWORK] = bundle.network.onnx
+        members |= {WEIGHTS: bundle.network.weights} if bundle.network.weights else {}
     manifest = {
         "version": VERSION,
         "about": bundle.about,
@@ -243,6 +244,7 @@ def _read(members: Mapping[str, bytes], manifest: dict[str, Any]) -> Bundle:
             mean=arrays["network/mean"],
             texels=arrays["network/texels"],
             points=model("network/points"),
+            weights=members.get(WEIGHTS, b""),
         )
     return Bundle(
         model=model("model"),
@@ -253,7 +255,11 @@ def _read(members: Mapping[str, bytes], manifest: dict[str, Any]) -> Bundle:
         prior=Prior(arrays["prior/mean"], arrays["prior/sigma"]),
         correction=arrays["correction"].astype(np.float32),
         surface=surface("surface"),
-        files={name: content for name, content in members.items() if not name.endswith(".npy") and name != NETWORK},
+        files={
+            name: content
+            for name, content in members.items()
+            if not name.endswith(".npy") and name not in (NETWORK, WEIGHTS)
+        },
         about=manifest["about"],
         network=network,
         landmark_map=arrays.get("landmark_map"),

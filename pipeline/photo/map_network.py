@@ -75,6 +75,8 @@ class MapNetwork:
         Texels of its maps, row-major, that the face model is fitted to.
     points : FaceModel
         At these texels.
+    weights : bytes
+        Keras's file of its weights, to train it further (see `model.weights`); empty if there are none.
     """
 
     onnx: bytes
@@ -84,6 +86,7 @@ class MapNetwork:
     mean: NDArray[np.float32]
     texels: NDArray[np.int64]
     points: FaceModel
+    weights: bytes = b""
 
 
 def make_network(onnx: bytes, facts: NetworkFacts, model: FaceModel, layout: UVLayout) -> MapNetwork:

@@ -65,4 +65,5 @@ def bundle_of_run(
         demo=demo,
         faces=len(learnt),
     )
-    return dataclasses.replace(bundle, network=make_network(onnx.read_bytes(), facts, model, layout))
+    network = make_network(onnx.read_bytes(), facts, model, layout)
+    return dataclasses.replace(bundle, network=dataclasses.replace(network, weights=weights.read_bytes()))

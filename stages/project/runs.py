@@ -13,15 +13,16 @@ from model.feed import to_photo
 from model.regression import Regression
 from model.scaling import Scaling
 from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
+from model.weights import WeightsFacts, digest_uv, read_facts
 from pipeline.crops.online import border, unpack_crop
 from pipeline.face.face_model import load_model
 from pipeline.store.samples import Sample, locate, read_labels, read_samples
 from pipeline.store.shards import list_shards, map_rows
 from pipeline.uv.position_map import UVLayout
-from stages.project.paths import AUGMENTED, MODEL, SETTINGS, VALIDATION, weights_of
+from stages.project.paths import AUGMENTED, MODEL, VALIDATION, weights_of
 from stages.project.samples import read_part
-from stages.project.strict import check
-from stages.project.variants import VariantSettings, read_settings
+from stages.project.strict import check, check_all
+from stages.project.variants import VariantSettings
 
 
 def choose_regression(
@@ -94,12 +95,25 @@ def initial_network(init: str, settings: VariantSettings, layout: UVLayout) -> A
     path = weights_of(init)
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path} is missing: train the variant {init!r} first, or make it from a checkpoint by stages.import_prnet."
+            f"{path} is missing: train the variant {init!r} first, or make it by stages.import_bundle or "
+            "stages.import_prnet."
         )
-    # What is no variant are weights from elsewhere, which are of the encoder-decoder.
-    other = SETTINGS / f"{init}.json"
-    network = read_settings(other).network if other.is_file() else replace(settings.network, residual=False)
-    return load_network(path, network, settings.loss, settings.train.scaling, layout)
+    scaling, facts = settings.train.scaling, read_facts(path)
+    if facts is None:
+        facts = WeightsFacts(replace(settings.network, residual=False), scaling, "")
+    check_all(
+        (
+            facts.scaling == scaling,
+            f"{path} is of a network whose scaling is {facts.scaling}, and train.scaling is {scaling}: set "
+            f"train.scaling to {facts.scaling}.",
+        ),
+        (
+            facts.layout in ("", digest_uv(layout.uv)),
+            f"{path} is of a network of another face model or UV layout (uv_embedding.source), whose maps mean other "
+            "points of a face: its weights are no start for these.",
+        ),
+    )
+    return load_network(path, facts.network, settings.loss, scaling, layout)
 
 
 def load_network(path: Path, network: NetworkConfig, loss: LossConfig, scaling: str, layout: UVLayout) -> Any:
@@ -115,6 +129,6 @@ def load_network(path: Path, network: NetworkConfig, loss: LossConfig, scaling: 
         model.load_weights(path)
     except ValueError as error:
         raise ValueError(
-            f"{path} does not fit the network of section network (width {network.width}, {network.levels} levels)."
+            f"{path} does not fit a network of {layout.size} px, width {network.width} and {network.levels} levels."
         ) from error
     return model

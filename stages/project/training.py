@@ -13,6 +13,7 @@ import pipeline
 from model.backend import device_name, prepare_keras
 from model.feed import Feed, OnlineFeed
 from model.regression import Regression
+from model.weights import WeightsFacts, digest_uv, save_weights
 from pipeline.store.resume import digest_code
 from pipeline.store.samples import Sample
 from pipeline.uv.position_map import UVLayout
@@ -106,7 +107,8 @@ def train_seeds(
         every.append((seed, trained))
     model.set_weights(weights)
     # A compiled network's file would hold its optimizer's variables too, twice as many as its weights.
-    keras.Model(model.input, model.output).save_weights(weights_of(run))
+    facts = WeightsFacts(settings.network, config.scaling, digest_uv(layout.uv))
+    save_weights(weights_of(run), keras.Model(model.input, model.output), facts)
     write_history(folder / "history.csv", best.history)
     write_history(folder / "seeds.csv", [{"seed": seed} | row for seed, each in every for row in each.history])
     return best

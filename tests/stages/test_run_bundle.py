@@ -1,5 +1,6 @@
 """The bundle that `export` writes of a run: all that photos need, and the maps that Keras predicts."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -10,9 +11,11 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+from click.testing import CliRunner
 
 from model.feed import to_photo
 from model.scaling import Scaling
+from model.weights import WeightsFacts, digest_uv, save_weights
 from pipeline.crops.alignment import resample
 from pipeline.crops.landmark_map import save_map, table_map
 from pipeline.face.face_model import save_model
@@ -24,10 +27,12 @@ from pipeline.photo.map_network import place_crop
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.store.tables import write_table
+from stages.import_bundle import main as import_bundle
 from stages.photo.network import open_regressor
 from stages.project.paths import BUNDLE, DEMO, LANDMARK_MAP, MAIN_RUN, MODEL, PRIOR, predictions_of
 from stages.project.predictions import Predictions
 from stages.project.run_bundle import bundle_of_run
+from stages.project.runs import initial_network
 from stages.project.variants import resolve_variant
 from tests.helpers.made_params import PARAMS
 from tests.helpers.places import ROOT
@@ -59,10 +64,12 @@ def made(keras, tmp_path_factory):
     write_table(root / "data/split/train.csv", ("sample_id", "identity"), zip(names, names, strict=True))
     settings = resolve_variant(PARAMS | {"network": NETWORK}, None)
     keras.utils.set_random_seed(0)
-    network = inference_form(build_network(SIZE, settings.network, Scaling(settings.train.scaling, SIZE)))
+    trained = build_network(SIZE, settings.network, Scaling(settings.train.scaling, SIZE))
+    network = inference_form(trained)
     write_onnx(network, root / "network.onnx")
-    (root / "model.weights.h5").write_bytes(b"weights")
     layout = make_layout(model, SIZE)
+    facts = WeightsFacts(settings.network, settings.train.scaling, digest_uv(layout.uv))
+    save_weights(root / "model.weights.h5", trained, facts)
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(root)
         for name, folder in (("demo", DEMO), ("real", Path("data/raw"))):
@@ -79,8 +86,8 @@ def test_it_says_what_the_run_was_and_whose_faces_it_has_seen(made):
         assert (facts.scaling, facts.size, facts.margin) == (settings.train.scaling, SIZE, 1.6)
         assert facts.level == (settings.train.level == "on")
         assert facts.variant == settings.variant
-        # As `printf weights | sha256sum` says.
-        assert facts.weights_sha256.startswith("9a129038d9a00aed")
+        summed = subprocess.check_output(["sha256sum", root / "model.weights.h5"], text=True)
+        assert facts.weights_sha256 == summed.split()[0]
         assert (facts.trained_on, facts.faces) == (trained_on, 3)
         assert np.array_equal(bundle.landmark_map, table_map())
         assert np.array_equal(bundle.prior.sigma, embedded_model()[1].sigma)
@@ -159,3 +166,32 @@ class TestDemo:
                 # Predictions are stored in steps.
                 assert np.abs(found - predicted).max() < 0.02
         assert compared == 10
+
+
+def test_its_weights_are_what_another_run_starts_from(made, monkeypatch):
+    root, settings, network = made
+    monkeypatch.chdir(root)
+    Path("params.yaml").write_text(json.dumps(PARAMS), encoding="utf-8")
+    imported = CliRunner().invoke(import_bundle, ["demo.face3d", "--name", "mine"])
+    assert imported.exit_code == 0, imported.output
+    assert f"-S train.init=mine -S train.scaling={settings.train.scaling}" in imported.output
+    layout = make_layout(embedded_model()[0], SIZE)
+    start = initial_network("mine", settings, layout)
+    photos = np.random.default_rng(0).random((2, SIZE, SIZE, 3), np.float32)
+    maps = network.predict_on_batch(photos)
+    assert np.ptp(maps) > 0.1
+    np.testing.assert_allclose(start.predict_on_batch(photos)["final"], maps, atol=1e-4)
+    sigmoid = dataclasses.replace(settings, train=dataclasses.replace(settings.train, scaling="sigmoid"))
+    with pytest.raises(ValueError, match=r"whose scaling is tanh, and train\.scaling is sigmoid"):
+        initial_network("mine", sigmoid, layout)
+    with pytest.raises(ValueError, match="of another face model or UV layout"):
+        initial_network("mine", settings, dataclasses.replace(layout, uv=layout.uv[::-1]))
+
+
+@pytest.mark.parametrize("name", ["main", "prn"])
+def test_weights_take_no_run_s_place(made, monkeypatch, name):
+    monkeypatch.chdir(made[0])
+    Path("params.yaml").write_text(json.dumps(PARAMS), encoding="utf-8")
+    refused = CliRunner().invoke(import_bundle, ["demo.face3d", "--name", name])
+    assert refused.exit_code == 1
+    assert f"{name!r} is the name of a run of this project" in refused.output

@@ -54,6 +54,7 @@ def bundle(patch_model):
         mean=rng.random((7, 3), np.float32),
         texels=np.array([3, 9]),
         points=at_vertices(model, lambda values: values[:2]),
+        weights=b"weights",
     )
     return Bundle(
         model=model,

@@ -1,0 +1,43 @@
+"""Take the network out of a bundle, as weights that a run can start from. A command, not a stage.
+
+``python -m stages.import_bundle FILE.face3d`` writes runs/FILE/model.weights.h5, and `train.init=FILE` goes on from it.
+"""
+
+from pathlib import Path
+
+import click
+
+from model.weights import read_facts
+from pipeline.photo.bundle import load_bundle
+from pipeline.store.files import replacing
+from stages.photo.options import FILE
+from stages.project.params import read_params, sentences
+from stages.project.paths import MAIN_RUN, RUNS, weights_of
+from stages.project.strict import check
+
+
+@click.command()
+@click.argument("bundle", type=FILE)
+@click.option("--name", help=f"Of the folder in {RUNS}/; by default the bundle's own.")
+def main(bundle: Path, name: str | None) -> None:
+    """Write the weights of BUNDLE's network, from which train.init can start."""
+    with sentences():
+        name = name or bundle.stem
+        taken = (MAIN_RUN, *read_params()["variants"])
+        check(name not in taken, f"{name!r} is the name of a run of this project: give another by --name.")
+        network = load_bundle(bundle).network
+        if network is None or not network.weights:
+            raise ValueError(f"{bundle} holds no weights to train further: `export` of this version writes such.")
+        path = weights_of(name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with replacing(path) as part:
+            part.write_bytes(network.weights)
+        facts = read_facts(path)
+    click.echo(
+        f"import_bundle: {network.facts}; {path}. Go on from it by -S train.init={name}"
+        + (f" -S train.scaling={facts.scaling}." if facts else ".")
+    )
+
+
+if __name__ == "__main__":
+    main()
