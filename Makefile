@@ -119,7 +119,8 @@ real-gpu: REAL_PARAMS := $(REAL_FIFTHS) $(BEST) data.size=128 network.width=32 n
 # JAX, which trains faster on a GPU, where it is installed.
 real-gpu: REAL_FIRST := { ! python -c 'import jax' 2>/dev/null || export KERAS_BACKEND=jax; } &&
 # Four epochs of 1,088 faces with two copies each, a phase.
-real-thesis: REAL_PARAMS := train.batch_size=8 train.budget=39168 variants.prn_plain.train.budget=4352 \
+real-thesis: REAL_PARAMS := train.batch_size=8 train.budget=39168 variants.final.train.budget=39168 \
+  variants.final_unlevelled.train.budget=39168 variants.prn_plain.train.budget=4352 \
   $(foreach name,prn prn_sigmoid 3ddfa frozen joint prn_l1 prn_l1_k prn_l1_s prn_l1_k_s,variants.$(name).train.budget=13056) \
   $(foreach name,final_l1 final_l1_k final_l1_s final_l1_k_s prn_refine_fast,variants.$(name).train.budget=26112)
 real-thesis: REAL_FLAGS := --all-pipelines

@@ -80,7 +80,7 @@ def test_a_change_of_training_leaves_the_sentence_and_other_variants_as_they_wer
     change(folder, ("network.residual_blocks", 3), ("report.samples", 4))
     assert run(folder) == []
     changed = {path.name for path in (folder / "data/settings").iterdir() if path.read_bytes() != before[path.name]}
-    refined = ["main", "frozen", "joint", "final_l1", "final_l1_k", "final_l1_s", "final_l1_k_s", "final_unlevelled"]
+    refined = ["final", "frozen", "joint", "final_l1", "final_l1_k", "final_l1_s", "final_l1_k_s", "final_unlevelled"]
     assert changed == {f"{name}.json" for name in (*refined, "prn_refine_fast")}
 
 
@@ -110,22 +110,25 @@ MISTAKES = [
     (("crop.found", {"asm": "data/split"}), "crop.found is {'asm': 'data/split'}; expected one or more of facemesh: "),
     (("crop.found", {"mtcnn": "FILE"}), "crop.found is {'mtcnn': 'FILE'}; expected one or more of "),
     (("loss.final.position", 0), "loss.final: loss.*.position is 0.0; expected a factor above 0."),
-    (("train.variant", "finall"), "There is no variant 'finall' in variants; it has final, best, prn, "),
+    (("train.variant", "finall"), "There is no variant 'finall' in variants; it has best, final, prn, "),
     (("thesis.variants.prm", {"init": "random", "policy": "mild", "level": "on"}), "There is no variant 'prm' in "),
     (("variants.prn.network", {"residul": False}), "variants.prn.network.residul overrides nothing; expected one of "),
     (("variants.prn_author.train.lr", 0.1), "variants.prn_author must not override train.lr, which is the highest "),
     (("variants.joint.train.policy", "none"), "variants.joint must not override train.policy; thesis.variants.joint "),
-    (("train.policy", "wild"), "train.policy is 'wild', but augmented.policies has none, full, online, mild."),
+    (
+        ("train.policy", "wild"),
+        "train.policy is 'wild', but augmented.policies has none, full, online, online_mild, mild.",
+    ),
     (
         ("thesis.variants.prn.policy", "wild"),
-        "thesis.variants.prn.policy is 'wild', but augmented.policies has none, full, online, mild.",
+        "thesis.variants.prn.policy is 'wild', but augmented.policies has none, full, online, online_mild, mild.",
     ),
     (("train.init", "prnet"), "train.init is 'prnet', which is neither random nor an entry of thesis.variants, and "),
     (("thesis.variants.prn.init", "frozen"), "The weights start from each other: thesis.variants."),
     (("train.init", "main"), "The weights start from each other: train <- train."),
     (
         ("train.variant", "prn_plain"),
-        "train.variant is prn_plain, which learns from policy none; train.policy is mild: ",
+        "train.variant is prn_plain, which learns from policy none; train.policy is online_mild: ",
     ),
     (("data.size", 48), "data.size is 48; expected a multiple of 32 px."),
     (("variants.joint.network", {"levels": 7}), "data.size is 64; network.levels of joint needs a multiple of 128 px."),
