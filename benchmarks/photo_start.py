@@ -1,7 +1,8 @@
 """Time the photo commands from the shell: the start with one large photo, and a folder (`make bench-start`).
 
 Every run is a process of its own, so that what it imports counts; seconds of wall, and of all its cores together, which
-other work on the machine changes less. Real photos (FACE_DATA); the large one is the first of them, enlarged to 12
+other work on the machine changes less. What a further photo costs, without the start, is told by a folder of few
+photos, which starts as many processes. Real photos (FACE_DATA); the large one is the first of them, enlarged to 12
 megapixels. Prints a table, then one line of JSON.
 """
 
@@ -20,8 +21,11 @@ import cv2
 import numpy as np
 
 from pipeline.photo.photo_files import encode_image, list_photos, open_photo
+from stages.photo.batches import PHOTOS_A_PROCESS
 
 RUNS, PHOTOS, SIDE, NOISE = 5, 200, 3464, 4
+# So many are shared among as many processes as PHOTOS on a machine of two cores.
+FEW = 2 * PHOTOS_A_PROCESS
 # What is written of the photos of a folder: all default files, a mesh, or the numbers alone.
 KINDS = {"default files": (), "GLB": ("glb",), "landmarks and pose": ("points",)}
 
@@ -61,8 +65,14 @@ def main() -> None:
         wall, cores = median_run([str(large)], (), out, RUNS)
         rows["one photo of 12 megapixels"] = {"s": round(wall, 2), "s of all cores": round(cores, 2)}
         for kind, kinds in KINDS.items():
+            few_wall, few_cores = median_run([str(path) for path in paths[:FEW]], kinds, out, 3)
             wall, cores = median_run([str(path) for path in paths], kinds, out, 3)
-            row = {"photos/s": len(paths) / wall, "ms of all cores a photo": 1000 * cores / len(paths)}
+            further = len(paths) - FEW
+            row = {
+                "photos/s": len(paths) / wall,
+                "further photos/s": further / (wall - few_wall),
+                "ms of all cores a further photo": 1000 * (cores - few_cores) / further,
+            }
             rows[f"{len(paths)} photos, {kind}"] = {key: round(value, 1) for key, value in row.items()}
     for title, row in rows.items():
         click.echo(f"{title:34}" + ", ".join(f"{value} {key}" for key, value in row.items()))

@@ -77,8 +77,9 @@ def read_point_file(path: Path) -> NDArray[np.float64]:
 
 def write_points(path: Path, points: NDArray) -> None:
     """Write points (K, 3), in pixels or millimetres, as csv to a thousandth: index, x, y, z."""
-    rows = ((index, *(f"{value:.3f}" for value in point)) for index, point in enumerate(points))
-    write_table(path, ("index", "x", "y", "z"), rows)
+    rows = np.column_stack([np.arange(len(points)), points])
+    text = "%d,%.3f,%.3f,%.3f\n" * len(rows) % tuple(rows.ravel().tolist())
+    path.write_text("index,x,y,z\n" + text, encoding="utf-8", newline="\n")
 
 
 def write_coefficients(path: Path, names: Sequence[str], coefficients: NDArray) -> None:

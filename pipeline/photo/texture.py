@@ -1,17 +1,20 @@
 """A face's colours in UV, taken from its photo: which texels the photo shows, and the others by symmetry."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from ..face.rendering import depth, depth_of, vertex_normals
+from ..face.rendering import depth_of, rasterize, vertex_normals
 
 # A surface seen more from the side than this cosine has too few pixels for its texels.
 LEAST_FACING = 0.15
 # A point this far behind the nearest surface, in sides of the face's box, is hidden: the mesh is not finer than that.
 HIDDEN_DEPTH = 0.02
-# Side in px of the picture of a mesh that shows what hides what: more than a mesh has vertices along it.
-VISIBLE_SIDE = 384
+# Side in px of the picture of a mesh that shows what hides what. Four times as many take three times as long, and of
+# 57 faces the share of vertices that is seen differs by 0.005 at most.
+VISIBLE_SIDE = 96
 # Width in texels, of 256, over which filled parts run into seen ones.
 SEAM = 4
 
@@ -30,19 +33,17 @@ def visible_vertices(vertices: NDArray, triangles: NDArray[np.integer]) -> NDArr
     (V,) bool
         True where the outside faces the viewer and no part of the mesh lies before it.
     """
-    vertices = np.asarray(vertices, np.float64)
-    vertices = vertices * min(1.0, VISIBLE_SIDE / max(float(np.ptp(vertices[:, :2], axis=0).max()), 1e-9))
-    low = np.floor(vertices[:, :2].min(axis=0)) - 1
-    placed = vertices - [*low, 0]
-    width, height = np.ceil(placed[:, :2].max(axis=0)).astype(int) + 2
-    nearest = np.nan_to_num(depth(placed, triangles, height, width), nan=-np.inf).astype(np.float32)
+    x, y, z = columns = np.array(np.transpose(vertices), np.float64, order="C")
+    columns *= min(1.0, VISIBLE_SIDE / max(float(np.ptp(x)), float(np.ptp(y)), 1e-9))
+    columns[:2] -= np.floor([[x.min()], [y.min()]]) - 1
+    ids, weights = rasterize(columns.T, triangles, *(math.ceil(axis.max()) + 2 for axis in (y, x)))
+    nearest = np.where(ids >= 0, np.einsum("hwk,hwk->hw", z[triangles[ids]], weights), -np.inf)
     # The least of the four pixels round a vertex: at the rim of a nearer part it lies beside it.
-    column, row = np.floor(placed[:, 0]).astype(int), np.floor(placed[:, 1]).astype(int)
-    around = np.stack([nearest[row + i, column + j] for i in (0, 1) for j in (0, 1)])
-    hidden_by = around.min(axis=0)
-    tolerance = HIDDEN_DEPTH * float(np.ptp(vertices[:, :2], axis=0).mean())
-    facing = vertex_normals(placed, triangles)[:, 2] > LEAST_FACING
-    return facing & (placed[:, 2] >= hidden_by - tolerance)
+    column, row = x.astype(int), y.astype(int)
+    hidden_by = np.minimum.reduce([nearest[row + i, column + j] for i in (0, 1) for j in (0, 1)])
+    tolerance = HIDDEN_DEPTH * float(np.ptp(x) + np.ptp(y)) / 2
+    facing = vertex_normals(columns.T, triangles)[:, 2] > LEAST_FACING
+    return facing & (z >= hidden_by - tolerance)
 
 
 def texture_map(photo: NDArray[np.uint8], position_map: NDArray, size: int) -> NDArray[np.uint8]:

@@ -1,7 +1,5 @@
 """A map over shards on Dask: in this process, in local processes, or on a cluster by its address."""
 
-import contextlib
-import ctypes
 import os
 import time
 from collections import deque
@@ -11,11 +9,9 @@ from typing import Any, TypeVar
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
+from .memory import KEPT_MEMORY, keep_memory
+
 Result = TypeVar("Result")
-# Settings of glibc's memory, as variables and as options of mallopt, in bytes: free memory to keep, and the size from
-# which an array gets its own. By default, more so in Dask's processes, each large array is new memory, which the
-# system clears first: a quarter of the time of making position maps, half of it under Dask.
-KEPT_MEMORY = {"MALLOC_TRIM_THRESHOLD_": (-1, 2**28), "MALLOC_MMAP_THRESHOLD_": (-3, 2**25)}
 LOCAL: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
 CONNECT_SECONDS = 10
 # For so long this process makes shards itself, where nobody asks for a number: Dask takes seconds to start.
@@ -74,16 +70,9 @@ def _one_thread(function: Callable[..., Result], task: tuple) -> Result:
     import cv2
 
     cv2.setNumThreads(1)
-    _keep_memory()
+    keep_memory()
     with threadpool_limits(1):
         return function(*task)
-
-
-def _keep_memory() -> None:
-    """Have this process keep freed memory for the next array, where its C library can be told so."""
-    with contextlib.suppress(OSError, AttributeError):
-        for option, value in KEPT_MEMORY.values():
-            ctypes.CDLL(None).mallopt(option, value)
 
 
 def _map_on_dask(

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
@@ -21,6 +22,7 @@ from pipeline.photo.map_network import MapNetwork, place_crop
 from pipeline.photo.photo_files import open_photo
 from pipeline.photo.reconstruction import Reconstruction, read_face
 from pipeline.store.arrays import Array, Image
+from pipeline.store.memory import keep_memory
 from pipeline.store.sparse import SparseMatrix, take_columns
 from pipeline.uv.surface import Surface
 from stages.photo.bundles import choose_bundle, embedded_bundle
@@ -71,7 +73,7 @@ def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstru
     ----------
     options : ReconstructorOptions
     threads : int
-        That the networks may use.
+        That the networks and OpenCV may use.
 
     Returns
     -------
@@ -82,6 +84,8 @@ def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstru
     ValueError
         If options contradict each other, or a file is missing or damaged.
     """
+    keep_memory()
+    cv2.setNumThreads(threads)
     # The products of a fit are small: on busy cores two threads take five to ten times as long as one.
     threadpool_limits(1, user_api="blas")
     path, by_network = choose_bundle(options)
