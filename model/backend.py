@@ -1,14 +1,11 @@
 """Start Keras on its backend, with what has to be set before a network is built."""
 
 import contextlib
-import ctypes
 import logging
 import os
 
+from pipeline.store.memory import ALL_MEMORY, keep_memory
 from pipeline.store.quiet import quiet_stderr
-
-# Of glibc's malloc.h: how much free memory at the end of its own it keeps, and how many blocks it takes elsewhere.
-TRIM_THRESHOLD, MMAP_MAX = -1, -4
 
 
 def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 1) -> None:
@@ -39,7 +36,7 @@ def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 
             f"train.devices is {devices}, but Keras shares batches between devices only on JAX: install jax and set "
             f"KERAS_BACKEND=jax (it is {backend}), or set train.devices to 1."
         )
-    keep_memory()
+    keep_memory(ALL_MEMORY)
     # TensorFlow counts a network's phases, each compiled anew, as tracing too often.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with quiet_stderr():
@@ -50,18 +47,6 @@ def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 
         if len(found) < devices:
             raise ValueError(f"train.devices is {devices}; JAX finds {len(found)}: {', '.join(found)}.")
         keras.distribution.set_distribution(keras.distribution.DataParallel(devices=found[:devices]))
-
-
-def keep_memory() -> None:
-    """Let this process keep the memory that it frees, where its C library is glibc.
-
-    Otherwise each training step gives its hundreds of megabytes back to the system, and the next one takes them anew,
-    page by page: a third of the time of training on two cores.
-    """
-    set_option = getattr(ctypes.CDLL(None), "mallopt", None) if os.name == "posix" else None
-    if set_option is not None:
-        set_option(TRIM_THRESHOLD, 2**31 - 1)
-        set_option(MMAP_MAX, 0)
 
 
 def full_precision() -> contextlib.AbstractContextManager:

@@ -14,6 +14,7 @@ sigma from its mean, so that one which never varies has no influence and stays w
 import dataclasses
 import functools
 import operator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ..store.arrays import Array
-from .camera import camera_matrix, euler_angles
+from .camera import camera_matrix, euler_angles, rotation_matrix
 from .face_model import FaceModel, deform
 
 # Rounds after which it is plain which of the two starts is the better one, by some hundred of the points, and most
@@ -71,10 +72,8 @@ class FaceFit:
         Model frame to photo pixels: ``camera_matrix(pose, height)``.
     coefficients : (S + E,) float64
         Identity, then expression, raw as annotated.
-    covariance : (S + E, S + E) float64
-        Of the coefficients' posterior, the pose being unknown too, as far as the camera is linear about the fit. With
-        L the inverse of the prior's covariance, a face whose coefficients are c is estimated with the bias
-        ``-covariance L (c - mean)`` and the spread ``covariance - covariance L covariance``.
+    make_covariance : callable
+        Makes the covariance, which few ask for.
     residual_px : float
         Root mean square distance in x and y of the seen points from the fit's, weighted by ``1 / sigma^2``.
     """
@@ -82,8 +81,18 @@ class FaceFit:
     pose: Array
     camera: Array
     coefficients: Array
-    covariance: Array
+    make_covariance: Callable[[], Array]
     residual_px: float
+
+    @functools.cached_property
+    def covariance(self) -> Array:
+        """Covariance (S + E, S + E) of the coefficients' posterior.
+
+        The pose is unknown too, as far as the camera is linear about the fit. With L the inverse of the prior's
+        covariance, a face whose coefficients are c is estimated with the bias ``-covariance L (c - mean)`` and the
+        spread ``covariance - covariance L covariance``.
+        """
+        return self.make_covariance()
 
 
 class _Problem(NamedTuple):
@@ -124,7 +133,9 @@ def load_prior(path: Path) -> Prior:
     return Prior(**read_shard(path))
 
 
-def fit_face(model: FaceModel, points: NDArray, sigma: ArrayLike, prior: Prior, height: int) -> FaceFit:
+def fit_face(
+    model: FaceModel, points: NDArray, sigma: ArrayLike, prior: Prior, height: int, start: FaceFit | None = None
+) -> FaceFit:
     """Fit pose and coefficients to points in a photo.
 
     The time grows with the number of points. Of a predicted position map take every eighth row and column or so: the
@@ -143,6 +154,8 @@ def fit_face(model: FaceModel, points: NDArray, sigma: ArrayLike, prior: Prior, 
         Of the model's coefficients.
     height : int
         Of the photo in px.
+    start : FaceFit, optional
+        A fit of the same model to nearly the same points, from which this one is found sooner.
 
     Returns
     -------
@@ -164,20 +177,19 @@ def fit_face(model: FaceModel, points: NDArray, sigma: ArrayLike, prior: Prior, 
     centre = np.average(mean, axis=1, weights=roots[:2].min(axis=0) ** 2)
     shift = np.average(target, axis=1, weights=roots**2)
     problem = _Problem(mean - centre[:, None], basis, target - shift[:, None], roots)
-    some = _some_points(problem)
-    tried = [_minimise(some, start, TRIAL_ROUNDS) for start in _starts(problem)]
-    _, state = _minimise(problem, min(tried, key=operator.itemgetter(0))[1], ROUNDS)
+    _, state = _minimise(problem, _best_start(problem) if start is None else _state_of(start, prior), ROUNDS)
 
     translation = state.translation - state.scale * state.rotation @ centre
     translation[: len(shift)] += shift
     translation[len(shift) :] = 0
     pose = np.array([*euler_angles(state.rotation), *translation, state.scale])
+    misses = _residuals(problem, state, _turned(problem, state))[:2] ** 2
     return FaceFit(
         pose=pose,
         camera=camera_matrix(pose, height),
         coefficients=prior.mean + prior.sigma * state.coefficients,
-        covariance=_covariance(problem, state) * np.outer(prior.sigma, prior.sigma),
-        residual_px=float(np.sqrt(2 * (_residuals(problem, state)[:2] ** 2).sum() / (roots[:2] ** 2).sum())),
+        make_covariance=functools.partial(_covariance, problem, state, prior.sigma),
+        residual_px=float(np.sqrt(2 * misses.sum() / (roots[:2] ** 2).sum())),
     )
 
 
@@ -225,6 +237,19 @@ def _prior_face(model: FaceModel, prior: Prior) -> tuple[Array, Array]:
     return model.mean.T.astype(np.float64) + np.tensordot(prior.mean, basis, 1), basis * prior.sigma[:, None, None]
 
 
+def _state_of(fit: FaceFit, prior: Prior) -> _State:
+    """State of a fit, but for its translation, which the first round finds."""
+    units = np.divide(fit.coefficients - prior.mean, prior.sigma, where=prior.sigma > 0, out=np.zeros(len(prior.mean)))
+    return _State(rotation_matrix(*fit.pose[:3]), fit.pose[6], np.zeros(3), units)
+
+
+def _best_start(problem: _Problem) -> _State:
+    """Where a few rounds on some of the points lead from the better one of the two cameras."""
+    some = _some_points(problem)
+    tried = [_minimise(some, start, TRIAL_ROUNDS) for start in _starts(problem)]
+    return min(tried, key=operator.itemgetter(0))[1]
+
+
 def _some_points(problem: _Problem) -> _Problem:
     """Keep about `TRIAL_POINTS` of the seen points, which are spread over the others as these are numbered."""
     seen = np.flatnonzero(problem.roots[:2].all(axis=0))
@@ -258,10 +283,11 @@ def _starts(problem: _Problem) -> list[_State]:
 
 def _minimise(problem: _Problem, state: _State, rounds: int) -> tuple[float, _State]:
     """Levenberg and Marquardt's method: the least cost, and where it is; no round makes it greater."""
-    residuals, damping = _residuals(problem, state), FIRST_DAMPING
+    turned, damping = _turned(problem, state), FIRST_DAMPING
+    residuals = _residuals(problem, state, turned)
     cost = _cost(residuals, state)
     for _ in range(rounds):
-        jacobian = _jacobian(problem, state)
+        jacobian = _jacobian(problem, state, turned)
         gradient = jacobian @ residuals.ravel()
         gradient[POSE:] -= state.coefficients
         # Half the second derivatives of the misfit, to first order (Gauss and Newton's).
@@ -274,10 +300,12 @@ def _minimise(problem: _Problem, state: _State, rounds: int) -> tuple[float, _St
         step = np.linalg.solve(curvature, gradient / units) / units
         step /= max(1, np.abs(step[:4]).max() / LONGEST_TURN)
         trial = _moved(state, step)
-        trial_residuals = _residuals(problem, trial)
+        trial_turned = _turned(problem, trial)
+        trial_residuals = _residuals(problem, trial, trial_turned)
         trial_cost = _cost(trial_residuals, trial)
         if trial_cost < cost:
-            state, residuals, cost, damping = trial, trial_residuals, trial_cost, damping / DAMPING_STEP
+            state, turned, residuals, cost = trial, trial_turned, trial_residuals, trial_cost
+            damping /= DAMPING_STEP
         else:
             damping *= DAMPING_STEP
         if gradient @ step < SMALL_GAIN:
@@ -285,31 +313,30 @@ def _minimise(problem: _Problem, state: _State, rounds: int) -> tuple[float, _St
     return cost, state
 
 
-def _residuals(problem: _Problem, state: _State) -> Array:
+def _turned(problem: _Problem, state: _State) -> Array:
+    """The model's points, turned and scaled: (3, K)."""
+    face = problem.mean + (state.coefficients @ problem.basis.reshape(len(problem.basis), -1)).reshape(3, -1)
+    return state.scale * state.rotation @ face
+
+
+def _residuals(problem: _Problem, state: _State, turned: Array) -> Array:
     """Points less the model's, each divided by its sigma: (D, K)."""
     axes = len(problem.points)
-    placed = state.scale * state.rotation[:axes] @ _face(problem, state) + state.translation[:axes, None]
-    return problem.roots * (problem.points - placed)
-
-
-def _face(problem: _Problem, state: _State) -> Array:
-    return problem.mean + (state.coefficients @ problem.basis.reshape(len(problem.basis), -1)).reshape(3, -1)
+    return problem.roots * (problem.points - (turned[:axes] + state.translation[:axes, None]))
 
 
 def _cost(residuals: Array, state: _State) -> float:
     return float((residuals**2).sum() + (state.coefficients**2).sum())
 
 
-def _jacobian(problem: _Problem, state: _State) -> Array:
+def _jacobian(problem: _Problem, state: _State, turned: Array) -> Array:
     """Derivatives (POSE + P, D * K) of the placed points, divided by sigma, by the steps of `_moved`."""
     axes, count = problem.points.shape
-    camera = state.scale * state.rotation
-    turned = camera @ _face(problem, state)
     jacobian = np.zeros((POSE + len(state.coefficients), axes, count))
     jacobian[:3] = LEVI_CIVITA[:axes].transpose(1, 0, 2) @ turned
     jacobian[3] = turned[:axes]
     jacobian[range(4, 4 + axes), range(axes)] = 1
-    np.matmul(camera[:axes], problem.basis, out=jacobian[POSE:])
+    np.matmul(state.scale * state.rotation[:axes], problem.basis, out=jacobian[POSE:])
     jacobian *= problem.roots
     return jacobian.reshape(len(jacobian), -1)
 
@@ -331,13 +358,13 @@ def _turn(vector: Array) -> Array:
     return np.eye(3) + 2 / (1 + half @ half) * (cross + cross @ cross)
 
 
-def _covariance(problem: _Problem, state: _State) -> Array:
-    """Covariance (P, P) of the coefficients in units of the prior: the block of the inverse curvature.
+def _covariance(problem: _Problem, state: _State, sigma: Array) -> Array:
+    """Covariance (P, P) of the coefficients, whose prior has the deviations sigma: the block of the inverse curvature.
 
     It goes by the Schur complement, since points in a plane seen from the front do not tell the pose to first order.
     """
-    jacobian = _jacobian(problem, state)
+    jacobian = _jacobian(problem, state, _turned(problem, state))
     curvature = jacobian @ jacobian.T
     pose, mixed, shape = curvature[:POSE, :POSE], curvature[:POSE, POSE:], curvature[POSE:, POSE:]
     known = shape - mixed.T @ np.linalg.pinv(pose, rcond=SINGULAR, hermitian=True) @ mixed
-    return np.linalg.inv(np.eye(len(known)) + known).astype(np.float64)
+    return np.linalg.inv(np.eye(len(known)) + known).astype(np.float64) * np.outer(sigma, sigma)

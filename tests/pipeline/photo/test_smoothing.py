@@ -62,7 +62,7 @@ def test_a_steady_movement_lags_by_no_more_than_one_over_two_pi_beta():
 
 def make_fit(roll, scale):
     pose = np.array([0.1, 0.2, roll, 30.0, 40.0, 5.0, scale])
-    return FaceFit(pose, camera_matrix(pose, 480), np.array([1.0, -2.0, 0.0]), np.eye(3), 0.5)
+    return FaceFit(pose, camera_matrix(pose, 480), np.array([1.0, -2.0, 0.0]), lambda: np.eye(3), 0.5)
 
 
 class TestFace:

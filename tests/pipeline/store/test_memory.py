@@ -1,4 +1,4 @@
-"""What is set before Keras starts."""
+"""Freed memory that a process keeps."""
 
 import platform
 import subprocess
@@ -10,10 +10,10 @@ import pytest
 FAULTS = """
 import resource, sys
 import numpy as np
-from model.backend import keep_memory
+from pipeline.store.memory import ALL_MEMORY, keep_memory
 
 if sys.argv[1] == "kept":
-    keep_memory()
+    keep_memory(ALL_MEMORY)
 faults = []
 for _ in range(5):
     np.ones(8_000_000)
