@@ -32,7 +32,7 @@ NAMES = {
     "IBUG": "IBUG_image_{:03d}_1",
     "LFPW": "LFPW_image_train_{:04d}",
 }
-MATLAB_HEADER = b"MATLAB 5.0 MAT-file, procedural face".ljust(116)
+MATLAB_HEADER_BYTES = 116
 # AFLW's 21 points among the 68: brows, eyes, ear, nose, ear, mouth, chin.
 AFLW_POINTS = [17, 19, 21, 22, 24, 26, 36, 37, 39, 42, 44, 45, 0, 31, 30, 35, 16, 48, 66, 54, 8]
 
@@ -163,8 +163,8 @@ def annotation_arrays(face: ProceduralFace, fit: Fit, size: int, test: bool) -> 
         "Illum_Para": np.array([[0.7, 0.7, 0.7, 0.5, 0.5, 0.5, 1.0, 0.0, 0.0, 20.0]]),
         "Color_Para": np.array([[1, 1, 1, 0, 0, 0, 1]], np.float32),
         "Tex_Para": np.zeros((SHAPE_COEFFICIENTS, 1)),
-        "Shape_Para": _padded(fit.shape, SHAPE_COEFFICIENTS),
-        "Exp_Para": _padded(fit.expression, EXPRESSION_COEFFICIENTS),
+        "Shape_Para": padded(fit.shape, SHAPE_COEFFICIENTS),
+        "Exp_Para": padded(fit.expression, EXPRESSION_COEFFICIENTS),
         "Pose_Para": fit.pose[None].astype(np.float32),
         "roi": np.array([[1, 1, size, size]], np.int16),
     }
@@ -172,7 +172,8 @@ def annotation_arrays(face: ProceduralFace, fit: Fit, size: int, test: bool) -> 
     return arrays | {"pt3d_68": points} if test else arrays
 
 
-def _padded(values: Floats, length: int) -> Floats:
+def padded(values: Floats, length: int) -> Floats:
+    """Column (length, 1) of coefficients, zeros below those that the face model has."""
     column = np.zeros((length, 1))
     column[: len(values), 0] = values
     return column
@@ -195,11 +196,12 @@ def model_arrays(face: ProceduralFace) -> tuple[dict[str, NDArray], dict[str, ND
     return shape, {"mu_exp": mean_expression.reshape(count, 1), "w_exp": face.expression_basis.reshape(count, -1)}
 
 
-def matlab_bytes(arrays: dict[str, Any]) -> bytes:
-    """Encode arrays as a Matlab file whose bytes depend on them alone: scipy's header carries the time."""
+def matlab_bytes(arrays: dict[str, Any], what: str = "procedural face") -> bytes:
+    """Encode arrays as a Matlab file that says what it is of; scipy's header carries the time instead."""
     stream = io.BytesIO()
     scipy.io.savemat(stream, arrays)  # type: ignore[arg-type]  # it writes to streams too
-    return MATLAB_HEADER + stream.getvalue()[len(MATLAB_HEADER) :]
+    header = f"MATLAB 5.0 MAT-file, {what}".encode("ascii").ljust(MATLAB_HEADER_BYTES)
+    return header + stream.getvalue()[MATLAB_HEADER_BYTES:]
 
 
 def jpeg_bytes(photo: NDArray[np.uint8], quality: int) -> bytes:
@@ -219,6 +221,13 @@ def photograph(
     fit = Fit(person.shape, person.expression, place(face, vertices, angles, generator, size))
     photo = draw_photo(face, vertices, fit.pose, person.look, person.setting, body_turn, generator)
     return photo, fit
+
+
+def write_face_model(folder: Path, face: ProceduralFace) -> None:
+    """Write the face model in the layout of BFM, see `model_arrays`."""
+    shape, expression = model_arrays(face)
+    _write(folder / "Model_Shape.mat", matlab_bytes(shape))
+    _write(folder / "Model_Exp.mat", matlab_bytes(expression))
 
 
 def write_dataset(root: Path, seed: int, photos_per_subset: int, test_photos: int, photo_size: int) -> dict[str, int]:
@@ -242,9 +251,7 @@ def write_dataset(root: Path, seed: int, photos_per_subset: int, test_photos: in
         Photos written, by folder below `root`.
     """
     face = make_face()
-    shape, expression = model_arrays(face)
-    _write(root / "bfm" / "Model_Shape.mat", matlab_bytes(shape))
-    _write(root / "bfm" / "Model_Exp.mat", matlab_bytes(expression))
+    write_face_model(root / "bfm", face)
     counts: dict[str, int] = {}
     for subset, pattern in NAMES.items():
         for number in range(photos_per_subset):

@@ -194,6 +194,21 @@ def _orientation(picture: PIL.Image.Image) -> int:
     return 1
 
 
+def is_plain_jpeg(path: Path, size: tuple[int, ...]) -> bool:
+    """Whether a photo that `open_photo` opened is a JPEG whose pixels as stored are what it gave, `size` high and wide.
+
+    Raises
+    ------
+    OSError
+        If it can't be read any more.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with PIL.Image.open(path, formats=_formats(path)) as picture:
+            upright = _orientation(picture) not in TURNS
+            return picture.format == "JPEG" and upright and picture.size[::-1] == tuple(size)
+
+
 def read_frames(source: str) -> Iterator[tuple[str, NDArray[np.uint8]]]:
     """Read a video, frame by frame.
 

@@ -1,11 +1,20 @@
 """Pages: HTML files that work offline, each from one of `templates/`, where everything put into it is escaped."""
 
 import base64
+import html
 import numbers
+import re
+from collections.abc import Iterable
 from pathlib import Path
 
 import jinja2
 import numpy as np
+from markupsafe import Markup
+
+# White space that may break a line.
+WHITE = re.compile(r"[^\S\u00a0]+")
+# Signs that Markdown may take for marks.
+MARKS = re.compile(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)")
 
 
 def render(template: str, **values: object) -> str:
@@ -29,6 +38,22 @@ def render(template: str, **values: object) -> str:
         If the template asks for a value that it is not given.
     """
     return _ENVIRONMENT.get_template(template).render(values)
+
+
+def render_markdown(template: str, **values: object) -> str:
+    """Fill in a template of Markdown, see `render`; what is put into it is shown as it is, whatever its signs mean."""
+    return _MARKDOWN.get_template(template).render(values)
+
+
+def plain(value: object) -> object:
+    """Write a text so that Markdown, wherever it has one, shows it as it is: on one line, without HTML or marks."""
+    if isinstance(value, Markup) or not isinstance(value, str):
+        return value
+    return MARKS.sub(r"\\\g<0>", html.escape(WHITE.sub(" ", value), quote=False))
+
+
+def _join_cells(values: Iterable[object]) -> Markup:
+    return Markup(" | ".join(str(plain(value)) for value in values))
 
 
 def three_digits(value: object) -> object:
@@ -56,3 +81,5 @@ _ENVIRONMENT = jinja2.Environment(
     lstrip_blocks=True,
 )
 _ENVIRONMENT.filters |= {"three_digits": three_digits, "data_uri": data_uri}
+_MARKDOWN = _ENVIRONMENT.overlay(autoescape=False, finalize=plain)
+_MARKDOWN.filters = _ENVIRONMENT.filters | {"cells": _join_cells}

@@ -140,19 +140,25 @@ def reconstruct_photos(
     ValueError
         If the reconstructor or what it needs cannot be opened, which is told before any photo is read.
     """
-    cores = os.cpu_count() or 1
-    workers = max(1, min(cores, operator.length_hint(photos) // PHOTOS_A_PROCESS))
-    threads = cores // workers
+    workers, threads = share_cores(operator.length_hint(photos))
     if workers > 1:
-        _open_once(options, threads)
-        yield from in_processes(((name, decode, options, threads, out, write) for name, decode in photos), workers)
+        open_once(options, threads)
+        tasks = ((name, decode, options, threads, out, write) for name, decode in photos)
+        yield from in_processes(reconstruct_photo, tasks, workers)
         return
     with ThreadPoolExecutor(1) as pool:
         ahead = _decode_ahead(photos, pool)
         first = list(islice(ahead, 1))
-        _open_once(options, threads)
+        open_once(options, threads)
         for name, decode in chain(first, ahead):
             yield reconstruct_photo(name, decode, options, threads, out, write)
+
+
+def share_cores(photos: int) -> tuple[int, int]:
+    """How many processes share so many photos, and how many threads each has."""
+    cores = os.cpu_count() or 1
+    workers = max(1, min(cores, photos // PHOTOS_A_PROCESS))
+    return workers, cores // workers
 
 
 def _decode_ahead(photos: Iterable[tuple[str, Decode]], pool: ThreadPoolExecutor) -> Iterator[tuple[str, Decode]]:
@@ -165,8 +171,8 @@ def _decode_ahead(photos: Iterable[tuple[str, Decode]], pool: ThreadPoolExecutor
     yield from waiting
 
 
-def in_processes(tasks: Iterable[tuple], workers: int) -> Iterator[dict]:
-    """Reconstruct photos in some processes, in the order of the tasks; a few ahead, so that memory is bounded."""
+def in_processes(work: Callable[..., dict], tasks: Iterable[tuple], workers: int) -> Iterator[dict]:
+    """Do the work on photos in some processes, in the order of the tasks; a few ahead, so that memory is bounded."""
     import multiprocessing  # a single photo needs no processes
     from concurrent.futures import ProcessPoolExecutor
 
@@ -174,7 +180,7 @@ def in_processes(tasks: Iterable[tuple], workers: int) -> Iterator[dict]:
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         waiting: deque[Future[dict]] = deque()
         for task in tasks:
-            waiting.append(pool.submit(reconstruct_photo, *task))
+            waiting.append(pool.submit(work, *task))
             if len(waiting) > 2 * workers:
                 yield waiting.popleft().result()
         while waiting:
@@ -210,7 +216,7 @@ def reconstruct_photo(
     """
     result = {"photo": name, "reduced": 1, "error": "", "faces": []}
     try:
-        reconstructor = _open_once(options, threads)
+        reconstructor = open_once(options, threads)
         photo, result["reduced"], covered = decode()
         faces = reconstructor.find_faces(photo)
         check(bool(faces), "No face was found in it.")
@@ -223,5 +229,6 @@ def reconstruct_photo(
 
 
 @cache
-def _open_once(options: ReconstructorOptions, threads: int) -> Reconstructor:
+def open_once(options: ReconstructorOptions, threads: int) -> Reconstructor:
+    """What `open_reconstructor` opens, once a process."""
     return open_reconstructor(options, threads)

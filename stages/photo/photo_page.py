@@ -2,16 +2,14 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from pipeline.face.rendering import rasterize
 from pipeline.photo.photo_files import encode_image
 from pipeline.photo.texture import depth_image
-from pipeline.store.arrays import Image
 from stages.pages.faces_page import FaceViews, Picture, faces_page
 from stages.photo.face_in_photo import TEXTURE_SIZE, FaceInPhoto
-from stages.photo.pictures import around, colour_depth, draw_face, draw_head_box
+from stages.photo.pictures import around, colour_depth, draw_face, draw_head_box, shrink_to
 
 # Of the pictures: how much they show beyond the face, in its sides, and their longer sides in px.
 MARGIN, SIDE, THUMBNAIL_SIDE = 0.6, 960, 96
@@ -28,7 +26,7 @@ def page_views(face: FaceInPhoto, numbers: dict) -> FaceViews:
     surface, found = face.reconstructor.surface, face.found
     rows, columns = around(found.vertices, face.photo, MARGIN)
     # All is drawn in the size that the page has it in: a large photo costs no more than a small one.
-    photo, factor = _shrink(face.photo[rows, columns], SIDE)
+    photo, factor = shrink_to(face.photo[rows, columns], SIDE)
     centre = np.array([0.5, 0.5, 0])
     vertices, landmarks, box = (
         (points - [columns.start, rows.start, 0] + centre) * factor - centre
@@ -46,7 +44,7 @@ def page_views(face: FaceInPhoto, numbers: dict) -> FaceViews:
         ("Pose", draw_head_box(photo, box), "Box of the head; the side of the face is green."),
         ("Depth", colour_depth(depth), f"Depth: {reach:.0f} px from violet, the farthest, to yellow."),
     )
-    thumbnail, _ = _shrink(face.photo[around(found.vertices, face.photo, 0.1)], THUMBNAIL_SIDE)
+    thumbnail, _ = shrink_to(face.photo[around(found.vertices, face.photo, 0.1)], THUMBNAIL_SIDE)
     return FaceViews(
         pictures=[Picture(tab, encode_image(picture, ".jpg"), caption) for tab, picture, caption in pictures],
         texture=Picture("Texture", encode_image(face.texture, ".jpg"), f"Texture in UV; {hidden}."),
@@ -71,12 +69,3 @@ def page_numbers(numbers: dict) -> list[tuple[str, str]]:
         ("Confidence", f"{numbers['confidence']:.3f}"),
         ("Seen in the photo", f"{100 * numbers['visible_share']:.0f} % of the face"),
     ]
-
-
-def _shrink(picture: Image, side: int) -> tuple[Image, float]:
-    """Make a picture smaller whose longer side is above `side` px; also returns by which factor."""
-    factor = min(side / max(picture.shape[:2]), 1.0)
-    if factor < 1:
-        smaller = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
-        picture = np.asarray(smaller, np.uint8)
-    return picture, factor

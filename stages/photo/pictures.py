@@ -139,3 +139,12 @@ def map_picture(position_map: NDArray, face_mask: NDArray[np.bool_]) -> Image:
     values = np.array(position_map, np.float64) / len(position_map)
     values[..., 2] -= values[face_mask, 2].min()
     return np.where(face_mask[..., None], np.rint(255 * np.clip(values, 0, 1)), 0).astype(np.uint8)
+
+
+def shrink_to(picture: Image, side: int) -> tuple[Image, float]:
+    """Make a picture smaller whose longer side is above `side` px; also returns by which factor."""
+    factor = min(side / max(picture.shape[:2]), 1.0)
+    if factor < 1:
+        smaller = cv2.resize(picture, None, fx=factor, fy=factor, interpolation=cv2.INTER_AREA)
+        picture = np.asarray(smaller, np.uint8)
+    return picture, factor

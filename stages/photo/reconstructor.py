@@ -54,6 +54,8 @@ class Reconstructor:
         where the model is not fitted.
     find_irises : callable or None
         From a photo and the points of Face Mesh to the rims of the irises, see `pipeline.crops.iris`.
+    bundle : Bundle or None
+        Whose face model is fitted; None where none is.
     """
 
     find_faces: Finder
@@ -64,6 +66,7 @@ class Reconstructor:
     made_by: str
     expressions: tuple[Sequence[str], NDArray] | None = None
     find_irises: Callable[[Image, NDArray], Array] | None = None
+    bundle: Bundle | None = None
 
 
 def open_reconstructor(options: ReconstructorOptions, threads: int) -> Reconstructor:
@@ -175,6 +178,7 @@ def _of_face_model(
         made_by,
         _expressions_of(bundle),
         _iris_finder(networks),
+        bundle,
     )
 
 

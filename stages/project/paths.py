@@ -42,9 +42,11 @@ PARTS = ("train", "validation", "test")
 # diff` compare two experiments by the same files, and no other variant shares an output with it.
 MAIN_RUN = "main"
 
-# What `export` writes of the main run, the bundle in it, and the folder of the one that is made where none is given.
+# What `export` writes of the main run, the bundle in it, the page that says what that is, and the folder of the bundle
+# that is made where none is given.
 EXPORTED = RUNS / MAIN_RUN / "export"
 BUNDLE = EXPORTED / "bundle.face3d"
+MODEL_CARD = RUNS / MAIN_RUN / "model_card.md"
 EMBEDDED = Path("work/embedded")
 # The folder of the packages, which may not be the project's own.
 CODE_ROOT = Path(__file__).parents[2]

@@ -24,7 +24,16 @@ VARIANTS = {
     "prn": {"init": "random", "policy": "mild", "level": "on"},
     "prn_plain": {"init": "random", "policy": "none", "level": "off"},
 }
-TESTED = {"predict", "evaluate", "export", "report", "data_report", "ablation:predict", "ablation:evaluate"}
+TESTED = {
+    "predict",
+    "evaluate",
+    "export",
+    "model_card",
+    "report",
+    "data_report",
+    "ablation:predict",
+    "ablation:evaluate",
+}
 
 
 def run(folder: Path, *command: str, fails: bool = False) -> str:
@@ -197,7 +206,7 @@ def test_an_experiment_re_runs_training_alone_and_the_old_value_restores_the_old
     before = (project / "metrics/evaluation.json").read_text()
     weights = (project / "runs/main/model.weights.h5").read_bytes()
     again = ran(run(project, "dvc", "exp", "run", "-n", "faster", "-S", "train.lr=0.001"))
-    assert again == {"settings", "train", "predict", "evaluate", "export", "report"}
+    assert again == {"settings", "train", "predict", "evaluate", "export", "model_card", "report"}
     assert (project / "runs/main/model.weights.h5").read_bytes() != weights
     assert "metrics/evaluation.json" in run(project, "dvc", "metrics", "diff")
     assert ran(run(project, "dvc", "exp", "run", "-S", "train.lr=0.003")) == set()

@@ -206,9 +206,9 @@ class TestCommand:
         whole = MeshFace(np.array([40, 40, 40, 40.0]), mesh[:5, :2], 1.0, 0, mesh, 0.9)
         made = dataclasses.replace(batches.open_reconstructor(), find_faces=lambda _: [whole])
         monkeypatch.setattr(batches, "open_reconstructor", lambda *_: made)
-        batches._open_once.cache_clear()
+        batches.open_once.cache_clear()
         result = self.call(photos / "a.png", "--out", tmp_path / "out", "--mask", tmp_path / "mask.png")
-        batches._open_once.cache_clear()
+        batches.open_once.cache_clear()
         assert result.exit_code == 1
         assert "a: Its mask covers the face wholly." in result.stderr
 

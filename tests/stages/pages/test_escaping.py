@@ -13,6 +13,7 @@ import tests.helpers.small_project as small_project
 from pipeline.crops.face_finding import Face
 from stages import evaluate, report, thesis
 from stages.data_report import data_report
+from stages.pages.review_page import review_page
 from stages.photo.files import WriteOptions, write_faces
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.small_project import LAYERS, PARAMS, SETTINGS, make_project, write_csv
@@ -127,3 +128,21 @@ def test_the_photo_s_page_shows_the_file_s_name_as_it_is_and_runs_its_own_script
     own = (Path(stages.pages.__file__).parent / "templates/faces.js").read_text()
     assert text.lower().count("<script") == 1
     assert text.split("<script>\n")[1].split("</script>")[0] == own.rstrip("\n")
+
+
+def test_the_page_of_labels_has_the_doubtful_first_and_shows_names_as_they_are(tmp_path):
+    numbers = {"yaw_deg": 1.0, "pitch_deg": -2.4, "roll_deg": 0.0, "confidence": 1.0}
+    sure = numbers | {"name": "sure", "doubt": "", "verdict": ""}
+    doubted = numbers | {"name": HOSTILE, "doubt": REASON, "verdict": ""}
+    records = {"a": {"faces": [sure], "error": ""}, HOSTILE: {"faces": [doubted], "error": ""}}
+    records["wall"] = {"faces": [], "error": f"{HOSTILE} has no face."}
+    path = tmp_path / "review.html"
+    path.write_text(review_page(records), encoding="utf-8")
+    page, text = Reader(path), path.read_text(encoding="utf-8")
+    for shown in (f"{HOSTILE}: yaw 1\N{DEGREE SIGN}, pitch -2", REASON, f"wall: {HOSTILE} has no face."):
+        assert page.shows(shown), shown
+    assert text.lower().count("<script") == 1
+    assert page.tags.isdisjoint({"iframe", "object", "embed", "link", "base"})
+    assert not {attribute for attribute in page.attributes if attribute.startswith("on")}
+    assert text.index('src="review/%3Cscript%3E') < text.index('src="review/sure.jpg"')
+    assert text.count('class="refused"') == 1

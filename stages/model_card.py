@@ -1,0 +1,51 @@
+"""Stage `model_card`: what the main run's network is, beside its bundle."""
+
+from collections import Counter
+from pathlib import Path
+
+import click
+import h5py
+
+from pipeline.photo.bundle import load_bundle
+from pipeline.store.files import digest_file
+from stages.pages.model_card import CardData, CardFiles, model_card
+from stages.project.params import CropParams, DataParams, read, sentences
+from stages.project.paths import BUNDLE, DEMO, MAIN_RUN, MODEL_CARD, weights_of
+from stages.project.results import read_results
+from stages.project.samples import count_parts, read_part, subset_of
+from stages.project.variants import settings_of
+
+
+def count_numbers(path: Path) -> int:
+    """Count the numbers in a file of weights."""
+    sizes: list[int] = []
+    with h5py.File(path) as file:
+        file.visititems(lambda _, item: sizes.append(item.size) if isinstance(item, h5py.Dataset) else None)
+    return sum(sizes)
+
+
+def describe_files(weights: Path, path: Path) -> CardFiles:
+    """Describe the file of the weights and the bundle of a run."""
+    bundle = load_bundle(path)
+    facts = bundle.network.facts if bundle.network else None
+    return CardFiles(count_numbers(weights), digest_file(weights), digest_file(path), facts, bundle.about["licences"])
+
+
+@click.command()
+def main() -> None:
+    """Write the card of the main run."""
+    with sentences():
+        settings, data = settings_of(MAIN_RUN), read("data", DataParams)
+        learnt = Counter(map(subset_of, read_part(Path(), "train")))
+        subsets = [(name, subset.use, learnt[name]) for name, subset in data.subsets.items()]
+        faces = CardData(
+            Path(data.root) == DEMO, data.size, read("crop", CropParams).margin, subsets, count_parts(Path())
+        )
+        results = read_results(Path(), settings.variant, main=True)
+        card = model_card(settings, faces, results, describe_files(weights_of(MAIN_RUN), BUNDLE))
+        MODEL_CARD.write_text(card, encoding="utf-8")
+    click.echo(f"model_card: {settings.variant}, {results.metrics['images']} test images; {MODEL_CARD}")
+
+
+if __name__ == "__main__":
+    main()
