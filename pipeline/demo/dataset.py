@@ -32,7 +32,7 @@ NAMES = {
     "IBUG": "IBUG_image_{:03d}_1",
     "LFPW": "LFPW_image_train_{:04d}",
 }
-MATLAB_HEADER = b"MATLAB 5.0 MAT-file, procedural face".ljust(116)
+MATLAB_HEADER_BYTES = 116
 # AFLW's 21 points among the 68: brows, eyes, ear, nose, ear, mouth, chin.
 AFLW_POINTS = [17, 19, 21, 22, 24, 26, 36, 37, 39, 42, 44, 45, 0, 31, 30, 35, 16, 48, 66, 54, 8]
 
@@ -195,11 +195,12 @@ def model_arrays(face: ProceduralFace) -> tuple[dict[str, NDArray], dict[str, ND
     return shape, {"mu_exp": mean_expression.reshape(count, 1), "w_exp": face.expression_basis.reshape(count, -1)}
 
 
-def matlab_bytes(arrays: dict[str, Any]) -> bytes:
-    """Encode arrays as a Matlab file whose bytes depend on them alone: scipy's header carries the time."""
+def matlab_bytes(arrays: dict[str, Any], what: str = "procedural face") -> bytes:
+    """Encode arrays as a Matlab file that says what it is of; scipy's header carries the time instead."""
     stream = io.BytesIO()
     scipy.io.savemat(stream, arrays)  # type: ignore[arg-type]  # it writes to streams too
-    return MATLAB_HEADER + stream.getvalue()[len(MATLAB_HEADER) :]
+    header = f"MATLAB 5.0 MAT-file, {what}".encode("ascii").ljust(MATLAB_HEADER_BYTES)
+    return header + stream.getvalue()[MATLAB_HEADER_BYTES:]
 
 
 def jpeg_bytes(photo: NDArray[np.uint8], quality: int) -> bytes:
