@@ -3,6 +3,9 @@
 import re
 from collections.abc import Collection, Mapping, Sequence
 
+# Ends the name of a subset of turned copies of another's photos, which the stage `profiled` makes: <photo>_<copy>.
+PROFILED_SUFFIX = "_Profiled"
+
 
 def assign_parts(
     samples: Mapping[str, Sequence[str]],
@@ -30,7 +33,8 @@ def assign_parts(
     Returns
     -------
     list of (sample_id, identity, part)
-        `part` is 'train', 'validation' or 'test'.
+        `part` is 'train', 'validation' or 'test'. Profiled copies are only learnt from: those of other photos than the
+        training part's are left out, and change neither what is tested nor what is validated on.
 
     Notes
     -----
@@ -46,14 +50,17 @@ def assign_parts(
         tested.update(names)
     held_out: set[str] = set()
     for subset in train:
+        if subset.endswith(PROFILED_SUFFIX):
+            continue
         held_out.update(_last([name for name in identities[subset] if name not in tested], validation_fraction))
 
     rows = []
-    for ids in samples.values():
+    for subset, ids in samples.items():
         for sample in ids:
             name = identity(sample)
             part = "test" if name in tested else "validation" if name in held_out else "train"
-            rows.append((sample, name, part))
+            if part == "train" or not subset.endswith(PROFILED_SUFFIX):
+                rows.append((sample, name, part))
     return rows
 
 
@@ -69,9 +76,12 @@ def identity(sample_id: str) -> str:
     -------
     str
         For 300W-LP, whose stems read ``<set>_<photo>[_<face>]_<pose>``: without the subset's ``_Flip``, the number of
-        the re-posed copy and the number of the face in the photo. For other stems, the sample's id itself.
+        the re-posed copy and the number of the face in the photo. For other stems, the sample's id itself. For profiled
+        copies, what it is for their photo.
     """
     subset, stem = sample_id.split("/", 1)
+    if subset.endswith(PROFILED_SUFFIX):
+        return identity(f"{subset.removesuffix(PROFILED_SUFFIX)}/{re.sub(r'_[0-9]+$', '', stem)}")
     match = re.fullmatch(r"((?:AFW|HELEN|IBUG|LFPW)_.*?\d{3,})(?:_\d{1,2})?_\d{1,2}", stem)
     return f"{subset.removesuffix('_Flip')}/{match[1] if match else stem}"
 

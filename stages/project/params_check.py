@@ -16,9 +16,10 @@ from stages.project.params import (
     DataParams,
     DemoDataParams,
     EmbeddingParams,
+    ProfiledParams,
     SplitParams,
 )
-from stages.project.paths import DEMO, MAIN_RUN, weights_of
+from stages.project.paths import DEMO, MAIN_RUN, PROFILED, weights_of
 from stages.project.result_params import EvaluateParams, ExportParams, ReportParams
 from stages.project.strict import build
 from stages.project.variants import (
@@ -46,6 +47,7 @@ class Params:
     demo_data: DemoDataParams
     uv_embedding: EmbeddingParams
     crop: CropParams
+    profiled: ProfiledParams
     split: SplitParams
     asm: AsmParams
     augmented: AugmentedParams
@@ -104,6 +106,8 @@ def find_problems(params: dict[str, Any]) -> list[str]:
             _attempt(found, sections["split"].test_subsets, data)
         if "crop" in sections:
             _attempt(found, sections["crop"].check_detected, data)
+        if "profiled" in sections:
+            _attempt(found, sections["profiled"].check_subsets, data)
     if "augmented" in sections:
         found += _bad_names("augmented.policies", sections["augmented"].policies)
     if "evaluate" in sections and not Path(sections["evaluate"].benchmark).is_dir():
@@ -195,7 +199,7 @@ def _missing_folders(data: DataParams) -> Iterator[str]:
     root = Path(data.root)
     if root == DEMO:  # which the stage `demo_data` makes
         for name, subset in data.subsets.items():
-            if subset.folder not in DEMO_FOLDERS:
+            if subset.folder not in DEMO_FOLDERS and data.folder(name).parent != PROFILED:
                 yield f"data.subsets.{name}.folder is {subset.folder!r}; the demo has {', '.join(DEMO_FOLDERS)}."
         return
     if not root.is_dir():
@@ -204,7 +208,7 @@ def _missing_folders(data: DataParams) -> Iterator[str]:
     if not (root / "bfm").is_dir():
         yield f"{root / 'bfm'} is missing: put the face model there, see docs/data.md."
     for name in data.subsets:
-        if not data.folder(name).is_dir():
+        if not (data.folder(name).is_dir() or data.folder(name).parent == PROFILED):
             yield f"{data.folder(name)} is missing: put the photos there, or leave data.subsets.{name} out."
 
 

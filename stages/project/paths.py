@@ -14,6 +14,8 @@ LANDMARK_MAP = Path("data/landmark_map/map.h5")
 PRIOR = Path("data/coefficient_prior/prior.h5")
 SPLIT = Path("data/split")
 FOUND = Path("data/found")
+# Pairs, as published, of turned copies: a folder for each subset that they are copies of.
+PROFILED = Path("data/profiled")
 AUGMENTED = Path("data/augmented")
 VALIDATION = Path("data/validation")
 RUNS = Path("runs")

@@ -90,3 +90,31 @@ def test_the_order_of_the_subsets_changes_nothing():
     forward = assign_parts(samples, TRAIN, ["AFLW2000"], 0.1, 0.2)
     backward = assign_parts(dict(reversed(samples.items())), TRAIN[::-1], ["AFLW2000"], 0.1, 0.2)
     assert sorted(forward) == sorted(backward)
+
+
+def test_profiled_copies_are_of_their_photo_s_identity():
+    assert identity("AFLW2000_Profiled/image00002_1") == identity("AFLW2000/image00002") == "AFLW2000/image00002"
+    for subset in ("AFW", "AFW_Flip"):
+        assert identity(f"{subset}_Profiled/AFW_134212_1_0_2") == "AFW/AFW_134212"
+    assert identity("MINE_Profiled/a_photo_12") == "MINE/a_photo"
+
+
+@pytest.mark.parametrize("every", [0, 5])
+def test_profiled_copies_are_learnt_from_if_their_photo_is_and_change_no_other_part(every):
+    photos = [f"image{number:05d}" for number in range(40)]
+    names = [f"AFLW2000/{photo}" for photo in photos]
+    # Some have fewer copies, the last ones none: what is held out may not depend on that.
+    copies = [
+        f"AFLW2000_Profiled/{photo}_{copy}" for i, photo in enumerate(photos[:-3]) for copy in range(1, 2 + i % 2)
+    ]
+    subsets = ["AFLW2000", "AFLW2000_Profiled"]
+    fractions = (0.1, 0.2, every)
+    alone = assign_parts({"AFLW2000": names}, subsets[:1], ["AFLW2000"], *fractions)
+    rows = assign_parts({"AFLW2000": names, "AFLW2000_Profiled": copies}, subsets, ["AFLW2000"], *fractions)
+    part_of = {sample: part for sample, _, part in alone}
+    assert [row for row in rows if not row[0].startswith("AFLW2000_P")] == alone
+    added = {sample: part for sample, _, part in rows if sample.startswith("AFLW2000_P")}
+    assert set(added.values()) == {"train"}
+    learnt = {copy for copy in copies if part_of[f"AFLW2000/{copy.split('/')[1][:-2]}"] == "train"}
+    assert added.keys() == learnt
+    assert 20 < len(learnt) < len(copies)
