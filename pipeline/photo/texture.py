@@ -69,6 +69,8 @@ def texture_map(photo: NDArray[np.uint8], position_map: NDArray, size: int) -> N
 
 def enlarge(values: NDArray, size: int) -> NDArray[np.float32]:
     """Read a map (S, S, ...) between its texels, corner to corner, on a grid of `size`; float32."""
+    if len(values) == size:
+        return values.astype(np.float32)
     place = np.linspace(0, len(values) - 1, size).astype(np.float32)
     column, row = np.meshgrid(place, place)
     return np.asarray(cv2.remap(values.astype(np.float32), column, row, cv2.INTER_LINEAR), np.float32)

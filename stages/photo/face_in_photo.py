@@ -69,6 +69,8 @@ class FaceInPhoto:
     @cached_property
     def position_map(self) -> NDArray[np.float32]:
         """Position map (S, S, 3) in pixels of the photo."""
+        if np.array_equal(self.found.similarity, np.eye(3)):
+            return self.found.position_map
         inverse = np.linalg.inv(self.found.similarity)
         return apply_similarity(inverse, self.found.position_map.astype(np.float64)).astype(np.float32)
 

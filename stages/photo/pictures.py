@@ -129,9 +129,10 @@ def colour_depth(depth: NDArray[np.float32]) -> Image:
 
 def mark_hidden(texture: Image, visible: NDArray[np.bool_], face_mask: NDArray[np.bool_]) -> Image:
     """Hatch the texels (S, S) of the face that the photo does not show, and blacken those beyond the face."""
-    stripes = (np.add.outer(np.arange(len(texture)), np.arange(len(texture))) // 6 % 2)[..., None]
-    marked = np.where(visible[..., None], texture, 90 + 60 * stripes)
-    return np.where(face_mask[..., None], marked, 0).astype(np.uint8)
+    place = np.arange(len(texture))
+    hatched = (90 + 60 * (np.add.outer(place, place) // 6 % 2)).astype(np.uint8)
+    marked = cv2.cvtColor(hatched * face_mask, cv2.COLOR_GRAY2RGB)
+    return np.asarray(cv2.copyTo(texture, (visible & face_mask).view(np.uint8), marked), np.uint8)
 
 
 def map_picture(position_map: NDArray, face_mask: NDArray[np.bool_]) -> Image:
