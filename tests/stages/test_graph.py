@@ -72,7 +72,8 @@ def shrink(params) -> None:
     policies = params["augmented"]["policies"]
     del policies["full"]
     params["network"] |= {"width": 1, "residual_width": 2, "residual_head_width": 2}
-    params["train"] |= {"budget": 40, "strategy": "joint"}
+    params["train"] |= {"variant": "final", "policy": "mild", "budget": 40, "strategy": "joint"}
+    params["variants"]["final"] = {}
     params["asm"]["components"] = 2
     params["export"] |= {"samples": 2, "calibration": 2}
     params["evaluate"]["bootstrap"] = 100

@@ -199,7 +199,7 @@ def test_the_literal_rate_of_section_train_reaches_the_main_run_whatever_its_var
 
 def test_a_policy_s_ranges_belong_to_the_settings_of_a_run_only_where_the_training_step_augments():
     params = read_params()
-    params |= {"train": params["train"] | {"variant": "best", "policy": "online", "level": "off"}}
+    params = params | {"train": params["train"] | {"variant": "best", "policy": "online", "level": "off"}}
 
     def with_rotation(policy: str) -> dict:
         policies = params["augmented"]["policies"]
