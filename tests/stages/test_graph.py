@@ -135,7 +135,7 @@ def test_an_edit_re_runs_exactly_the_stages_that_import_the_module(project):
         names = {name.rpartition(":")[2].partition("@")[0] for name in stale}
         known = set(YAML(typ="safe").load(project / "dvc.yaml")["stages"])
         known |= set(YAML(typ="safe").load(project / "ablation/stages.yaml")["stages"])
-        assert names == {stage for stage in known if file in needs[stage]} - {"detected"}, file
+        assert names == {stage for stage in known if file in needs[stage]} - {"detected", "profiled"}, file
         run(project, "git", "checkout", "-q", ".")
         run(project, "dvc", "checkout", "-q")
 
