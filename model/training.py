@@ -1,4 +1,4 @@
-"""Train a network and apply it, on any backend of Keras (thesis, sections 3.4.5, 4.2 and 4.5)."""
+"""Train a network, on any backend of Keras (thesis, sections 3.4.5, 4.2 and 4.5)."""
 
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -12,13 +12,12 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.checkpoint import Row, State, read_state, restore, write_checkpoint
-from model.feed import Batch, Feed, OnlineFeed, ordered_batches, prefetch, steps_of_epoch, to_photo
+from model.feed import Batch, Feed, OnlineFeed, steps_of_epoch
 from model.losses import Loss
 from model.networks import brief_part
+from model.prediction import apply
 from model.settings import TrainConfig
 from model.step import Preparation, TrainingStep, itself
-from pipeline.store.encoding import position_range
-from pipeline.store.samples import Sample, read_samples
 
 Report = Callable[[Row], None]
 # From the number of a phase's step to its rate: one of Keras's schedules.
@@ -419,55 +418,3 @@ def evaluate(step: TrainingStep, feed: Feed) -> dict[str, float]:
             loss, _ = step.losses_of[name]
             parts.append(ops.convert_to_numpy(loss(batch["label"], outputs[name])))
     return {name: float(np.concatenate(parts).mean(dtype=np.float64)) for name, parts in values.items()}
-
-
-def predict(
-    model: keras.Model,
-    samples: Sequence[Sample],
-    batch_size: int,
-    to_maps: Callable[[NDArray], NDArray[np.float32]],
-    mirror: bool,
-) -> Iterator[tuple[Sequence[Sample], NDArray[np.float32]]]:
-    """Apply a network to samples.
-
-    Parameters
-    ----------
-    model : keras.Model
-    samples : sequence of Sample
-    batch_size : int
-    to_maps : callable
-        From final outputs to position maps (n, S, S, 3) in px.
-    mirror : bool
-        Whether each map is the mean of the photo's, and of its mirror image's, mirrored back.
-
-    Yields
-    ------
-    (sequence of Sample, (n, S, S, 3) float32)
-        A batch at a time, in their order.
-    """
-
-    def read(chosen: NDArray[np.int64]) -> tuple[list[Sample], NDArray[np.float32]]:
-        batch = [samples[i] for i in chosen]
-        return batch, to_photo(read_samples(batch, ("image",))["image"])
-
-    for batch, photos in prefetch(read, ordered_batches(len(samples), batch_size)):
-        maps = to_maps(apply(model, photos, batch_size)["final"])
-        if mirror:
-            maps += mirrored(to_maps(apply(model, photos[:, :, ::-1], batch_size)["final"]))
-            maps *= np.float32(0.5)
-        # Nothing was learnt of texels outside the face, and a linear output has no ends.
-        yield batch, np.clip(maps, *position_range(maps.shape[1]))
-
-
-def mirrored(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Position maps (n, S, S, 3) in px of the mirror images of their photos: the layout is mirror-symmetric."""
-    flipped = maps[:, :, ::-1].copy()
-    flipped[..., 0] = maps.shape[2] - 1 - flipped[..., 0]
-    return flipped
-
-
-def apply(network: keras.Model, photos: NDArray[np.float32], batch_size: int) -> dict[str, NDArray[np.float32]]:
-    """Apply a network to at most a batch of photos, filled up so that only one shape is ever compiled."""
-    padding = np.zeros((batch_size - len(photos), *photos.shape[1:]), np.float32)
-    outputs = network.predict_on_batch(np.concatenate([photos, padding]))
-    return {name: np.asarray(output[: len(photos)]) for name, output in outputs.items()}

@@ -34,7 +34,7 @@ def main(variant: str | None) -> None:
         found = {source: locate_found(source, config.level) for source in read("crop", CropParams).found}
         task = choose_regression(settings, layout)
         prepare_keras(config.precision, config.xla, config.devices)
-        from model.training import predict
+        from model.prediction import predict
 
         start = time.perf_counter()
         network = task.build()

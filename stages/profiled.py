@@ -18,8 +18,9 @@ from pipeline.store.files import replacing
 from pipeline.store.parallel import map_shards
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.surface import load_surface
-from stages.project.params import ComputeParams, DataParams, ProfiledParams, read, sentences
+from stages.project.params import ComputeParams, DataParams, read, sentences
 from stages.project.paths import LAYOUT, MODEL, PROFILED
+from stages.project.profiled_params import ProfiledParams
 
 ANNOTATED = ("sample_id", "photo", "shape", "expression", "pose")
 JPEG_QUALITY = 95

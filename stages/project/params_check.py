@@ -16,10 +16,10 @@ from stages.project.params import (
     DataParams,
     DemoDataParams,
     EmbeddingParams,
-    ProfiledParams,
     SplitParams,
 )
 from stages.project.paths import DEMO, MAIN_RUN, PROFILED, weights_of
+from stages.project.profiled_params import ProfiledParams
 from stages.project.result_params import EvaluateParams, ExportParams, ReportParams
 from stages.project.strict import build
 from stages.project.variants import (

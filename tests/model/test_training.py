@@ -127,9 +127,11 @@ def test_the_weights_kept_are_the_best_on_the_validation_samples(training, learn
 
 
 def test_predictions_are_in_px_and_agree_with_the_loss_that_was_reached(training, learnt):
+    from model import prediction
+
     made, _ = learnt
     chosen = made.samples.samples
-    maps = np.concatenate([each for _, each in training.predict(made.model, chosen, 4, made.task.to_maps, False)])
+    maps = np.concatenate([each for _, each in prediction.predict(made.model, chosen, 4, made.task.to_maps, False)])
     true = read_samples(made.samples.samples, ["position_map"])["position_map"]
     shift = (maps - true)[..., 2].mean(axis=(1, 2), keepdims=True)
     error = np.abs(maps - true)

@@ -147,15 +147,23 @@ def coloured(image, channel):
     return right[..., channel] > right[..., others].max(axis=2) + 60
 
 
+TELL_WIDTH = """<script>addEventListener("load", () => setTimeout(() => {
+  console.log(`${document.title} of ${innerWidth} px, scrolls over ${document.documentElement.scrollWidth}`);
+}, 1000));</script>"""
+
+
+def in_frame(page, size, folder):
+    """A page that shows another in a frame of `size` px: no window is as narrow as a phone."""
+    framing = folder / "frame.html"
+    framing.write_text(
+        '<iframe src="{}" style="width: {}px; height: {}px; border: 0"></iframe>'.format(page.as_uri(), *size)
+    )
+    return framing
+
+
 @pytest.mark.parametrize("size", [(1280, 800), (360, 740)])
 def test_the_page_of_a_photo_fits_a_screen_and_a_phone(faces_page, tmp_path, size):
-    tell = """<script>addEventListener("load", () => setTimeout(() => {
-      console.log(`${document.title} of ${innerWidth} px, scrolls over ${document.documentElement.scrollWidth}`);
-    }, 1000));</script>"""
-    # No window is as narrow as a phone, a frame is.
-    frame = '<iframe src="{}" style="width: {}px; height: {}px; border: 0"></iframe>'
-    framing = tmp_path / "frame.html"
-    framing.write_text(frame.format(inject(faces_page, LOOK + tell).as_uri(), *size))
+    framing = in_frame(inject(faces_page, LOOK + TELL_WIDTH), size, tmp_path)
     _, said = browse(framing, tmp_path / "profile", "--dump-dom", "--window-size=1400,900")
     # Of each face a photo, an overlay, a pose, a depth, a texture, and a thumbnail.
     assert len(said) == 1
@@ -237,14 +245,9 @@ def review(tmp_path_factory):
 
 @pytest.mark.parametrize("size", [(1280, 800), (360, 740)])
 def test_the_page_of_labels_fits_a_screen_and_a_phone_and_finds_its_pictures(review, tmp_path, size):
-    tell = """<script>addEventListener("load", () => setTimeout(() => {
-      console.log(`${document.title} of ${innerWidth} px, scrolls over ${document.documentElement.scrollWidth}`);
-    }, 1000));</script>"""
-    frame = '<iframe src="{}" style="width: {}px; height: {}px; border: 0"></iframe>'
-    framing = tmp_path / "frame.html"
-    eager = inject(review, LOOK + tell)
+    eager = inject(review, LOOK + TELL_WIDTH)
     eager.write_text(eager.read_text(encoding="utf-8").replace('loading="lazy"', ""), encoding="utf-8")
-    framing.write_text(frame.format(eager.as_uri(), *size))
+    framing = in_frame(eager, size, tmp_path)
     _, said = browse(framing, tmp_path / "profile", "--dump-dom", "--window-size=1400,900")
     assert len(said) == 1
     assert f'"pictures 3 empty 0 wide asked 0 of {size[0]} px, scrolls over {size[0]}"' in said[0]

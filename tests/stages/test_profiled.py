@@ -17,7 +17,7 @@ from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.store.tables import read_table
 from stages import face_model, index, meshes, profiled, settings, split, uv_embedding
-from stages.project.params import ProfiledParams
+from stages.project.profiled_params import ProfiledParams
 from tests.helpers.data_project import call, describe, must, write_params
 
 MADE = Path("data/profiled/AFW")
