@@ -12,7 +12,7 @@ import click
 
 from pipeline.photo.labels import check_coefficients
 from pipeline.photo.photo_files import list_photos
-from pipeline.store.files import digest_file, replacing
+from pipeline.store.files import digest_file, write_bytes
 from stages.pages.review_page import REFUSE, review_page
 from stages.photo.annotating import (
     FACE_MODEL,
@@ -87,8 +87,7 @@ def main(photos: tuple[str, ...], out: Path, verdicts: Path | None, options: Rec
         records = read_records(out)
         check(bool(records), f"{out} has no labels: name photos.")
         write_tables(out, records)
-        with replacing(out / PAGE) as part:
-            part.write_text(review_page(records), encoding="utf-8")
+        write_bytes(out / PAGE, review_page(records).encode())
     faces = [face for record in records.values() for face in record["faces"]]
     refused = sum(face["verdict"] == REFUSE for face in faces)
     click.echo(

@@ -9,7 +9,7 @@ import click
 
 from model.weights import read_facts
 from pipeline.photo.bundle import load_bundle
-from pipeline.store.files import replacing
+from pipeline.store.files import write_bytes
 from stages.photo.options import FILE
 from stages.project.params import read_params, sentences
 from stages.project.paths import MAIN_RUN, RUNS, weights_of
@@ -29,9 +29,7 @@ def main(bundle: Path, name: str | None) -> None:
         if network is None or not network.weights:
             raise ValueError(f"{bundle} holds no weights to train further: `export` of this version writes such.")
         path = weights_of(name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with replacing(path) as part:
-            part.write_bytes(network.weights)
+        write_bytes(path, network.weights)
         facts = read_facts(path)
     click.echo(
         f"import_bundle: {network.facts}; {path}. Go on from it by -S train.init={name}"

@@ -8,13 +8,13 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.demo.dataset import jpeg_bytes, matlab_bytes
 from pipeline.face.camera import project
 from pipeline.face.face_model import FaceModel, at_landmarks, at_vertices, deform, load_model, select_coefficients
 from pipeline.photo.profiling import draw_turns, head_yaw, turn_photo, turn_pose
+from pipeline.raw.pair_files import jpeg_bytes, matlab_bytes
 from pipeline.raw.photos import read_photo
 from pipeline.store.arrays import Image
-from pipeline.store.files import replacing
+from pipeline.store.files import write_bytes
 from pipeline.store.parallel import map_shards
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.surface import load_surface
@@ -74,8 +74,8 @@ def profile(meshes: Path, index: Path, folder: Path, output: Path, params: Profi
             places = project(vertices, pose, height), project(vertices, turned, height)
             picture = turn_photo(photo, *places, surface.triangles)
             label = label_arrays(model, coefficients, shape, expression, turned, picture)
-            _write(output / f"{stem}_{number}.jpg", jpeg_bytes(picture, JPEG_QUALITY))
-            _write(output / f"{stem}_{number}.mat", matlab_bytes(label, WHAT))
+            write_bytes(output / f"{stem}_{number}.jpg", jpeg_bytes(picture, JPEG_QUALITY))
+            write_bytes(output / f"{stem}_{number}.mat", matlab_bytes(label, WHAT))
         copies += len(angles)
     return len(rows), copies
 
@@ -96,11 +96,6 @@ def label_arrays(
         "pt2d": points.T + 1,
         "roi": np.array([[1, 1, width, height]], np.int32),
     }
-
-
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as part:
-        part.write_bytes(content)
 
 
 if __name__ == "__main__":

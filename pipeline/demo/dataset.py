@@ -6,23 +6,19 @@ Everything random about a photo comes from its name and the seed.
 """
 
 import dataclasses
-import io
 import zlib
 from pathlib import Path
-from typing import Any
 
-import cv2
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from ..face.camera import euler_angles, project, rotation_matrix
+from ..raw.pair_files import EXPRESSION_COEFFICIENTS, SHAPE_COEFFICIENTS, jpeg_bytes, matlab_bytes, padded
 from ..store.arrays import Floats
 from .face import MICROMETRES, ProceduralFace, make_face
 from .paint import Look, draw_look
 from .photos import Setting, draw_photo, draw_setting
 
-SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS = 199, 29
 COPIES = 3
 COPY_YAW_DEG = ((0.0, 35.0), (25.0, 60.0), (55.0, 90.0))
 TEST_YAW_DEG = ((0.0, 30.0), (30.0, 60.0), (60.0, 90.0))
@@ -32,7 +28,8 @@ NAMES = {
     "IBUG": "IBUG_image_{:03d}_1",
     "LFPW": "LFPW_image_train_{:04d}",
 }
-MATLAB_HEADER_BYTES = 116
+# Said in each of its Matlab files.
+WHAT = "procedural face"
 # AFLW's 21 points among the 68: brows, eyes, ear, nose, ear, mouth, chin.
 AFLW_POINTS = [17, 19, 21, 22, 24, 26, 36, 37, 39, 42, 44, 45, 0, 31, 30, 35, 16, 48, 66, 54, 8]
 
@@ -172,13 +169,6 @@ def annotation_arrays(face: ProceduralFace, fit: Fit, size: int, test: bool) -> 
     return arrays | {"pt3d_68": points} if test else arrays
 
 
-def padded(values: Floats, length: int) -> Floats:
-    """Column (length, 1) of coefficients, zeros below those that the face model has."""
-    column = np.zeros((length, 1))
-    column[: len(values), 0] = values
-    return column
-
-
 def model_arrays(face: ProceduralFace) -> tuple[dict[str, NDArray], dict[str, NDArray]]:
     """Arrays of ``Model_Shape.mat`` and ``Model_Exp.mat``, as 3DDFA publishes BFM.
 
@@ -194,20 +184,6 @@ def model_arrays(face: ProceduralFace) -> tuple[dict[str, NDArray], dict[str, ND
         "keypoints": (face.landmarks[None] + 1).astype(np.int32),
     }
     return shape, {"mu_exp": mean_expression.reshape(count, 1), "w_exp": face.expression_basis.reshape(count, -1)}
-
-
-def matlab_bytes(arrays: dict[str, Any], what: str = "procedural face") -> bytes:
-    """Encode arrays as a Matlab file that says what it is of; scipy's header carries the time instead."""
-    stream = io.BytesIO()
-    scipy.io.savemat(stream, arrays)  # type: ignore[arg-type]  # it writes to streams too
-    header = f"MATLAB 5.0 MAT-file, {what}".encode("ascii").ljust(MATLAB_HEADER_BYTES)
-    return header + stream.getvalue()[MATLAB_HEADER_BYTES:]
-
-
-def jpeg_bytes(photo: NDArray[np.uint8], quality: int) -> bytes:
-    """Encode an RGB photo (H, W, 3)."""
-    _, content = cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return content.tobytes()
 
 
 def photograph(
@@ -226,8 +202,8 @@ def photograph(
 def write_face_model(folder: Path, face: ProceduralFace) -> None:
     """Write the face model in the layout of BFM, see `model_arrays`."""
     shape, expression = model_arrays(face)
-    _write(folder / "Model_Shape.mat", matlab_bytes(shape))
-    _write(folder / "Model_Exp.mat", matlab_bytes(expression))
+    _write(folder / "Model_Shape.mat", matlab_bytes(shape, WHAT))
+    _write(folder / "Model_Exp.mat", matlab_bytes(expression, WHAT))
 
 
 def write_dataset(root: Path, seed: int, photos_per_subset: int, test_photos: int, photo_size: int) -> dict[str, int]:
@@ -284,7 +260,7 @@ def _write_pair(
     path: Path, face: ProceduralFace, photo: NDArray[np.uint8], fit: Fit, quality: int, *, test: bool
 ) -> None:
     _write(path.with_suffix(".jpg"), jpeg_bytes(photo, quality))
-    _write(path.with_suffix(".mat"), matlab_bytes(annotation_arrays(face, fit, len(photo), test)))
+    _write(path.with_suffix(".mat"), matlab_bytes(annotation_arrays(face, fit, len(photo), test), WHAT))
 
 
 def _write(path: Path, content: bytes) -> None:

@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from ..demo.dataset import EXPRESSION_COEFFICIENTS, SHAPE_COEFFICIENTS, matlab_bytes, padded
 from ..face.camera import project
 from ..face.face_model import FaceModel, deform
+from ..raw.pair_files import EXPRESSION_COEFFICIENTS, SHAPE_COEFFICIENTS, matlab_bytes, padded
 from ..store.arrays import Array, Image
 from .photo_files import encode_image, is_plain_jpeg
 

@@ -34,6 +34,12 @@ def replacing(path: Path) -> Iterator[Path]:
             raise
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file whole or not at all; raises as `replacing`."""
+    with replacing(path) as part:
+        part.write_bytes(content)
+
+
 @contextlib.contextmanager
 def naming(path: Path) -> Iterator[None]:
     """Say which file or folder it was that could not be written: the system's own error of a full disk does not.

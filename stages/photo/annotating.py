@@ -26,7 +26,7 @@ from pipeline.photo.photo_files import encode_image, open_photo
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.raw.bfm import load_bfm
 from pipeline.store.arrays import Image
-from pipeline.store.files import digest_file, replacing
+from pipeline.store.files import digest_file, write_bytes
 from pipeline.store.tables import read_table, write_table
 from stages.pages.review_page import ACCEPT, REFUSE, starts_refused
 from stages.photo.batches import name_photos, open_once
@@ -65,7 +65,7 @@ def read_records(out: Path) -> dict[str, Record]:
 def write_record(out: Path, name: str, record: Record) -> None:
     """Write what is known of a photo."""
     text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    _write(out / REVIEW / f"{name}.json", text.encode())
+    write_bytes(out / REVIEW / f"{name}.json", text.encode())
 
 
 def choose_photos(out: Path, paths: list[Path], maker: str) -> Iterator[tuple[str, Path, str]]:
@@ -188,12 +188,12 @@ def _write_face(
     coefficients = np.asarray(found.coefficients)
     arrays = label_arrays(bundle.landmarks, coefficients, found.pose, found.landmarks, photo.shape[:2])
     jpeg, mat = _pair(out / FACES, name)
-    _write(jpeg, content)
-    _write(mat, label_bytes(arrays))
+    write_bytes(jpeg, content)
+    write_bytes(mat, label_bytes(arrays))
     vertices = bundle.spread @ placed(bundle.model, coefficients, found.pose, len(photo))
     landmarks = arrays["pt3d_68"].T - [1, 1, 0]
     picture = draw_label(photo, vertices, bundle.surface.triangles, landmarks)
-    _write(out / REVIEW / f"{name}.jpg", encode_image(picture, ".jpg"))
+    write_bytes(out / REVIEW / f"{name}.jpg", encode_image(picture, ".jpg"))
     pitch, yaw, roll = np.round(wrap_degrees(np.rad2deg(found.pose[:3])), 1).tolist()
     numbers = {"yaw_deg": yaw, "pitch_deg": pitch, "roll_deg": roll, "confidence": round(face.confidence, 4)}
     return {"name": name, **numbers, "doubt": found.doubt, "verdict": ""}
@@ -207,11 +207,6 @@ def draw_label(photo: Image, vertices: np.ndarray, triangles: np.ndarray, landma
     mesh, points = ((p - [columns.start, rows.start, 0] + centre) * factor - centre for p in (vertices, landmarks))
     drawn = draw_face(plain, mesh, triangles, rasterize(mesh, triangles, *plain.shape[:2]), points)
     return np.hstack([plain, drawn])
-
-
-def _write(path: Path, content: bytes) -> None:
-    with replacing(path) as part:
-        part.write_bytes(content)
 
 
 def match_face_model(out: Path, bundle: Bundle) -> bool:

@@ -14,8 +14,8 @@ import scipy.io
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pipeline.demo.dataset import matlab_bytes
 from pipeline.raw.annotations import read_annotation
+from pipeline.raw.pair_files import matlab_bytes
 from pipeline.raw.photos import check_photo, decode_photo
 from stages.index import read_pairs
 

@@ -14,8 +14,8 @@ import PIL.Image
 import scipy.io
 import scipy.sparse
 
-from pipeline.demo.dataset import matlab_bytes
 from pipeline.raw.annotations import MAX_ANNOTATION_BYTES, MAX_TURNS
+from pipeline.raw.pair_files import matlab_bytes
 
 INDEX, MESHES, ALIGNED, MAPS = (
     "index/learn/AFW",
