@@ -3,9 +3,7 @@
 import io
 from typing import Any
 
-import cv2
 import numpy as np
-import scipy.io
 from numpy.typing import NDArray
 
 from ..store.arrays import Floats
@@ -24,6 +22,8 @@ def padded(values: Floats, length: int) -> Floats:
 
 def matlab_bytes(arrays: dict[str, Any], what: str = "face") -> bytes:
     """Encode arrays as a Matlab file that says what it is of; scipy's header carries the time instead."""
+    import scipy.io  # what reads pairs needs neither scipy nor OpenCV
+
     stream = io.BytesIO()
     scipy.io.savemat(stream, arrays)  # type: ignore[arg-type]  # it writes to streams too
     header = f"MATLAB 5.0 MAT-file, {what}".encode("ascii").ljust(MATLAB_HEADER_BYTES)
@@ -32,5 +32,7 @@ def matlab_bytes(arrays: dict[str, Any], what: str = "face") -> bytes:
 
 def jpeg_bytes(photo: NDArray[np.uint8], quality: int) -> bytes:
     """Encode an RGB photo (H, W, 3)."""
+    import cv2
+
     _, content = cv2.imencode(".jpg", photo[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
     return content.tobytes()
