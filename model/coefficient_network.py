@@ -13,6 +13,7 @@ from keras import layers, ops
 
 from model.augmentation import place_faces, to_range
 from model.coefficients import CAMERA, Whitening
+from model.normalisation import BatchNormalization
 from model.scaling import Scaling
 from model.settings import NetworkConfig
 from pipeline.face.face_model import FaceModel
@@ -105,5 +106,5 @@ def build_coefficient_network(
 
 def _normalised(x: Tensor, channels: int, stride: int, name: str, config: NetworkConfig) -> Tensor:
     x = layers.Conv2D(channels, 3, stride, padding="same", use_bias=False, name=name)(x)
-    x = layers.BatchNormalization(momentum=config.batch_norm_momentum, name=f"{name}_norm")(x)
+    x = BatchNormalization(momentum=config.batch_norm_momentum, name=f"{name}_norm")(x)
     return layers.ReLU(name=f"{name}_relu")(x)

@@ -237,22 +237,24 @@ def configure_lean(width, levels=5):
     return NetworkConfig("position_map", width, levels, 0.9, lean=True)
 
 
-def test_our_own_network_has_kernels_of_3_except_where_it_halves_or_doubles(networks):
+def test_our_own_network_works_at_half_the_side_with_kernels_of_3_except_where_it_halves_or_doubles(networks):
     lean = networks.build_network(128, configure_lean(16), Scaling("linear", 128))
     shapes = {layer.name: shape_of(lean, layer.name) for layer in lean.layers if hasattr(layer, "kernel_size")}
-    assert shapes["encoder_conv"] == (3, 1, 128, 16)
-    for level, side, channels in ((1, 64, 32), (2, 32, 64), (3, 16, 128), (4, 8, 256), (5, 4, 512)):
+    assert shapes["encoder_conv"] == shapes["decoder_conv1"] == (3, 1, 64, 32)
+    assert shapes["encoder_level1_1_conv2"] == shapes["encoder_level1_2_conv2"] == (3, 1, 64, 16)
+    for level, side, channels in ((2, 32, 64), (3, 16, 128), (4, 8, 256), (5, 4, 512)):
         assert shapes[f"encoder_level{level}_1_conv2"] == (4, 2, side, channels // 2)
         assert shapes[f"encoder_level{level}_2_conv2"] == (3, 1, side, channels // 2)
     assert shapes["decoder_conv"] == (3, 1, 4, 512)
-    for level, side, channels in ((4, 8, 256), (3, 16, 128), (2, 32, 64), (1, 64, 32), (0, 128, 16)):
+    for level, side, channels in ((4, 8, 256), (3, 16, 128), (2, 32, 64), (1, 64, 32)):
         assert shapes[f"decoder_up{level}"] == (4, 2, side, channels)
         assert shapes[f"decoder_conv{level}"] == (3, 1, side, channels)
-    # All channels up to the last layer.
-    assert shapes["difference"] == (3, 1, 128, 3)
+    # All channels up to the last layer, which has three for each of 2 x 2 texels.
+    assert shapes["difference"] == (3, 1, 64, 12)
     assert min(kernel[3] for name, kernel in shapes.items() if name != "difference") == 16
     strided = [layer.name for layer in lean.layers if getattr(layer, "kernel_size", 0) == (1, 1) != layer.strides]
     assert strided == []
+    assert lean.output["final"].shape == (None, 128, 128, 3)
 
 
 def test_our_own_network_starts_near_the_mean_map_which_does_not_learn(keras, networks):
