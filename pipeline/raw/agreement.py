@@ -23,7 +23,7 @@ MAX_MODEL_MEAN = 1.5
 # Rounding of a region's four sides, and of the photo's two.
 REGION_PX, PHOTO_PX = 2.0, 1.0
 PLAIN_COPY = re.compile(r"(?:AFW|HELEN|IBUG|LFPW)_.*_0")
-CAUSES = "the photo was resized, padded or cropped since, Pose_Para is not in radians, or the face model is another one"
+CAUSES = "the photo was resized, padded or cropped, the pose is not in radians, or the face model is another one"
 
 
 def landmark_distances(landmarks: NDArray, true_landmarks: NDArray) -> Array:
@@ -104,8 +104,8 @@ def _contradicts_truth(landmarks: NDArray, true_landmarks: NDArray) -> str | Non
     if mean <= MAX_MEAN and largest <= MAX_SINGLE:
         return None
     return (
-        f"The mesh's landmarks are {mean:.3g} % of the face's size from pt3d_68 of the same file in the mean, one of "
-        f"them {largest:.3g} %; expected up to {MAX_MEAN:g} and {MAX_SINGLE:g} %: {CAUSES}."
+        f"The mesh's landmarks are {mean:.3g} % of the face's size from pt3d_68 of the same file, one of them "
+        f"{largest:.3g} %; expected up to {MAX_MEAN:g} and {MAX_SINGLE:g} %: {CAUSES}."
     )
 
 
@@ -122,8 +122,8 @@ def _contradicts_marks(stem: str, landmarks: NDArray, marked: NDArray) -> str | 
     if mean <= limits[0] and shift <= limits[1]:
         return None
     return (
-        f"The mesh's landmarks are {mean:.3g} % of the face's size from pt2d of the same file in the mean, and "
-        f"{shift:.3g} % up or down; expected up to {limits[0]:g} and {limits[1]:g} %: {CAUSES}."
+        f"The mesh's landmarks are {mean:.3g} % of the face's size from pt2d of the same file, and {shift:.3g} % up or "
+        f"down; expected up to {limits[0]:g} and {limits[1]:g} %: {CAUSES}."
     )
 
 

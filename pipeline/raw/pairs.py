@@ -4,12 +4,13 @@ import contextlib
 import os
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp")
 ANNOTATION_SUFFIX = ".mat"
+FOLDERS = "folders"
 NO_PHOTO = "The photo of this annotation is missing."
 
 
@@ -102,18 +103,53 @@ def _scan(folder: Path) -> tuple[dict[str, bool], dict[str, str], dict[str, int]
             elif _suffix(entry.name) in (ANNOTATION_SUFFIX, *PHOTO_SUFFIXES):
                 files[entry.name] = _holds(entry.is_file)
             elif _holds(entry.is_dir):
-                passed["folders"] += 1
+                passed[FOLDERS] += 1
             else:
                 others.setdefault(_stem(entry.name), entry.name)
                 passed["of other kinds"] += 1
     return files, others, dict(sorted(passed.items()))
 
 
-def list_tree(root: Path) -> Iterator[tuple[Path, Listing]]:
-    """List a folder and all below it, in the order of their names; hidden ones, and links to folders, are left out."""
-    for folder, below, _ in os.walk(root):
-        below[:] = sorted(name for name in below if not name.startswith("."))
-        yield Path(folder), list_folder(Path(folder))
+def list_annotations(root: Path) -> tuple[list[Path], dict[str, int]]:
+    """List the annotations in a folder and all below it, for those who need no photo of each.
+
+    Parameters
+    ----------
+    root : Path
+        Hidden folders and links to folders in it are left out.
+
+    Returns
+    -------
+    annotations : list of Path
+        In the order of their names. Where a folder has a pair, no ``.mat`` of a folder without one is an annotation:
+        published sets have code and face models beside them.
+    passed_over : dict of str to int
+        These, hidden files and files of other kinds.
+    """
+    paired: list[Path] = []
+    alone: list[Path] = []
+    passed = Counter[str]()
+    for name, below, _ in os.walk(root):
+        below[:] = [other for other in below if not other.startswith(".")]
+        folder = Path(name)
+        files, _, others = _scan(folder)
+        found = [folder / file for file, whole in files.items() if whole and _suffix(file) == ANNOTATION_SUFFIX]
+        (paired if list_folder(folder).pairs else alone).extend(found)
+        passed.update({what: count for what, count in others.items() if what != FOLDERS})
+    if paired and alone:
+        passed[".mat in folders without a pair"] = len(alone)
+    return sorted(paired or alone), dict(sorted(passed.items()))
+
+
+def photo_of(annotation: Path) -> Path | None:
+    """The photo beside an annotation, by `list_folder`'s rule; None if there is none."""
+    for form in ("NFC", "NFD"):
+        stem = unicodedata.normalize(form, annotation.stem)
+        for suffix in PHOTO_SUFFIXES:
+            for ending in (suffix, suffix.upper()):
+                if (photo := annotation.with_name(stem + ending)).is_file():
+                    return photo
+    return None
 
 
 def describe_passed_over(passed: dict[str, int]) -> str:
