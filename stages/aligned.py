@@ -5,14 +5,17 @@ from pathlib import Path
 import click
 import numpy as np
 
-from pipeline.crops.alignment import align, resample
+from pipeline.crops.alignment import align, contrast, resample
 from pipeline.raw.photos import read_photo
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.params import ComputeParams, CropParams, DataParams, read, sentences
 from stages.project.shard_stage import Task, run_stage
+from stages.project.strict import check
 
-CARRIED = ("sample_id", "photo", "source_sha256")
+# Grey levels; the least of the real faces of AFLW2000-3D is 8.
+MIN_CONTRAST = 3.0
+CARRIED = ("sample_id", "photo", "source_sha256", "photo_sha256")
 
 
 @click.command()
@@ -41,7 +44,14 @@ def align_photos(faces: Path, folder: Path, margin: float, level: bool, size: in
     for row, box in enumerate(boxes):
         try:
             similarities[row] = align(shard["landmarks"][row], margin, level, size, box)
-            images[row] = resample(read_photo(folder / shard["photo"][row]), similarities[row], size)
+            photo = read_photo(folder / shard["photo"][row], shard["photo_sha256"][row])
+            images[row] = resample(photo, similarities[row], size)
+            found = contrast(images[row])
+            check(
+                found >= MIN_CONTRAST,
+                f"The crop of {shard['photo'][row]} shows no face: in its middle, grey values vary by {found:.2g} of "
+                f"255; expected {MIN_CONTRAST:g} or more.",
+            )
         except ValueError as error:
             rejected[row] = str(error).replace(f"{folder}/", "")
         except OSError as error:

@@ -35,10 +35,10 @@ def read_frames(
     wanted, found = set(sample_ids), []
     for subset in sorted({subset_of(name) for name in sample_ids}):
         for path in list_shards(root / subset_folder("meshes", LEARN, subset)):
-            shard = read_shard(path, ["sample_id", "photo", "landmarks"])
-            for name, photo, landmarks in zip(*shard.values(), strict=True):
+            shard = read_shard(path, ["sample_id", "photo", "photo_sha256", "landmarks"])
+            for name, photo, digest, landmarks in zip(*shard.values(), strict=True):
                 if name in wanted:
-                    picture = read_photo(root / data.folder(subset) / photo)
+                    picture = read_photo(root / data.folder(subset) / photo, digest)
                     points = five_points(landmarks)
                     similarity = upright_frame(points)
                     shape = apply_similarity(similarity, landmarks[:, :2].astype(np.float64))

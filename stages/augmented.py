@@ -73,8 +73,8 @@ def keep_crops(source: Path, rows: tuple[int, ...], folder: Path, size: int) -> 
     with reading(source) as file:
         others = [name for name in sorted(file) if name not in IMAGES]
     datasets = {name: values[list(rows)] for name, values in read_shard(source, others).items()}
-    pairs = zip(datasets["photo"], datasets["similarity"], strict=True)
-    crops = [crop_with_border(read_photo(folder / photo), similarity, size) for photo, similarity in pairs]
+    photos = zip(*(datasets[name] for name in ("photo", "photo_sha256", "similarity")), strict=True)
+    crops = [crop_with_border(read_photo(folder / name, digest), each, size) for name, digest, each in photos]
     return ShardContent({**datasets, "crop": pad_rows(crops)}, len(rows))
 
 
@@ -86,7 +86,8 @@ def _versions(
 
     original = {name: read_dataset(file[name], row) for name in file}
     yield dict(original)
-    sample_id, photo = str(original["sample_id"]), read_photo(folder / str(original["photo"]))
+    sample_id, digest = str(original["sample_id"]), str(original["photo_sha256"])
+    photo = read_photo(folder / str(original["photo"]), digest)
     for copy in range(policy.copies):
         yield augment_sample(original, photo, sample_rng(sample_id, copy, seed), policy, size)
 

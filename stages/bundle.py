@@ -32,7 +32,7 @@ BFM_LICENCE = "the Basel Face Model's own: this file may not be passed on withou
 
 @click.command()
 @click.option("--out", type=FILE, required=True, help="The bundle, .face3d; the picture goes beside it as .png.")
-@click.option("--bfm", type=FOLDER, help="Folder of Model_Shape.mat and Model_Exp.mat, see docs/data.md.")
+@click.option("--bfm", type=FOLDER, help="Folder of BFM, in one of its layouts, see docs/data.md.")
 @click.option("--ict", type=FOLDER, help="ICT-FaceKit's folder FaceXModel.")
 @click.option("--prior", type=FILE, help=f"For --bfm: {PRIOR} of a project on real faces.")
 @click.option("--landmark-map", type=FILE, help="data/landmark_map/map.h5 of a project on real faces.")

@@ -12,7 +12,7 @@ from pipeline.store.shards import list_shards, read_shard
 from stages.project.params import ComputeParams, DataParams, read, sentences
 from stages.project.shard_stage import WHOLE, Task, run_stage
 
-CARRIED = ("sample_id", "photo", "source_sha256", "landmarks")
+CARRIED = ("sample_id", "photo", "source_sha256", "photo_sha256", "landmarks")
 
 
 @click.command()
@@ -32,7 +32,8 @@ def detect(meshes: Path, folder: Path) -> ShardContent:
     Photos in which MTCNN finds no face where the annotation has one are set aside.
     """
     shard = read_shard(meshes, CARRIED)
-    found = detect_boxes(read_photo(folder / photo) for photo in shard["photo"])
+    named = zip(shard["photo"], shard["photo_sha256"], strict=True)
+    found = detect_boxes(read_photo(folder / photo, digest) for photo, digest in named)
     boxes = [choose_box(faces, landmarks) for faces, landmarks in zip(found, shard["landmarks"], strict=True)]
     good = [row for row, box in enumerate(boxes) if box is not None]
     rejected = [

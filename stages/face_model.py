@@ -12,7 +12,7 @@ from stages.project.paths import MODEL
 
 @click.command()
 def main() -> None:
-    """Read Model_Shape.mat and Model_Exp.mat from data.root/bfm."""
+    """Read BFM from data.root/bfm, in one of its layouts."""
     with sentences():
         data = read("data", DataParams)
         model = load_bfm(Path(data.root) / "bfm")

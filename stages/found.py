@@ -16,7 +16,7 @@ from stages.project.samples import read_part, shards_of, subset_of
 from stages.project.shard_stage import Task, run_stage
 from stages.project.strict import check
 
-CARRIED = ("sample_id", "photo", "source_sha256")
+CARRIED = ("sample_id", "photo", "source_sha256", "photo_sha256")
 NO_FACE = "No face was found where the annotation has one."
 # It counts as failed where no face is found: there is nothing to stop a run for.
 ALL = 1.0
@@ -56,7 +56,7 @@ def crop_found(
     tested = [row for row, name in enumerate(shard["sample_id"]) if name in names]
     for row in tested:
         try:
-            photo = read_photo(folder / shard["photo"][row])
+            photo = read_photo(folder / shard["photo"][row], shard["photo_sha256"][row])
             landmarks = find(photo, shard["landmarks"][row])
             if landmarks is None:
                 rejected.append((shard["sample_id"][row], NO_FACE))

@@ -69,12 +69,12 @@ def find_faces(data: DataParams, sample_ids: list[str]) -> Iterator[tuple[MeshFa
     bar = tqdm(total=len(sample_ids), unit="image", desc="landmark_map", disable=None)
     for subset in dict.fromkeys(map(subset_of, sample_ids)):
         for path in list_shards(subset_folder("meshes", LEARN, subset)):
-            shard = read_shard(path, ["sample_id", "photo", "landmarks"])
+            shard = read_shard(path, ["sample_id", "photo", "photo_sha256", "landmarks"])
             index = read_shard(subset_folder("index", LEARN, subset) / path.name, ["sample_id", "true_landmarks"])
             annotated = dict(zip(index["sample_id"], index["true_landmarks"], strict=True))
-            for name, photo, landmarks in zip(*shard.values(), strict=True):
+            for name, photo, digest, landmarks in zip(*shard.values(), strict=True):
                 if name in wanted:
-                    face = annotated_face(read_photo(data.folder(subset) / photo), landmarks)
+                    face = annotated_face(read_photo(data.folder(subset) / photo, digest), landmarks)
                     truth = annotated[name] if np.isfinite(annotated[name]).all() else landmarks
                     bar.update()
                     if face is not None:

@@ -9,13 +9,14 @@ from pipeline.crops.alignment import landmark_box
 from pipeline.face.camera import project
 from pipeline.face.face_model import at_landmarks, deform, load_model, select_coefficients
 from pipeline.face.meshes import read_vertices
+from pipeline.raw.agreement import doubt_model, find_disagreement, landmark_distances
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import count_samples, list_shards, read_shard
 from stages.project.params import ComputeParams, DataParams, read, sentences
 from stages.project.paths import MODEL
 from stages.project.shard_stage import WHOLE, Task, run_stage
 
-CARRIED = ("sample_id", "photo", "source_sha256", "height", "pose")
+CARRIED = ("sample_id", "photo", "source_sha256", "photo_sha256", "height", "pose")
 # A face that is larger than its photo by more than this has coefficients or a camera of something else.
 MAX_FACE_PHOTOS = 2
 # A face whose landmarks' box is smaller has nothing to learn from; the smallest of AFLW2000-3D is 130 px.
@@ -32,12 +33,16 @@ def main(subset: str) -> None:
         output = data.shards("meshes", subset)
         run_stage(f"meshes@{subset}", make_meshes, tasks, output, data.max_reject_fraction, compute)
         _save_first(output)
+        doubt = _doubt_model(data.shards("index", subset), output)
+    if doubt:
+        click.echo(f"meshes@{subset}: {doubt}")
 
 
 def make_meshes(index: Path) -> ShardContent:
     """Make one shard: what `read_vertices` needs, and the landmarks (N, 68, 3) float64 in photo pixels.
 
-    Samples whose landmarks are not in their photo are set aside: the annotation is of another photo or another model.
+    Samples are set aside whose landmarks are not in their photo, or contradict those that the annotation has beside its
+    coefficients: it is of another photo or another model.
     """
     model = load_model(MODEL)
     annotations = read_shard(index)
@@ -47,9 +52,11 @@ def make_meshes(index: Path) -> ShardContent:
         landmarks = np.zeros(shapes.shape)
         for i, shape in enumerate(shapes):
             landmarks[i] = project(shape, annotations["pose"][i], annotations["height"][i])
+    beside = (annotations[name] for name in ("true_landmarks", "marked_landmarks"))
+    sizes = zip(annotations["width"], annotations["height"], strict=True)
     reasons = [
-        _fault(points, width, height)
-        for points, width, height in zip(landmarks, annotations["width"], annotations["height"], strict=True)
+        _fault(points, *size) or find_disagreement(Path(photo).stem, points, *known)
+        for photo, points, size, *known in zip(annotations["photo"], landmarks, sizes, *beside, strict=True)
     ]
     good = np.array([reason is None for reason in reasons], bool)
     datasets = {
@@ -77,6 +84,20 @@ def _fault(landmarks: np.ndarray, width: int, height: int) -> str | None:
     if inside < len(landmarks) / 2:
         return f"Only {inside} of 68 landmarks are in the photo; the annotation belongs to another photo or model."
     return None
+
+
+def _doubt_model(index: Path, meshes: Path) -> str | None:
+    """Say so where the meshes of a subset are further from ``pt3d_68`` than those of the right face model are."""
+    means: list[float] = []
+    for path in list_shards(meshes):
+        annotated = read_shard(index / path.name, ["sample_id", "true_landmarks"])
+        truths = dict(zip(annotated["sample_id"], annotated["true_landmarks"], strict=True))
+        shard = read_shard(path, ["sample_id", "landmarks"])
+        distances = [
+            landmark_distances(landmarks, truths[name]).mean() for name, landmarks in zip(*shard.values(), strict=True)
+        ]
+        means += [distance for distance in distances if np.isfinite(distance)]
+    return doubt_model(float(np.mean(means))) if means else None
 
 
 def _save_first(output: Path) -> None:

@@ -18,7 +18,7 @@ from stages.project.params import ComputeParams, DataParams, read, sentences
 from stages.project.paths import LAYOUT, MODEL
 from stages.project.shard_stage import Task, run_stage
 
-CARRIED = ("sample_id", "photo", "source_sha256")
+CARRIED = ("sample_id", "photo", "source_sha256", "photo_sha256")
 # Maps that are made in one matrix product: more is no faster, and a float map of 256 px has 0.8 MB.
 BATCH = 16
 

@@ -22,7 +22,7 @@ from stages.project.params import ComputeParams, DataParams, read, sentences
 from stages.project.paths import LAYOUT, MODEL, PROFILED
 from stages.project.profiled_params import ProfiledParams
 
-ANNOTATED = ("sample_id", "photo", "shape", "expression", "pose")
+ANNOTATED = ("sample_id", "photo", "photo_sha256", "shape", "expression", "pose")
 JPEG_QUALITY = 95
 WHAT = "face turned by the stage profiled"
 
@@ -59,13 +59,13 @@ def profile(meshes: Path, index: Path, folder: Path, output: Path, params: Profi
     rows = [row for row, name in enumerate(annotated["sample_id"]) if name in usable]
     copies = 0
     for row in rows:
-        name, photo_name, shape, expression, pose = (annotated[column][row] for column in ANNOTATED)
+        name, photo_name, digest, shape, expression, pose = (annotated[column][row] for column in ANNOTATED)
         stem, generator = Path(photo_name).stem, np.random.default_rng([params.seed, zlib.crc32(name.encode())])
         least, largest, limit = np.deg2rad([*params.turn_deg, params.limit_deg])
         angles = draw_turns(head_yaw(pose), params.copies, (least, largest), limit, generator)
         if not angles:
             continue
-        photo = read_photo(folder / photo_name)
+        photo = read_photo(folder / photo_name, digest)
         height = len(photo)
         coefficients = select_coefficients(model, shape[None], expression[None])
         vertices = deform(face, coefficients)[0]
@@ -90,8 +90,8 @@ def label_arrays(
     height, width = photo.shape[:2]
     points = project(deform(at_landmarks(model), coefficients)[0], pose, height)[:, :2]
     return {
-        "Shape_Para": shape[:, None],
-        "Exp_Para": expression[:, None],
+        "Shape_Para": shape[np.isfinite(shape), None],
+        "Exp_Para": expression[np.isfinite(expression), None],
         "Pose_Para": pose[None],
         "pt2d": points.T + 1,
         "roi": np.array([[1, 1, width, height]], np.int32),

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 
 from ..face.landmarks import CHIN, EYES, NOSE_ROOT
 from ..face.similarity import apply_similarity, make_similarity, similarity_scale
-from ..store.arrays import Array
+from ..store.arrays import Array, Image
 
 
 def face_roll(landmarks: NDArray) -> float:
@@ -122,3 +122,9 @@ def resample(photo: NDArray[np.uint8], similarity: NDArray, size: int) -> NDArra
     finer = make_similarity(samples, 0.0, (0, 0), (middle, middle)) @ similarity
     image = cv2.warpAffine(photo, finer[:2], (samples * size, samples * size), flags=cv2.INTER_LINEAR)
     return np.asarray(cv2.resize(image, (size, size), interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def contrast(crop: Image) -> float:
+    """Standard deviation of the grey values, 0 to 255, in the middle half of a crop (S, S, 3), where the face is."""
+    start, end = len(crop) // 4, len(crop) - len(crop) // 4
+    return float(crop[start:end, start:end].mean(axis=2).std())

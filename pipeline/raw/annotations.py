@@ -1,10 +1,9 @@
-"""One photo and its annotation, as 300W-LP and AFLW2000-3D store them: read, check, name what is wrong."""
+"""One annotation as 300W-LP and AFLW2000-3D store it: read, check, name what is wrong."""
 
 import contextlib
 import dataclasses
-import filecmp
 import hashlib
-import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -12,13 +11,14 @@ from numpy.typing import NDArray
 
 from ..face.landmarks import LANDMARKS
 from .matlab import read_arrays
+from .pairs import NO_PHOTO, PHOTO_SUFFIXES, Pair, describe_passed_over, list_folder
 
 SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS = 199, 29
-PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png")
 # An annotation has a few kB; compressed data may unfold to a thousand times their size.
 MAX_ANNOTATION_BYTES = 2**18
 MAX_ANNOTATION_VALUES = 1000
 MAX_TURNS = 10
+MAX_MARK_PX = 1e6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,18 +30,24 @@ class Annotation:
     shape : (199,) float64
         Identity coefficients, raw.
     expression : (29,) float64
-        Expression coefficients, raw.
+        Expression coefficients, raw. Where an annotation keeps fewer, it has fewer of both.
     pose : (7,) float64
         Pitch, yaw, roll in radians, not wrapped; translation x, y, z in px, 1-based with y up; scale.
     true_landmarks : (68, 3) float32
         ``pt3d_68`` in 0-based pixels of the photo, y down; NaN where the annotation has none, as in 300W-LP.
-        (``pt2d`` is of no use: in re-posed copies it is stale, in flipped ones left and right are not swapped.)
+    marked_landmarks : (68, 2) float32
+        ``pt2d`` in such pixels; NaN where there are none, or other points, as in AFLW2000-3D. No truth to score by: in
+        re-posed copies it is stale, in flipped ones left and right are not swapped. See `agreement`.
+    region : (4,) float64
+        ``roi``: left, top, right and bottom of what was cut out of a larger photo; NaN where there is none.
     """
 
     shape: NDArray[np.float64]
     expression: NDArray[np.float64]
     pose: NDArray[np.float64]
     true_landmarks: NDArray[np.float32]
+    marked_landmarks: NDArray[np.float32]
+    region: NDArray[np.float64]
 
 
 def read_annotation(path: Path) -> Annotation:
@@ -64,8 +70,12 @@ def read_annotation(path: Path) -> Annotation:
     size = path.stat().st_size
     if size > MAX_ANNOTATION_BYTES:
         raise ValueError(f"{path} has {size:,} bytes; an annotation has a few thousand.")
-    arrays = read_arrays(path, ("Shape_Para", "Exp_Para", "Pose_Para"), ("pt3d_68",), MAX_ANNOTATION_VALUES)
+    required, further = ("Shape_Para", "Exp_Para", "Pose_Para"), ("pt2d", "roi")
+    arrays = read_arrays(path, required, ("pt3d_68",), MAX_ANNOTATION_VALUES, tolerated=further)
     expected = {"Shape_Para": SHAPE_COEFFICIENTS, "Exp_Para": EXPRESSION_COEFFICIENTS, "Pose_Para": 7}
+    if all(0 < arrays[name].size < expected[name] for name in ("Shape_Para", "Exp_Para")):
+        # Fewer of both, as the first 40 and 10 that others keep: labels for a face model of as many vectors.
+        expected |= {name: arrays[name].size for name in ("Shape_Para", "Exp_Para")}
     for name, size in expected.items():
         if arrays[name].size != size:
             raise ValueError(f"{name} in {path} has shape {arrays[name].shape}; expected {size} values.")
@@ -89,7 +99,16 @@ def read_annotation(path: Path) -> Annotation:
         expression=arrays["Exp_Para"].astype(np.float64).ravel(),
         pose=pose,
         true_landmarks=landmarks,
+        marked_landmarks=(_as_marked(arrays.get("pt2d"), (2, LANDMARKS)).T - 1).astype(np.float32),
+        region=_as_marked(arrays.get("roi"), (1, 4)).ravel(),
     )
+
+
+def _as_marked(array: NDArray | None, shape: tuple[int, int]) -> NDArray[np.float64]:
+    """An array that others may leave out or use for something else: NaN where it is not as 300W-LP has it."""
+    if array is None or array.shape != shape or np.abs(array.astype(np.float64)).max() > MAX_MARK_PX:
+        return np.full(shape, np.nan)
+    return array.astype(np.float64)
 
 
 def hash_pair(photo: bytes, annotation: bytes) -> str:
@@ -100,19 +119,17 @@ def hash_pair(photo: bytes, annotation: bytes) -> str:
     return digest.hexdigest()
 
 
-def list_pairs(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Pair the photos of a folder with their annotations, in the order of their names.
+def list_pairs(folder: Path) -> tuple[list[Pair], list[tuple[str, str]]]:
+    """Pair the photos of a folder with their annotations as `list_folder` does, and leave out second copies of a pair.
 
     Parameters
     ----------
     folder : Path
-        Links in it are followed: data sets are often put together from them.
 
     Returns
     -------
     pairs : list of (photo's name, annotation's name)
     rejected : list of (name, reason)
-        Photos without annotation, annotations without photo, second copies of a pair, and what is no file.
 
     Raises
     ------
@@ -124,62 +141,33 @@ def list_pairs(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str
             f"The folder of photos {folder} is missing; docs/data.md says where to get it, and "
             "data.root and data.subsets in params.yaml say where it is."
         )
-    with os.scandir(folder) as entries:
-        files = {entry.name: entry.is_file() for entry in entries if _suffix(entry.name) in (".mat", *PHOTO_SUFFIXES)}
-    photos = [name for name in sorted(files) if _suffix(name) in PHOTO_SUFFIXES]
-    if not photos:
-        raise FileNotFoundError(f"The folder {folder} holds no photos ({', '.join(PHOTO_SUFFIXES)}).")
-    annotations = {Path(name).stem: name for name in sorted(files) if _suffix(name) == ".mat"}
-    pairs: list[tuple[str, str]] = []
-    rejected, seen = [], set()
-    for photo in photos:
-        stem = Path(photo).stem
-        if stem in seen:
-            rejected.append((_as_text(photo), "Another photo has the same name with another ending."))
-        elif not _is_text(photo):
-            rejected.append((_as_text(photo), "The name is no valid UTF-8; rename the photo and its annotation."))
-        elif stem not in annotations:
-            rejected.append((photo, "The annotation (.mat) of this photo is missing."))
-        elif not (files[photo] and files[annotations[stem]]):
-            rejected.append((photo, "The photo or its annotation is a folder, or a link to nothing."))
-        else:
-            pairs.append((photo, annotations[stem]))
-        seen.add(stem)
-    for name in sorted(files):
-        if _suffix(name) == ".mat" and Path(name).stem not in seen:
-            rejected.append((_as_text(name), "The photo of this annotation is missing."))
-        elif _suffix(name) == ".mat" and annotations[Path(name).stem] != name:
-            rejected.append((_as_text(name), "Another annotation has the same name with another ending."))
+    pairs, rejected, passed = list_folder(folder)
+    if not pairs and all(reason.startswith(NO_PHOTO) for _, reason in rejected):
+        seen = f" It holds {describe_passed_over(passed)}." if passed else ""
+        raise FileNotFoundError(f"The folder {folder} holds no photos ({', '.join(PHOTO_SUFFIXES)}).{seen}")
     copies = _second_copies(folder, pairs)
-    return [pair for pair in pairs if pair[0] not in copies], rejected + list(copies.items())
+    return [pair for pair in pairs if pair.photo not in copies], rejected + list(copies.items())
 
 
-def _suffix(name: str) -> str:
-    return Path(name).suffix.lower()
-
-
-def _as_text(name: str) -> str:
-    """A file's name as tables can hold it: bytes that are no UTF-8 as backslash and code."""
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
-
-
-def _is_text(name: str) -> bool:
-    return _as_text(name) == name
-
-
-def _second_copies(folder: Path, pairs: list[tuple[str, str]]) -> dict[str, str]:
+def _second_copies(folder: Path, pairs: Iterable[Pair]) -> dict[str, str]:
     """Photos whose pair has the bytes of an earlier one, and why; photos are read only where annotations agree."""
-    first: dict[bytes, list[tuple[str, str]]] = {}
-    copies = {}
+    alike: dict[tuple[bytes, int], list[str]] = {}
     for photo, annotation in pairs:
         with contextlib.suppress(OSError):  # said by whoever reads it next
-            if not 0 < (folder / annotation).stat().st_size <= MAX_ANNOTATION_BYTES:
-                continue
-            content = (folder / annotation).read_bytes()
-            same = first.setdefault(hashlib.blake2b(content, digest_size=16).digest(), [])
-            for earlier, _ in same:
-                if filecmp.cmp(folder / earlier, folder / photo, shallow=False):
+            if 0 < (folder / annotation).stat().st_size <= MAX_ANNOTATION_BYTES:
+                key = _digest(folder / annotation), (folder / photo).stat().st_size
+                alike.setdefault(key, []).append(photo)
+    copies = {}
+    for photos in alike.values():
+        first: dict[bytes, str] = {}
+        for photo in photos if len(photos) > 1 else ():
+            with contextlib.suppress(OSError):
+                earlier = first.setdefault(_digest(folder / photo), photo)
+                if earlier != photo:
                     copies[photo] = f"The pair is a copy of {earlier} and its annotation."
-                    break
-            same.append((photo, annotation))
     return copies
+
+
+def _digest(path: Path) -> bytes:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).digest()

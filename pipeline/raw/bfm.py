@@ -1,4 +1,4 @@
-"""The Basel Face Model as 3DDFA publishes it: two Matlab files."""
+"""The Basel Face Model as 3DDFA publishes it, two Matlab files, or as face3d writes it, one."""
 
 from pathlib import Path
 
@@ -7,24 +7,37 @@ from numpy.typing import NDArray
 
 from ..face.face_model import FaceModel
 from ..face.landmarks import LANDMARKS
-from .matlab import read_arrays
+from .matlab import read_arrays, read_struct
 
 SHAPE_FILE, EXPRESSION_FILE = "Model_Shape.mat", "Model_Exp.mat"
+# The same, as it is called in another archive of 3DDFA's authors.
+OTHER_EXPRESSION_FILE = "Model_Expression.mat"
+# What face3d's script makes of them, under names of its own.
+FACE3D_FILE, FACE3D_NAME = "BFM.mat", "model"
+FACE3D_FIELDS = {
+    "mu_shape": "shapeMU",
+    "w": "shapePC",
+    "tri": "tri",
+    "keypoints": "kpt_ind",
+    "mu_exp": "expMU",
+    "w_exp": "expPC",
+}
 
 
 def load_bfm(folder: Path) -> FaceModel:
-    """Read ``Model_Shape.mat`` and ``Model_Exp.mat``, the layout in which 3DDFA publishes BFM.
+    """Read BFM in one of the layouts that it is passed on in.
 
     Parameters
     ----------
     folder : Path
-        Where both files lie.
+        With ``Model_Shape.mat`` and ``Model_Exp.mat`` or ``Model_Expression.mat``, as 3DDFA publishes them, or with
+        ``BFM.mat``, as face3d writes it.
 
     Returns
     -------
     FaceModel
-        ``mean = mu_shape + mu_exp``. Matlab's 1-based indices, of whatever integer type, become 0-based int32, and
-        triangles that wind inwards, as BFM's do, are turned over.
+        ``mean = mu_shape + mu_exp``, each as a column or a row. Matlab's 1-based indices, of whatever integer type,
+        become 0-based int32, and triangles that wind inwards, as BFM's do, are turned over.
 
     Raises
     ------
@@ -33,23 +46,42 @@ def load_bfm(folder: Path) -> FaceModel:
     ValueError
         If an array is missing or has an unusable shape.
     """
-    for name in (SHAPE_FILE, EXPRESSION_FILE):
-        if not (folder / name).is_file():
-            raise FileNotFoundError(f"The face model {folder / name} is missing; docs/data.md says where to get it.")
-    shape = read_arrays(folder / SHAPE_FILE, ("mu_shape", "w", "tri", "keypoints"))
-    expression = read_arrays(folder / EXPRESSION_FILE, ("mu_exp", "w_exp"))
-    size = shape["mu_shape"].size
-    for name, array in (("w", shape["w"]), ("mu_exp", expression["mu_exp"]), ("w_exp", expression["w_exp"])):
-        if size % 3 or array.shape[0] != size:
+    arrays = _read_face3d(folder / FACE3D_FILE) if _has_face3d(folder) else _read_3ddfa(folder)
+    size = arrays["mu_shape"].size
+    for name in ("mu_exp", "w", "w_exp"):
+        array = arrays[name]
+        fits = array.size == size if name == "mu_exp" else array.ndim == 2 and array.shape[0] == size
+        if size % 3 or not fits:
             raise ValueError(f"{name} of the face model in {folder} has shape {array.shape}; expected {size} rows.")
-    mean = (shape["mu_shape"].astype(np.float64) + expression["mu_exp"]).reshape(-1, 3).astype(np.float32)
+    mean = arrays["mu_shape"].astype(np.float64).ravel() + arrays["mu_exp"].ravel()
+    mean = mean.reshape(-1, 3).astype(np.float32)
     return FaceModel(
         mean=mean,
-        shape_basis=_basis(shape["w"]),
-        expression_basis=_basis(expression["w_exp"]),
-        triangles=_wind_outwards(mean, _indices(shape["tri"], 3, len(mean), folder)),
-        landmarks=_indices(shape["keypoints"], LANDMARKS, len(mean), folder).ravel(),
+        shape_basis=_basis(arrays["w"]),
+        expression_basis=_basis(arrays["w_exp"]),
+        triangles=_wind_outwards(mean, _indices(arrays["tri"], 3, len(mean), folder)),
+        landmarks=_indices(arrays["keypoints"], LANDMARKS, len(mean), folder).ravel(),
     )
+
+
+def _has_face3d(folder: Path) -> bool:
+    return (folder / FACE3D_FILE).is_file() and not (folder / SHAPE_FILE).is_file()
+
+
+def _read_face3d(path: Path) -> dict[str, NDArray]:
+    fields = read_struct(path, FACE3D_NAME, list(FACE3D_FIELDS.values()))
+    return {name: fields[field] for name, field in FACE3D_FIELDS.items()}
+
+
+def _read_3ddfa(folder: Path) -> dict[str, NDArray]:
+    expression = folder / EXPRESSION_FILE
+    if not expression.is_file() and (folder / OTHER_EXPRESSION_FILE).is_file():
+        expression = folder / OTHER_EXPRESSION_FILE
+    for path in (folder / SHAPE_FILE, expression):
+        if not path.is_file():
+            raise FileNotFoundError(f"The face model {path} is missing; docs/data.md says where to get it.")
+    arrays = read_arrays(folder / SHAPE_FILE, ("mu_shape", "w", "tri", "keypoints"))
+    return arrays | read_arrays(expression, ("mu_exp", "w_exp"))
 
 
 def _basis(columns: NDArray) -> NDArray[np.float32]:

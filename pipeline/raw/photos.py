@@ -1,7 +1,9 @@
 """Raw photos: check that they are whole before they are used, decode them as the annotations see them."""
 
 import contextlib
+import hashlib
 import io
+import re
 import struct
 import warnings
 import zlib
@@ -14,10 +16,16 @@ import PIL.Image
 from numpy.typing import NDArray
 
 # Others are left out on purpose: for EPS, Pillow starts Ghostscript.
-PHOTO_FORMATS = ("JPEG", "PNG")
+PHOTO_FORMATS = ("JPEG", "PNG", "BMP")
 PHOTO_MODES = ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "YCbCr")
 MAX_PIXELS = 64_000_000
 MAX_PHOTO_BYTES = 2**28
+# A progressive JPEG has about ten. Each costs as much as the first, however few bytes it has.
+MAX_SCANS = 32
+JPEG_START, START_OF_SCAN, END_OF_JPEG = b"\xff\xd8\xff", 0xDA, 0xD9
+# What begins with 255 within the data of a scan and is no part of them.
+MARKER = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+LONE_MARKERS = (0x01, *range(0xD0, 0xD9))
 
 
 def check_photo(content: bytes, path: Path) -> tuple[int, int]:
@@ -37,11 +45,13 @@ def check_photo(content: bytes, path: Path) -> tuple[int, int]:
     Raises
     ------
     ValueError
-        If the bytes are no picture, cut off, or a picture larger than `MAX_PIXELS`.
+        If the bytes are no picture, damaged, a picture larger than `MAX_PIXELS`, or of more than `MAX_SCANS`.
 
     Notes
     -----
-    A JPEG has no check sums: damage that only changes what its bits mean, such as a run of zeros, is not found.
+    What libjpeg warns of counts as damage: OpenCV and Pillow would decode a JPEG that ends in the middle, or whose bits
+    were flipped, to a picture that is grey or shifted from there on. A JPEG has no check sums: damage that only changes
+    what its bits mean, such as a run of zeros, is not found.
     """
     try:
         with warnings.catch_warnings():
@@ -52,9 +62,13 @@ def check_photo(content: bytes, path: Path) -> tuple[int, int]:
                 if usable:
                     if picture.format == "PNG":
                         _check_chunks(content)
+                    if content.startswith(JPEG_START):
+                        check_scans(content)
                     # Of a JPEG all data are read, and an eighth of the pixels made.
-                    picture.draft("L", (width // 8, height // 8))
+                    picture.draft("L", (max(width // 8, 1), max(height // 8, 1)))
                     picture.load()
+                    if content.startswith(JPEG_START):
+                        _check_jpeg(content, mode)
     except PIL.UnidentifiedImageError as error:
         raise ValueError(f"{path} is damaged or no picture of kind {' or '.join(PHOTO_FORMATS)}.") from error
     except PIL.Image.DecompressionBombError as error:
@@ -68,6 +82,39 @@ def check_photo(content: bytes, path: Path) -> tuple[int, int]:
             "grey, palette, RGB or CMYK."
         )
     return height, width
+
+
+def check_scans(content: bytes) -> None:
+    """Check that a JPEG has no more scans than one has: a file of 400 kB may cost half a minute by thousands.
+
+    Raises
+    ------
+    ValueError
+        If it has more than `MAX_SCANS`.
+    """
+    place, scans = 2, 0
+    while place + 4 <= len(content) and content[place] == 0xFF and content[place + 1] != END_OF_JPEG:
+        kind = content[place + 1]
+        if kind == 0xFF or kind in LONE_MARKERS:  # 255 may be repeated
+            place += 1 if kind == 0xFF else 2
+            continue
+        place += 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+        if kind == START_OF_SCAN:
+            scans += 1
+            after = MARKER.search(content, place)
+            if after is None:
+                break
+            place = after.start()
+        if scans > MAX_SCANS:
+            raise ValueError(f"it has more than {MAX_SCANS} scans; save it anew")
+
+
+def _check_jpeg(content: bytes, mode: str) -> None:
+    """Decode an eighth of the pixels of a JPEG, and take libjpeg's warnings for errors."""
+    import simplejpeg  # for this alone
+
+    small = {"min_height": 1, "min_width": 1, "min_factor": 8, "strict": True}
+    simplejpeg.decode_jpeg(content, "CMYK" if mode == "CMYK" else "Gray", **small)
 
 
 def _check_chunks(content: bytes) -> None:
@@ -113,17 +160,32 @@ def decode_photo(content: bytes, path: Path) -> NDArray[np.uint8]:
     return np.asarray(photo, np.uint8)
 
 
-def read_photo(path: Path) -> NDArray[np.uint8]:
+def read_photo(path: Path, sha256: str = "") -> NDArray[np.uint8]:
     """Read a photo as (H, W, 3) uint8 RGB, see `decode_photo`.
+
+    Parameters
+    ----------
+    path : Path
+    sha256 : str
+        `hash_photo` of the bytes that are expected; empty for any.
 
     Raises
     ------
     ValueError
-        If it is no picture that OpenCV reads, or too large.
+        If it is no picture that OpenCV reads, too large, or not the one that is expected.
     OSError
         If it can't be read.
     """
-    return decode_photo(read_content(path), path)
+    content = read_content(path)
+    photo = decode_photo(content, path)
+    if sha256 and hash_photo(content) != sha256:
+        raise ValueError(f"{path} is not the photo any more that the stage index read; run dvc repro again.")
+    return photo
+
+
+def hash_photo(content: bytes) -> str:
+    """SHA-256 of a photo's bytes."""
+    return hashlib.sha256(content).hexdigest()
 
 
 def read_content(path: Path) -> bytes:

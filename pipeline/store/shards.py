@@ -2,8 +2,10 @@
 
 import contextlib
 import dataclasses
+import errno
 import functools
 import hashlib
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -107,14 +109,61 @@ def reading(path: Path) -> h5py.File:
     FileNotFoundError
         If it is missing.
     ValueError
-        If it is damaged.
+        If it is damaged, keeps data in other files, or can't be opened for another reason, which is named.
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing; run the stage that makes it.")
     try:
-        return h5py.File(path, "r")
+        status = path.stat()
+        _check_version(path.absolute(), status.st_size, status.st_mtime_ns)
+        return h5py.File(path, "r", locking="best-effort")
     except OSError as error:
-        raise ValueError(f"{path} is damaged; delete it and run the stage that makes it.") from error
+        raise ValueError(_reason(path, error)) from error
+
+
+@functools.lru_cache(maxsize=4096)
+def _check_version(path: Path, size: int, time: int) -> None:  # noqa: ARG001
+    """Check a file as `check_own` does, once in a process while its size and time stay."""
+    with h5py.File(path, "r", locking="best-effort") as file:
+        check_own(file, path)
+
+
+def _reason(path: Path, error: OSError) -> str:
+    """Why HDF5 can't open or read a file; only what the system has no reason for is damage."""
+    if error.errno is None:
+        return f"{path} is damaged; delete it and run the stage that makes it."
+    reason = os.strerror(error.errno)
+    if error.errno in (errno.EAGAIN, errno.EWOULDBLOCK):
+        return f"{path} is being written by another process ({reason}); wait for it to end, or end it."
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return f"{path} may not be read ({reason}): it belongs to another user, who must allow it."
+    if error.errno in (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP):
+        return f"{path} can't be locked ({reason}): set HDF5_USE_FILE_LOCKING=FALSE for this file system."
+    return f"{path} can't be read: {reason}."
+
+
+def check_own(group: h5py.Group, path: Path) -> None:
+    """Check that all that an HDF5 file names is in it: it may name any file that this user can read as its data.
+
+    Raises
+    ------
+    ValueError
+        If there is a link other than a plain one, or a dataset kept in other files.
+    """
+    for name in group:
+        plain = group.id.links.get_info(name.encode()).type == h5py.h5l.TYPE_HARD
+        member = h5py.h5o.open(group.id, name.encode()) if plain else None
+        if isinstance(member, h5py.h5g.GroupID):
+            check_own(h5py.Group(member), path)
+        elif not plain or (isinstance(member, h5py.h5d.DatasetID) and _lies_outside(member)):
+            raise ValueError(f"{path} keeps {name} in another file, which no stage does; take the file from elsewhere.")
+
+
+def _lies_outside(dataset: h5py.h5d.DatasetID) -> bool:
+    kept = dataset.get_create_plist()
+    return kept.get_layout() == h5py.h5d.VIRTUAL or (
+        kept.get_layout() == h5py.h5d.CONTIGUOUS and kept.get_external_count() > 0
+    )
 
 
 def write_dataset(file: h5py.File, name: str, values: NDArray | StoredImages) -> None:
@@ -173,10 +222,21 @@ def read_shard(path: Path, names: Sequence[str] | None = None, rows: slice | Non
     Returns
     -------
     dict of str to (N, ...) array
+
+    Raises
+    ------
+    ValueError
+        If it can't be opened, see `reading`, lacks a dataset, or one is damaged.
     """
     rows = slice(None) if rows is None else rows
     with reading(path) as file:
-        return {name: read_dataset(file[name], rows) for name in (names or sorted(file))}
+        missing = [name for name in names or () if name not in file]
+        if missing:
+            raise ValueError(f"{path} lacks {', '.join(missing)}; run the stage that makes it.")
+        try:
+            return {name: read_dataset(file[name], rows) for name in (names or sorted(file))}
+        except OSError as error:
+            raise ValueError(_reason(path, error)) from error
 
 
 def read_dataset(dataset: h5py.Dataset, rows: slice | int = slice(None)) -> NDArray:

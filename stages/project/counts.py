@@ -7,6 +7,9 @@ import numpy as np
 
 from model.scaling import Scaling, clipped_share
 from model.settings import SCALINGS
+from pipeline.face.similarity import apply_similarity
+from pipeline.raw.agreement import landmark_distances
+from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.position_map import load_uv
 from stages.project.params import DataParams
 from stages.project.paths import AUGMENTED, LAYOUT, LEVELLED_STAGES, SUBSET_STAGES, VALIDATION
@@ -64,6 +67,28 @@ def missing_pairs(found: Mapping[str, int]) -> Counts:
     """
     expected = {subset: THESIS_PAIRS.get(subset.removesuffix("_Flip")) for subset in found}
     return {subset: count - found[subset] for subset, count in expected.items() if count is not None}
+
+
+def truth_distance(root: Path, data: DataParams) -> float | None:
+    """Mean distance of the meshes' landmarks from ``pt3d_68`` in the photo, in percent of the face's size.
+
+    Returns
+    -------
+    float or None
+        Over all samples that have both; None where no annotation has ``pt3d_68``.
+    """
+    means: list[float] = []
+    for subset in data.subsets:
+        index = root / data.shards("index", subset)
+        for path in list_shards(root / data.shards("position_maps", subset, data.levels[0])):
+            annotated = read_shard(index / path.name, ["sample_id", "true_landmarks"])
+            truths = dict(zip(annotated["sample_id"], annotated["true_landmarks"], strict=True))
+            shard = read_shard(path, ["sample_id", "landmarks", "similarity"])
+            for name, landmarks, similarity in zip(*shard.values(), strict=True):
+                if np.isfinite(truths[name]).all():
+                    own = apply_similarity(np.linalg.inv(similarity), landmarks.astype(np.float64))
+                    means.append(float(landmark_distances(own, truths[name]).mean()))
+    return round(float(np.mean(means)), 3) if means else None
 
 
 def outside_percent(root: Path, level: str, size: int) -> dict[str, dict[str, float]]:

@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 
+import click
 import numpy as np
 import pandas as pd
 import scipy.sparse
@@ -16,7 +17,9 @@ from pipeline.face.camera import project, wrap_degrees
 from pipeline.face.face_model import FaceModel, deform, load_model, select_coefficients
 from pipeline.face.landmarks import LANDMARKS
 from pipeline.photo.point_files import find_point_file, read_point_file
-from pipeline.raw.annotations import PHOTO_SUFFIXES, Annotation, read_annotation
+from pipeline.raw.agreement import find_disagreement
+from pipeline.raw.annotations import Annotation, read_annotation
+from pipeline.raw.pairs import describe_passed_over, list_annotations, photo_of
 from pipeline.raw.photos import check_photo, read_content
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface, mesh_points
@@ -64,7 +67,9 @@ def score_folder(
     ValueError
         If there are no annotations, or nothing could be scored.
     """
-    annotations = sorted(truths.rglob("*.mat"))
+    annotations, passed_over = list_annotations(truths)
+    if passed_over:
+        click.echo(f"score: passed over in {truths}: {describe_passed_over(passed_over)}")
     check(bool(annotations), f"{truths} holds no annotations (.mat).")
     rows, failed = [], []
     for path in tqdm(annotations, unit="image", desc="score", disable=None):
@@ -140,13 +145,18 @@ def true_vertices(annotation: Annotation, path: Path, mesh: Mesh) -> NDArray[np.
     Raises
     ------
     ValueError
-        If the photo is missing.
+        If the photo is missing, or the mesh contradicts landmarks in the annotation.
     """
-    photos = [photo for photo in sorted(path.parent.glob(f"{path.stem}.*")) if photo.suffix.lower() in PHOTO_SUFFIXES]
-    check(bool(photos), f"The photo of {path} is missing beside it: its height places the annotated mesh.")
-    height, _ = check_photo(read_content(photos[0]), photos[0])
+    photo = photo_of(path)
+    if photo is None:
+        raise ValueError(f"The photo of {path} is missing beside it: its height places the annotated mesh.")
+    height, _ = check_photo(read_content(photo), photo)
     coefficients = select_coefficients(mesh.model, annotation.shape[None], annotation.expression[None])
-    return project(deform(mesh.model, coefficients)[0].astype(np.float64), annotation.pose, height)
+    vertices = project(deform(mesh.model, coefficients)[0].astype(np.float64), annotation.pose, height)
+    marks = annotation.true_landmarks, annotation.marked_landmarks
+    fault = find_disagreement(path.stem, vertices[mesh.model.landmarks], *marks)
+    check(not fault, f"{path}: {fault}")
+    return vertices
 
 
 def read_mesh() -> Mesh | None:

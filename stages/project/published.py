@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from stages.project.strict import check
 
 NAMES = "AFLW2000-3D.list"
+# The same, as peers' archives call it.
+ARCHIVED_NAMES = "AFLW2000-3D_crop.list"
 LANDMARKS = "AFLW2000-3D-Reannotated.pts68.npy"
 YAW = "AFLW2000-3D.pose.npy"
 
@@ -45,8 +47,9 @@ def read_benchmark(folder: Path) -> Benchmark:
     Parameters
     ----------
     folder : Path
-        With ``AFLW2000-3D.list``, a photo's name a line, and beside it ``AFLW2000-3D-Reannotated.pts68.npy`` (N, 2, 68)
-        or ``AFLW2000-3D.pose.npy`` (N,) or both; nothing of this is nothing published. A row with NaN is left out.
+        With ``AFLW2000-3D_crop.list`` or ``AFLW2000-3D.list``, a photo's name a line, and beside it
+        ``AFLW2000-3D-Reannotated.pts68.npy`` (N, 2, 68) or ``AFLW2000-3D.pose.npy`` (N,) or both; nothing of this is
+        nothing published. A row with NaN is left out.
 
     Returns
     -------
@@ -65,14 +68,16 @@ def read_benchmark(folder: Path) -> Benchmark:
     found = {name: np.load(path, allow_pickle=False) for name, path in tables.items() if path.is_file()}
     if not found:
         return Benchmark({}, {})
-    names_path = folder / NAMES
-    check(names_path.is_file(), f"{names_path} is missing: it names the rows of {', '.join(found)}.")
+    names_path = next((folder / name for name in (ARCHIVED_NAMES, NAMES) if (folder / name).is_file()), None)
+    if names_path is None:
+        raise ValueError(f"{folder / ARCHIVED_NAMES} or {NAMES} is missing: it names the rows of {', '.join(found)}.")
     stems = [_stem(line) for line in names_path.read_text(encoding="utf-8").split()]
     expected = {LANDMARKS: (len(stems), 2, 68), YAW: (len(stems),)}
     for name, table in found.items():
         check(
             table.shape == expected[name],
-            f"{tables[name]} has shape {table.shape}; expected {expected[name]} for the {len(stems)} names of {NAMES}.",
+            f"{tables[name]} has shape {table.shape}; expected {expected[name]} for the {len(stems)} names of "
+            f"{names_path.name}.",
         )
     landmarks = found.get(LANDMARKS, np.zeros((0, 2, 68))).astype(np.float64)
     yaw = found.get(YAW, np.zeros(0)).astype(np.float64)

@@ -25,6 +25,7 @@ from tests.helpers.bad_pairs import (
     MAPS,
     MESHES,
     ODD,
+    REPLACED,
     VANISHED,
     add_bad,
     add_files,
@@ -64,6 +65,7 @@ def projects(tmp_path_factory):
     def spoil():
         (bad_folder / f"{VANISHED}.jpg").unlink()
         (bad_folder / f"{EMPTIED}.jpg").write_bytes(b"")
+        shutil.copyfile(bad_folder / f"{good[1]}.jpg", bad_folder / f"{REPLACED}.jpg")
 
     with pytest.MonkeyPatch.context() as patch:
         for project, before_aligned in ((clean, lambda: None), (mixed, spoil)):
@@ -118,9 +120,11 @@ def test_a_file_that_cannot_be_read_or_chosen_is_set_aside_with_a_reason(project
 
 def test_a_photo_that_changes_between_two_stages_is_set_aside_by_the_second(projects, maps):
     reasons = rejected(projects[0], ALIGNED)
-    assert set(reasons) == {f"AFW/{VANISHED}", f"AFW/{EMPTIED}"}
+    changed = {f"AFW/{name}" for name in (VANISHED, EMPTIED, REPLACED)}
+    assert set(reasons) == changed | {f"AFW/{name}" for name, bad in BAD.items() if bad.stage == ALIGNED}
     assert "can't be read any more: No such file" in reasons[f"AFW/{VANISHED}"]
     assert "is damaged or no picture" in reasons[f"AFW/{EMPTIED}"]
+    assert f"{REPLACED}.jpg is not the photo any more that the stage index read" in reasons[f"AFW/{REPLACED}"]
 
 
 @pytest.mark.parametrize("name", ODD)
@@ -156,7 +160,7 @@ def test_nothing_but_good_and_odd_pairs_comes_through(projects, maps):
 
 def test_each_stage_takes_what_the_one_before_made_and_loses_none(projects):
     mixed, *_, files = projects
-    going_in = len(projects[2]) + len(ODD) + len(BAD) + len(files) + len((VANISHED, EMPTIED))
+    going_in = len(projects[2]) + len(ODD) + len(BAD) + len(files) + len((VANISHED, EMPTIED, REPLACED))
     for stage in (INDEX, MESHES, ALIGNED, MAPS):
         counts = json.loads((mixed / "data" / stage / "counts.json").read_text())
         assert counts["in"] == counts["out"] + counts["rejected"]

@@ -17,6 +17,7 @@ import scipy.sparse
 from pipeline.raw.annotations import MAX_ANNOTATION_BYTES, MAX_TURNS
 from pipeline.raw.pair_files import matlab_bytes
 
+END_OF_JPEG = b"\xff\xd9"
 INDEX, MESHES, ALIGNED, MAPS = (
     "index/learn/AFW",
     "meshes/learn/AFW",
@@ -152,6 +153,26 @@ def spoiled(content, share, count=600):
     return content[:start] + noise + content[start + count :]
 
 
+def resized(side):
+    return lambda pair: encode(cv2.resize(pair.pixels, (side, side)), "PNG")
+
+
+def padded_below(pair):
+    return encode(np.pad(pair.pixels, ((0, 40), (0, 0), (0, 0))), "PNG")
+
+
+def many_scans(pair):
+    """A progressive JPEG whose last scan comes a hundred times."""
+    content = encode(pair.pixels, "JPEG", progressive=True)
+    last = content[content.rindex(b"\xff\xda") : -len(END_OF_JPEG)]
+    return content[: -len(END_OF_JPEG)] + 100 * last + END_OF_JPEG
+
+
+def of_a_vax(_):
+    """A Matlab file of version 4 with one number of the format VAX D."""
+    return struct.pack("<5i", 2000, 1, 1, 0, 11) + b"Shape_Para\0" + bytes(8)
+
+
 def eps(_):
     return b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n%%EndComments\n(owned) (w) file closefile\nshowpage\n"
 
@@ -263,6 +284,20 @@ BAD = {
     "photo is text": Bad(photo(lambda _: b"face"), INDEX, "damaged or no picture of kind JPEG or PNG"),
     "photo is a program": Bad(photo(eps), INDEX, "damaged or no picture of kind JPEG or PNG"),
     "JPEG cut": Bad(photo(lambda p: p.photo[: len(p.photo) * 6 // 10]), INDEX, "is damaged: .* truncated"),
+    "JPEG cut and ended": Bad(
+        photo(lambda p: p.photo[: len(p.photo) * 6 // 10] + END_OF_JPEG), INDEX, "is damaged: .* premature end"
+    ),
+    "JPEG of many scans": Bad(photo(many_scans), INDEX, "is damaged: it has more than 32 scans"),
+    "photo padded": Bad(photo(padded_below, ".png"), INDEX, "160 x 200 px is not in the ratio of roi, 160 x 160"),
+    "photo enlarged": Bad(photo(resized(300), ".png"), MESHES, "% .*from pt2d of the same file, .* resized, padded"),
+    "photo reduced": Bad(photo(resized(100), ".png"), MESHES, "from pt2d of the same file|another photo"),
+    "photo of one colour": Bad(
+        photo(lambda p: encode(np.full_like(p.pixels, 90), "PNG"), ".png"), ALIGNED, "shows no face: .* vary by 0 of"
+    ),
+    "annotation of a VAX": Bad(annotation(of_a_vax), INDEX, "can't be read: .*VAX.* Save it anew with -v7"),
+    "landmarks elsewhere": Bad(
+        arrays_with({"pt3d_68": np.random.default_rng(0).uniform(1, 160, (3, 68))}), MESHES, "size from pt3d_68 of"
+    ),
     "PNG cut": Bad(photo(lambda p: encode(p.pixels, "PNG")[:20_000], ".png"), INDEX, "is damaged: .* truncated"),
     "JPEG spoiled": Bad(photo(lambda p: spoiled(p.photo, 0.5)), INDEX, "is damaged: broken data stream"),
     "PNG spoiled": Bad(photo(lambda p: spoiled(encode(p.pixels, "PNG"), 0.5), ".png"), INDEX, "is damaged"),
@@ -306,12 +341,14 @@ ODD = {
     "to be turned by EXIF": Odd(".jpg", lambda p: encode(p.pixels, "JPEG", quality=98, exif=exif(6)), lambda x: x, 2),
     "PNG to be turned": Odd(".png", lambda p: encode(p.pixels, "PNG", exif=exif(3)), lambda x: x, 0),
     "progressive": Odd(".jpg", lambda p: encode(p.pixels, "JPEG", quality=98, progressive=True), lambda x: x, 2),
+    "JPEG named jfif": Odd(".jfif", lambda p: encode(p.pixels, "JPEG", quality=98), lambda x: x, 2),
+    "bitmap": Odd(".bmp", lambda p: encode(p.pixels, "BMP"), lambda x: x, 0),
     "PNG named jpg": Odd(".jpg", lambda p: encode(p.pixels, "PNG"), lambda x: x, 0),
     "two  spaces, a comma, 'quotes' and \"quotes\"": Odd(".png", lambda p: encode(p.pixels, "PNG"), lambda x: x, 0),
     "Gesicht_für_Åse_顔_😀": Odd(".png", lambda p: encode(p.pixels, "PNG"), lambda x: x, 0),
     "link out": Odd(".png", lambda p: encode(p.pixels, "PNG"), lambda x: x, 0),
 }
-VANISHED, EMPTIED = "AFW_000900_1_0", "AFW_000901_1_0"
+VANISHED, EMPTIED, REPLACED = "AFW_000900_1_0", "AFW_000901_1_0", "AFW_000902_1_0"
 
 
 def read_pair(path):
@@ -366,6 +403,7 @@ def add_files(folder, outside, pair):
     add("no_utf8_\udce9", 202)
     add(VANISHED, 203)
     add(EMPTIED, 204)
+    add(REPLACED, 205)
     return {
         "link to nothing.jpg": "a link to nothing",
         "folder.jpg": "is a folder",

@@ -1,7 +1,21 @@
 """Drive the stage data_report on a small made-up project, and read what it wrote."""
 
+import numpy as np
+import pytest
+
+from pipeline.face.similarity import apply_similarity
 from stages.project.counts import missing_pairs
-from tests.helpers.small_project import read_json
+from tests.helpers.small_project import (
+    ANNOTATED,
+    GRID,
+    SCALE,
+    YAW_DEG,
+    face_map,
+    grid_uv,
+    landmark_vertices,
+    read_json,
+    similarity_of,
+)
 
 
 class TestDataReport:
@@ -39,3 +53,14 @@ class TestDataReport:
         both = found | {f"{name}_Flip": count for name, count in found.items()}
         assert set(missing_pairs(both).values()) == {0}
         assert missing_pairs({"AFW_Flip": 5_200, "IBUG": 1_790, "AFLW2000": 2_000}) == {"AFW_Flip": 7, "IBUG": -4}
+
+    def test_the_mesh_is_held_against_its_annotated_landmarks(self, project):
+        """Of six annotated faces one has landmarks aside of its mesh's; the size is that of its box in the photo."""
+        points = face_map(grid_uv(GRID).reshape(-1, 2)[landmark_vertices()])[:, :2]
+        (name, shift), *others = ANNOTATED.items()
+        assert not others
+        photo = apply_similarity(np.linalg.inv(similarity_of(list(YAW_DEG).index(name))), points)
+        percent = 100 * shift / SCALE / np.sqrt(np.prod(np.ptp(photo, axis=0)))
+        metrics = read_json(project / "metrics/data.json")
+        assert metrics["pt3d_68_distance"] == pytest.approx(percent / 6, abs=2e-3)
+        assert percent > 1

@@ -75,7 +75,7 @@ def test_a_sample_keeps_its_contract(prepared):
     }
     for name, (shape, dtype) in expected.items():
         assert (shard[name].shape, shard[name].dtype) == (shape, dtype), name
-    assert set(shard) == {*expected, "coefficients", "photo", "sample_id", "source_sha256"}
+    assert set(shard) == {*expected, "coefficients", "photo", "sample_id", "source_sha256", "photo_sha256"}
     assert all(len(digest) == 64 for digest in shard["source_sha256"])
 
 

@@ -172,6 +172,11 @@ class TestBenchmark:
         with pytest.raises(ValueError, match=r"has shape \(7.* for the 8 names"):
             read_benchmark(folder)
 
+    def test_the_list_may_have_its_archive_s_name(self, folder):
+        expected = read_benchmark(folder).yaw_deg
+        (folder / NAMES).rename(folder / "AFLW2000-3D_crop.list")
+        assert read_benchmark(folder).yaw_deg == expected
+
     def test_a_table_without_the_list_is_refused(self, folder):
         (folder / NAMES).unlink()
         with pytest.raises(ValueError, match=f"{NAMES} is missing: it names the rows"):

@@ -118,3 +118,43 @@ def test_profiled_copies_are_learnt_from_if_their_photo_is_and_change_no_other_p
     learnt = {copy for copy in copies if part_of[f"AFLW2000/{copy.split('/')[1][:-2]}"] == "train"}
     assert added.keys() == learnt
     assert 20 < len(learnt) < len(copies)
+
+
+@pytest.mark.parametrize("name", ["Mirrored", "flipped", "AFW2", "AFLW2000"])
+def test_flips_are_of_their_photo_s_identity_whatever_their_subset_is_called(name):
+    assert identity(f"{name}/AFW_134212_1_0") == identity("AFW/AFW_134212_1_3") == "AFW/AFW_134212"
+    people = [f"AFW_{number:06d}_1_0" for number in range(40)]
+    samples = {"AFW": [f"AFW/{stem}" for stem in people], name: [f"{name}/{stem}" for stem in people]}
+    rows = assign_parts(samples, ["AFW", name], [name], 0.1, 0.2)
+    parts = sides(rows, {sample: sample.split("/")[1] for ids in samples.values() for sample in ids})
+    assert {len(found) for found in parts.values()} == {1}
+
+
+def test_samples_of_one_photo_are_on_one_side_whatever_their_names():
+    """Two faces of a photo, and copies under other names: the chain a-b, b-c puts all three together."""
+    names = [f"own/{number:03d}" for number in range(60)]
+    photos = {name: str(number) for number, name in enumerate(names)}
+    photos |= {names[0]: "x", names[59]: "x", names[50]: "y", names[3]: "y"}
+    rows = assign_parts({"own": names}, ["own"], ["own"], 0.2, 0.3, photos=photos)
+    part = {sample: part for sample, _, part in rows}
+    assert part[names[0]] == part[names[59]]
+    assert part[names[50]] == part[names[3]]
+    assert len(rows) == 60
+    assert set(part.values()) == {"train", "validation", "test"}
+
+
+def test_a_photo_joins_the_copies_of_its_names():
+    samples = {"AFW": ["AFW/AFW_000001_1_0", "AFW/AFW_000001_1_1"], "mine": ["mine/a", "mine/b"]}
+    photos = {"AFW/AFW_000001_1_1": "x", "mine/a": "x"}
+    rows = assign_parts(samples, ["AFW", "mine"], ["mine"], 0.5, 0.5, photos=photos)
+    names = {sample: name for sample, name, _ in rows}
+    assert names["mine/a"] == names["AFW/AFW_000001_1_0"] == names["AFW/AFW_000001_1_1"] == "AFW/AFW_000001"
+    assert names["mine/b"] == "mine/b"
+
+
+def test_a_photo_to_learn_from_and_to_test_on_is_refused():
+    samples = {"A": ["A/one", "A/two"], "B": ["B/three", "B/four"]}
+    photos = {"A/one": "1", "A/two": "2", "B/three": "3", "B/four": "2"}
+    with pytest.raises(ValueError, match=r"1 photos are both .* the first is A/two, which is the photo of B/four"):
+        assign_parts(samples, ["A"], ["B"], 0.5, 0.5, photos=photos)
+    assert len(assign_parts(samples, ["A"], ["B"], 0.5, 0.5, photos=photos | {"B/four": "4"})) == 4

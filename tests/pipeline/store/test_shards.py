@@ -1,4 +1,7 @@
+import errno
 import hashlib
+import re
+import subprocess
 import sys
 import threading
 
@@ -158,3 +161,86 @@ def test_image_like_arrays_are_stored_one_sample_a_chunk(samples, tmp_path):
     write_shard(tmp_path / "00000.h5", {"image": samples["image"]}, {})
     with h5py.File(tmp_path / "00000.h5") as file:
         assert file["image"].chunks == (1, 8, 8, 3)
+
+
+def reason_of(path, *names):
+    with pytest.raises(ValueError, match=re.escape(str(path))) as caught:
+        read_shard(path, names or None)
+    return str(caught.value)
+
+
+def test_only_what_is_damaged_is_called_so(samples, tmp_path):
+    path = tmp_path / "00000.h5"
+    write_shard(path, {name: samples[name] for name in ("sample_id", "image")}, {})
+    whole = path.read_bytes()
+    with h5py.File(path) as file:
+        chunk = file["image"].id.get_chunk_info(0)
+    broken = bytearray(whole)
+    broken[chunk.byte_offset : chunk.byte_offset + chunk.size] = b"\xff" * chunk.size
+    for content in (whole[:3000], b"", b"<html>" * 300, bytes(broken)):
+        path.write_bytes(content)
+        assert reason_of(path).endswith("is damaged; delete it and run the stage that makes it.")
+    path.write_bytes(whole)
+    assert "lacks landmarks; run" in reason_of(path, "sample_id", "landmarks")
+
+
+@pytest.mark.parametrize(
+    ("number", "reason"),
+    [
+        (errno.EACCES, "may not be read .*another user"),
+        (errno.ENOLCK, "can't be locked .*HDF5_USE_FILE_LOCKING"),
+        (errno.EIO, "can't be read: Input/output error"),
+        (errno.EMFILE, "can't be read: Too many open files"),
+    ],
+)
+def test_another_reason_is_named(samples, tmp_path, monkeypatch, number, reason):
+    path = tmp_path / "00000.h5"
+    write_shard(path, {"sample_id": samples["sample_id"]}, {})
+
+    def refuse(*_, **__):
+        raise OSError(number, "Unable to synchronously open file")
+
+    monkeypatch.setattr(h5py, "File", refuse)
+    said = reason_of(path)
+    assert re.search(reason, said)
+    assert "delete" not in said
+
+
+def test_a_shard_that_another_process_writes_is_not_called_damaged(samples, tmp_path):
+    path = tmp_path / "00000.h5"
+    write_shard(path, {"sample_id": samples["sample_id"]}, {})
+    code = f"import h5py; file = h5py.File({str(path)!r}, 'r+'); print('open', flush=True); input()"
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", code], **pipes) as writer:
+        writer.stdout.readline()
+        assert "is being written by another process" in reason_of(path)
+        writer.communicate(b"\n")
+    assert len(read_shard(path)["sample_id"]) == 3
+
+
+def external_storage(file, other):
+    file.create_dataset("x", (4,), "u1", external=[(str(other), 0, 4)])
+
+
+def external_link(file, other):
+    file["x"] = h5py.ExternalLink(str(other), "/x")
+
+
+def link_in_a_group(file, other):
+    file.create_group("inner")["x"] = h5py.ExternalLink(str(other), "/x")
+
+
+def virtual(file, other):
+    layout = h5py.VirtualLayout((4,), "u1")
+    layout[:] = h5py.VirtualSource(str(other), "x", (4,))
+    file.create_virtual_dataset("x", layout)
+
+
+@pytest.mark.parametrize("make", [external_storage, external_link, link_in_a_group, virtual])
+def test_a_file_that_takes_its_data_from_another_is_refused(tmp_path, make):
+    other = tmp_path / "secret"
+    other.write_bytes(b"abcd")
+    path = tmp_path / "00000.h5"
+    with h5py.File(path, "w") as file:
+        make(file, other)
+    assert "keeps x in another file" in reason_of(path)
