@@ -4,6 +4,7 @@ from pathlib import Path
 
 import click
 
+from stages.project.beginning import begin_stage
 from stages.project.counts import THESIS_PAIRS, count_stages, count_subset, missing_pairs, outside_percent
 from stages.project.json_file import write_json
 from stages.project.params import DataParams, read, sentences
@@ -48,6 +49,7 @@ def data_report(root: Path, data: DataParams) -> tuple[dict, dict]:
 def main() -> None:
     """Count what the data stages made."""
     with sentences():
+        begin_stage("data_report", DATA_COUNTS)
         metrics, counts = data_report(Path(), read("data", DataParams))
     click.echo(
         f"data_report: {metrics['in']} pairs in, {metrics['out']} samples out, {metrics['rejected']} rejected; "
