@@ -19,7 +19,6 @@ from stages.project.variants import resolve_variant
 def main() -> None:
     """Check all of params.yaml, and write the settings that each run uses."""
     with sentences():
-        begin_stage("settings", SETTINGS)
         params = read_params()
         problems = find_problems(params)
         check(not problems, "\n".join([f"params.yaml cannot be run ({len(problems)} found):", *problems]))
@@ -29,6 +28,7 @@ def main() -> None:
             for run, name in runs.items()
         }
         texts["checked.txt"] = "All of params.yaml was checked.\n"
+        begin_stage("settings", SETTINGS)  # not before: a mistake deletes nothing
         SETTINGS.mkdir(parents=True)
         for name, text in texts.items():
             (SETTINGS / name).write_text(text, encoding="utf-8")
