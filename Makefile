@@ -4,11 +4,12 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
-VENV := $(CURDIR)/.venv
+# Relative, and FACE_DATA by the shell: make splits names at their spaces.
+VENV := .venv
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
 FACE_DATA ?= ../shared/data
-export PATH := $(VENV)/bin:$(PATH)
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
 export FACE_DATA
@@ -21,9 +22,12 @@ BRIEFLY := | { grep --line-buffered -v -e "didn't change, skipping" -e '^Updatin
   -e '^To enable auto staging' -e '^Use `dvc push`' -e '^	git add' -e '^	dvc config core.autostage' -e '^$$' || true; }
 # What a first run made is new to git.
 NEW := git status --porcelain -- dvc.lock ablation metrics
+# A kill while DVC writes its lock file leaves half of it, which stops DVC: the last whole one takes its place.
+MEND := python -m stages.mend_locks
 install: $(READY)
 
 repro: $(READY)
+	@$(MEND)
 	dvc repro $(BRIEFLY)
 	@python -m stages.print_metrics
 	@$(SAY_NEW)
@@ -32,6 +36,7 @@ repro: $(READY)
 ABLATION := cp ablation/stages.yaml ablation/dvc.yaml
 thesis: $(READY)
 	@$(ABLATION)
+	@$(MEND)
 	dvc repro -P $(BRIEFLY)
 	@python -m stages.print_metrics
 	@$(SAY_NEW)
@@ -107,8 +112,7 @@ requirements:
 # to learn from, 8 % to validate, 20 % to test.
 REAL := work/real
 REAL_DATA := data.root=data/raw '~data.subsets.IBUG_Flip' '~data.subsets.LFPW' '~data.subsets.LFPW_Flip' \
-  data.subsets.AFLW2000.use=learn split.tested=[AFLW2000] \
-  $(if $(wildcard $(FACE_DATA)/benchmark),evaluate.benchmark=data/raw/benchmark)
+  data.subsets.AFLW2000.use=learn split.tested=[AFLW2000]
 # Every fifth face of AFLW2000-3D is tested, 24 are to validate on, and the other 1,175 of 1,499 are to learn from.
 REAL_FIFTHS := $(foreach name,AFW AFW_Flip HELEN HELEN_Flip IBUG,'~data.subsets.$(name)') \
   split.test_every=5 split.validation_fraction=0.02
@@ -126,15 +130,16 @@ real-thesis: REAL_PARAMS := train.batch_size=8 train.budget=39168 variants.final
 real-thesis: REAL_FLAGS := --all-pipelines
 real-thesis: REAL_FIRST := $(ABLATION) &&
 real real-gpu real-thesis: $(READY)
-	@test -d "$(FACE_DATA)/bfm" && test -d "$(FACE_DATA)/AFLW2000" || \
-	  { echo "FACE_DATA=$(FACE_DATA) has no bfm/ and AFLW2000/; see docs/data.md."; exit 1; }
-	@echo "Real faces: $(abspath $(FACE_DATA)), results in $(REAL); FACE_DATA=FOLDER names others."
+	@test -d "$$FACE_DATA/bfm" && test -d "$$FACE_DATA/AFLW2000" || \
+	  { echo "FACE_DATA=$$FACE_DATA has no bfm/ and AFLW2000/; see docs/data.md."; exit 1; }
+	@echo "Real faces: $$(cd "$$FACE_DATA" && pwd), results in $(REAL); FACE_DATA=FOLDER names others."
 	@test -d $(REAL)/.git || git clone --quiet . $(REAL)
-	git -C $(REAL) fetch --quiet origin HEAD
+	git -C $(REAL) fetch --quiet ../.. HEAD
 	git -C $(REAL) reset --quiet --hard FETCH_HEAD
-	cd $(REAL) && dvc config --local cache.dir $(CURDIR)/.dvc/cache && mkdir -p data && \
-	  ln -sfn $(abspath $(FACE_DATA)) data/raw && \
-	  $(REAL_FIRST) dvc exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) && python -m stages.print_metrics
+	faces=$$(cd "$$FACE_DATA" && pwd) && cd $(REAL) && dvc config --local cache.dir ../../.dvc/cache && mkdir -p data && \
+	  ln -sfn "$$faces" data/raw && $(MEND) && \
+	  $(REAL_FIRST) dvc exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) \
+	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) && python -m stages.print_metrics
 
 # Made things only: ignored files in the places that the pipeline writes to. Raw data a user brought (data/raw, or a folder
 # outside) is in none of them, and tracked files stay. What took long to get (environment, DVC's cache) goes by clean-all alone,

@@ -10,6 +10,7 @@ from pipeline.crops.active_shape import five_points, frame_of, save_model, train
 from pipeline.face.similarity import apply_similarity
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
+from stages.project.beginning import begin_stage
 from stages.project.params import AsmParams, DataParams, read, sentences
 from stages.project.paths import LEARN, SHAPES, subset_folder
 from stages.project.samples import read_part, spread, subset_of
@@ -20,6 +21,7 @@ from stages.project.strict import check
 def main() -> None:
     """Learn shapes and gradients from the training part."""
     with sentences():
+        begin_stage("asm", SHAPES.parent)
         data, params = read("data", DataParams), read("asm", AsmParams)
         names = list(spread(read_part(Path(), "train"), params.faces))
         frames, shapes, views = read_frames(Path(), data, names)

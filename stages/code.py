@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 
+from stages.project.beginning import begin_stage
 from stages.project.params import sentences
 from stages.project.paths import CODE
 
@@ -21,10 +22,9 @@ PACKAGES = ("pipeline", "model", "stages")
 def main() -> None:
     """Write data/code/<stage>.txt for each module of stages/."""
     with sentences():
+        begin_stage("code", CODE)
         texts = {path.stem: describe_code(Path(), path) for path in sorted(Path("stages").glob("[!_]*.py"))}
-        CODE.mkdir(parents=True, exist_ok=True)
-        for path in CODE.iterdir():
-            path.unlink()
+        CODE.mkdir(parents=True)
         for stage, text in texts.items():
             (CODE / f"{stage}.txt").write_text(text, encoding="utf-8")
     click.echo(f"code: {len(texts)} stages and commands")

@@ -8,6 +8,7 @@ import numpy as np
 from pipeline.face.fit import prior_of, save_prior
 from pipeline.store.samples import locate, read_labels
 from pipeline.store.shards import list_shards
+from stages.project.beginning import begin_stage
 from stages.project.params import sentences
 from stages.project.paths import LEARN, PRIOR, subset_folder
 from stages.project.samples import read_part, subset_of
@@ -18,6 +19,7 @@ from stages.project.strict import check
 def main() -> None:
     """Measure the coefficients of the training part."""
     with sentences():
+        begin_stage("coefficient_prior", PRIOR.parent)
         names = read_part(Path(), "train")
         folders = [subset_folder("meshes", LEARN, subset) for subset in sorted(set(map(subset_of, names)))]
         samples = locate((shard for folder in folders for shard in list_shards(folder)), names)

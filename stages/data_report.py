@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.raw.agreement import doubt_model
+from stages.project.beginning import begin_stage
 from stages.project.counts import (
     THESIS_PAIRS,
     count_stages,
@@ -60,6 +61,7 @@ def data_report(root: Path, data: DataParams) -> tuple[dict, dict]:
 def main() -> None:
     """Count what the data stages made."""
     with sentences():
+        begin_stage("data_report", DATA_COUNTS)
         metrics, counts = data_report(Path(), read("data", DataParams))
     click.echo(
         f"data_report: {metrics['in']} pairs in, {metrics['out']} samples out, {metrics['rejected']} rejected; "

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from pipeline.demo.dataset import write_dataset
+from stages.project.beginning import begin_stage
 from stages.project.params import DataParams, DemoDataParams, read, sentences
 from stages.project.paths import DEMO
 
@@ -17,6 +18,7 @@ NOTE = "NOT_MADE.txt"
 def main() -> None:
     """Make the demo's raw data, if data.root asks for it."""
     with sentences():
+        begin_stage("demo_data", DEMO)
         data = read("data", DataParams)
         params = read("demo_data", DemoDataParams)
         if Path(data.root) != DEMO:

@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
+from stages.project.beginning import begin_stage
 from stages.project.evaluation import evaluate
 from stages.project.params import CropParams, DataParams, read, sentences
-from stages.project.paths import MAIN_RUN
+from stages.project.paths import MAIN_RUN, scores_of
 from stages.project.result_params import EvaluateParams
 from stages.project.variants import settings_of
 
@@ -20,6 +21,7 @@ def main(variant: str | None) -> None:
     """Score the main run, or VARIANT."""
     run = variant or MAIN_RUN
     with sentences():
+        begin_stage(f"evaluate@{run}", scores_of(run))
         settings = settings_of(run)
         data, crop, params = read("data", DataParams), read("crop", CropParams), read("evaluate", EvaluateParams)
         metrics = evaluate(Path(), run, settings.train, params, data.subsets, crop.found)

@@ -10,6 +10,7 @@ from model.export import export, open_network
 from pipeline.photo.bundle import save_bundle
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
+from stages.project.beginning import begin_stage
 from stages.project.json_file import write_json
 from stages.project.params import CropParams, DataParams, read, sentences
 from stages.project.parity import compare
@@ -25,6 +26,7 @@ from stages.project.variants import settings_of
 def main() -> None:
     """Export the main run's network."""
     with sentences():
+        begin_stage("export", EXPORTED)
         params, settings = read("export", ExportParams), settings_of(MAIN_RUN)
         root, margin = Path(read("data", DataParams).root), read("crop", CropParams).margin
         layout = load_uv(LAYOUT)

@@ -6,6 +6,7 @@ import click
 
 from pipeline.face.face_model import save_model
 from pipeline.raw.bfm import load_bfm
+from stages.project.beginning import begin_stage
 from stages.project.params import DataParams, read, sentences
 from stages.project.paths import MODEL
 
@@ -14,6 +15,7 @@ from stages.project.paths import MODEL
 def main() -> None:
     """Read BFM from data.root/bfm, in one of its layouts."""
     with sentences():
+        begin_stage("face_model", MODEL.parent)
         data = read("data", DataParams)
         model = load_bfm(Path(data.root) / "bfm")
         save_model(MODEL, model)

@@ -16,6 +16,7 @@ from pipeline.face.landmarks import LANDMARKS
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.annotated_face import annotated_face
+from stages.project.beginning import begin_stage
 from stages.project.json_file import write_json
 from stages.project.params import DataParams, read, sentences
 from stages.project.paths import LANDMARK_MAP, LANDMARK_MAP_METRICS, LEARN, subset_folder
@@ -26,6 +27,7 @@ from stages.project.samples import read_part, subset_of
 def main() -> None:
     """Learn the map from the training part, and compare it with the table on the validation part."""
     with sentences():
+        begin_stage("landmark_map", LANDMARK_MAP.parent)
         data = read("data", DataParams)
         train, validation = (stack(find_faces(data, read_part(Path(), part))) for part in ("train", "validation"))
         learnt = learn_map(**train)

@@ -9,6 +9,7 @@ import h5py
 from pipeline.photo.bundle import load_bundle
 from pipeline.store.files import digest_file
 from stages.pages.model_card import CardData, CardFiles, model_card
+from stages.project.beginning import begin_stage
 from stages.project.params import CropParams, DataParams, read, sentences
 from stages.project.paths import BUNDLE, DEMO, MAIN_RUN, MODEL_CARD, weights_of
 from stages.project.results import read_results
@@ -35,6 +36,7 @@ def describe_files(weights: Path, path: Path) -> CardFiles:
 def main() -> None:
     """Write the card of the main run."""
     with sentences():
+        begin_stage("model_card", MODEL_CARD)
         settings, data = settings_of(MAIN_RUN), read("data", DataParams)
         learnt = Counter(map(subset_of, read_part(Path(), "train")))
         subsets = [(name, subset.use, learnt[name]) for name, subset in data.subsets.items()]

@@ -12,8 +12,9 @@ from model.backend import prepare_keras
 from pipeline.store import samples as stored
 from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import load_uv
+from stages.project.beginning import begin_stage
 from stages.project.params import CropParams, read, sentences
-from stages.project.paths import FOUND, LAYOUT, MAIN_RUN, found_predictions_of, predictions_of, weights_of
+from stages.project.paths import FOUND, LAYOUT, MAIN_RUN, RUNS, found_predictions_of, predictions_of, weights_of
 from stages.project.predictions import write_predictions
 from stages.project.runs import choose_regression
 from stages.project.samples import locate, read_part
@@ -27,6 +28,7 @@ def main(variant: str | None) -> None:
     """Predict with the main run, or with VARIANT."""
     run = variant or MAIN_RUN
     with sentences():
+        begin_stage(f"predict@{run}", predictions_of(run), RUNS / run / "found")
         settings, layout = settings_of(run), load_uv(LAYOUT)
         config = settings.train
         tested = locate(Path(), config.level, read_part(Path(), "test"))

@@ -18,6 +18,7 @@ from pipeline.store.files import write_bytes
 from pipeline.store.parallel import map_shards
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.surface import load_surface
+from stages.project.beginning import begin_stage
 from stages.project.params import ComputeParams, DataParams, read, sentences
 from stages.project.paths import LAYOUT, MODEL, PROFILED
 from stages.project.profiled_params import ProfiledParams
@@ -32,6 +33,7 @@ WHAT = "face turned by the stage profiled"
 def main(subset: str) -> None:
     """Turn the heads of one subset, and write each copy as a pair ``<photo>_<copy>`` in the layout of 300W-LP."""
     with sentences():
+        begin_stage(f"profiled@{subset}", PROFILED / subset)
         data, compute = read("data", DataParams), read("compute", ComputeParams)
         params, folder, output = read("profiled", ProfiledParams), data.folder(subset), PROFILED / subset
         # Which subsets there are changes no copy of this one.

@@ -10,8 +10,9 @@ from stages.pages.contact_sheet import contact_sheet
 from stages.pages.provenance import Provenance
 from stages.pages.report_page import report_page
 from stages.pages.report_samples import choose_samples, draw_samples
+from stages.project.beginning import begin_stage
 from stages.project.params import DataParams, read, sentences
-from stages.project.paths import MAIN_RUN
+from stages.project.paths import CONTACT_SHEET, MAIN_PAGE, MAIN_RUN
 from stages.project.result_params import ReportParams
 from stages.project.results import read_results
 from stages.project.samples import count_parts
@@ -32,12 +33,11 @@ def report(root: Path, run: Run, data: DataParams, params: ReportParams) -> Path
     results = read_results(root, run.variant, main=True)
     chosen = choose_samples(results.per_image, params.samples)
     strips = list(draw_samples(root, run.level, data, chosen))
-    folder = root / "reports"
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "contact_sheet.png").write_bytes(encode_image(contact_sheet(strips), ".png"))
+    path = root / MAIN_PAGE
+    path.parent.mkdir(parents=True, exist_ok=True)
+    (root / CONTACT_SHEET).write_bytes(encode_image(contact_sheet(strips), ".png"))
     provenance = Provenance(data.root, data.size, run.width, count_parts(root), results.passes)
     pictures = [(encode_image(strip, ".jpg"), text) for text, strip in strips]
-    path = folder / "main.html"
     path.write_text(report_page(root, provenance, data, results, pictures), encoding="utf-8")
     return path
 
@@ -46,6 +46,7 @@ def report(root: Path, run: Run, data: DataParams, params: ReportParams) -> Path
 def main() -> None:
     """Write the report on the main variant."""
     with sentences():
+        begin_stage("report", MAIN_PAGE, CONTACT_SHEET)
         settings, data = settings_of(MAIN_RUN), read("data", DataParams)
         run = Run(settings.variant, settings.train.level, settings.network.width)
         path = report(Path(), run, data, read("report", ReportParams))

@@ -7,6 +7,7 @@ import json
 
 import click
 
+from stages.project.beginning import begin_stage
 from stages.project.params import read_params, sentences
 from stages.project.params_check import find_problems
 from stages.project.paths import MAIN_RUN, SETTINGS
@@ -27,10 +28,8 @@ def main() -> None:
             for run, name in runs.items()
         }
         texts["checked.txt"] = "All of params.yaml was checked.\n"
-        SETTINGS.mkdir(parents=True, exist_ok=True)
-        for path in SETTINGS.iterdir():
-            if path.name not in texts:
-                path.unlink()
+        begin_stage("settings", SETTINGS)  # not before: a mistake deletes nothing
+        SETTINGS.mkdir(parents=True)
         for name, text in texts.items():
             (SETTINGS / name).write_text(text, encoding="utf-8")
     click.echo(f"settings: params.yaml is in order, {len(runs)} runs")

@@ -4,6 +4,7 @@ import click
 
 from pipeline.raw.splitting import assign_parts
 from pipeline.store.tables import read_table, write_table
+from stages.project.beginning import begin_stage
 from stages.project.params import DataParams, SplitParams, read, sentences
 from stages.project.paths import PARTS, SPLIT
 from stages.project.strict import check
@@ -13,6 +14,7 @@ from stages.project.strict import check
 def main() -> None:
     """Divide the accepted samples; a file a part, so that what is only tested makes nothing stale that is learnt."""
     with sentences():
+        begin_stage("split", SPLIT)
         data, split = read("data", DataParams), read("split", SplitParams)
         samples: dict[str, list[str]] = {}
         photos: dict[str, str] = {}

@@ -13,9 +13,10 @@ from stages.pages.provenance import Provenance
 from stages.pages.thesis_page import Findings, thesis_page
 from stages.pages.thesis_reference import read_reference
 from stages.pages.thesis_samples import draw_pictures, has_tables, read_examples, write_meshes
+from stages.project.beginning import begin_stage
 from stages.project.json_file import write_json
 from stages.project.params import CropParams, DataParams, read, sentences
-from stages.project.paths import FOREIGN, MAIN_RUN, THESIS_METRICS, THESIS_PAGE
+from stages.project.paths import FOREIGN, MAIN_RUN, THESIS_MESHES, THESIS_METRICS, THESIS_PAGE
 from stages.project.result_params import EvaluateParams
 from stages.project.results import read_results
 from stages.project.samples import count_parts
@@ -55,7 +56,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
     comparison = compare_variants(results, settings.variant, reference.claims, params)
     write_json(root / THESIS_METRICS, comparison.as_metrics())
     examples = read_examples(root, settings, setup.main, data, results)
-    write_meshes(root / "reports/meshes", examples)
+    write_meshes(root / THESIS_MESHES, examples)
     passes = results[settings.variant].passes
     findings = Findings(
         provenance=Provenance(data.root, data.size, settings.network.width, count_parts(root), passes),
@@ -76,6 +77,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
 def main() -> None:
     """Compare the variants with each other and with the thesis."""
     with sentences():
+        begin_stage("thesis", THESIS_METRICS, THESIS_PAGE, THESIS_MESHES)
         settings, data = settings_of(MAIN_RUN), read("data", DataParams)
         main_variant, others = settings.variant, list(read("thesis", ThesisParams).variants)
         if THESIS_MODEL in others and main_variant != THESIS_MODEL:

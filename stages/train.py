@@ -8,12 +8,13 @@ import time
 import click
 
 from model.feed import Feed, OnlineFeed
-from pipeline.store.resume import end, sole_writer
+from pipeline.store.resume import end, open_work
 from pipeline.uv.position_map import load_uv
+from stages.project.beginning import WORK, begin_stage
 from stages.project.params import sentences
-from stages.project.paths import LAYOUT, MAIN_RUN, RUNS
+from stages.project.paths import LAYOUT, MAIN_RUN, RUNS, weights_of
 from stages.project.runs import choose_regression, find_samples
-from stages.project.training import WORK, checkpoint_key, train_seeds
+from stages.project.training import checkpoint_key, train_seeds
 from stages.project.variants import settings_of
 
 
@@ -24,6 +25,7 @@ def main(variant: str | None) -> None:
     start = time.perf_counter()
     run = variant or MAIN_RUN
     with sentences():
+        begin_stage(f"train@{run}", weights_of(run), RUNS / run / "history.csv", RUNS / run / "seeds.csv")
         settings, layout = settings_of(run), load_uv(LAYOUT)
         samples = find_samples(settings.train)
         task = choose_regression(settings, layout, samples["train"])
@@ -32,11 +34,12 @@ def main(variant: str | None) -> None:
         if settings.augmentation:
             training = OnlineFeed(samples["train"], settings.train.batch_size, settings.augmentation, layout.size)
         (RUNS / run).mkdir(parents=True, exist_ok=True)
+        # Beside the work of the data stages, the last of which ends its own when training begins.
         work = WORK / f"train@{run}"
-        with sole_writer(work, click.echo):
-            checkpoint = work / checkpoint_key(settings, layout.size, [*samples["train"], *samples["validation"]])
-            trained = train_seeds(run, settings, layout, task, training, validation, checkpoint)
-            end(work)
+        open_work(work)
+        checkpoint = work / checkpoint_key(settings, layout.size, [*samples["train"], *samples["validation"]])
+        trained = train_seeds(run, settings, layout, task, training, validation, checkpoint)
+        end(work)
     seconds = time.perf_counter() - start
     seen = trained.history[-1]["passes"] if trained.history else 0
     click.echo(

@@ -14,6 +14,7 @@ from pipeline.uv.embedding import count_flipped, embed, from_table
 from pipeline.uv.masks import face_mask, weight_mask
 from pipeline.uv.operator import make_operator
 from pipeline.uv.position_map import UVLayout, nearest_texels, render_map, save_uv
+from stages.project.beginning import begin_stage
 from stages.project.json_file import write_json
 from stages.project.params import DataParams, EmbeddingParams, read, sentences
 from stages.project.paths import LAYOUT, MODEL, UV_METRICS, UV_PICTURE
@@ -24,6 +25,7 @@ from stages.project.strict import check
 def main() -> None:
     """Embed the mean mesh by Tutte's method with uniform weights, or as a published table has it."""
     with sentences():
+        begin_stage("uv_embedding", LAYOUT.parent, UV_PICTURE)
         data, params = read("data", DataParams), read("uv_embedding", EmbeddingParams)
         size, model = data.size, load_model(MODEL)
         if params.source == "file":

@@ -1,21 +1,31 @@
-"""A map over shards on Dask: in this process, in local processes, or on a cluster by its address."""
+"""A map over shards: in this process, in processes of this machine, or on a Dask cluster by its address.
 
+Nothing here listens for others: local processes talk by pipes, a cluster by TLS.
+"""
+
+import itertools
+import multiprocessing
 import os
+import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
-from .memory import KEPT_MEMORY, keep_memory
+from .memory import keep_memory
+from .parent import end_with_parent
 
 Result = TypeVar("Result")
-LOCAL: dict[str, Any] = {"threads_per_worker": 1, "dashboard_address": None, "silence_logs": 50}
 CONNECT_SECONDS = 10
-# For so long this process makes shards itself, where nobody asks for a number: Dask takes seconds to start.
+# For so long this process makes shards itself, where nobody asks for a number: others take a second each to start.
 ALONE_SECONDS = 5.0
+# So often processes may die in turn without a shard made.
+DEATHS = 3
 
 
 def map_shards(
@@ -32,7 +42,7 @@ def map_shards(
     workers : int
         Local processes; 0 for one a core, once this process has worked alone for `ALONE_SECONDS`.
     scheduler : str
-        Address of a running Dask scheduler, as in ``tcp://host:port``; empty for local processes.
+        Address of a running Dask scheduler, as in ``tls://host:port``; empty for local processes.
     title : str
         Stands before the progress bar.
 
@@ -57,8 +67,10 @@ def map_shards(
             yield _one_thread(function, waiting.popleft())
             bar.update()
         count = min(workers or os.cpu_count() or 1, len(waiting))
-        if scheduler or count > 1:
-            results = _map_on_dask(function, list(waiting), count, scheduler)
+        if scheduler:
+            results = _map_on_cluster(function, list(waiting), scheduler)
+        elif count > 1:
+            results = _map_in_processes(function, list(waiting), count)
         else:
             results = (_one_thread(function, task) for task in waiting)
         for result in results:
@@ -75,18 +87,38 @@ def _one_thread(function: Callable[..., Result], task: tuple) -> Result:
         return function(*task)
 
 
-def _map_on_dask(
-    function: Callable[..., Result], tasks: Sequence[tuple], workers: int, scheduler: str
-) -> Iterator[Result]:
-    import dask  # half a second, and not needed for a single shard
-    import distributed
+def _map_in_processes(function: Callable[..., Result], tasks: Sequence[tuple], workers: int) -> Iterator[Result]:
+    left, deaths = deque(tasks), 0
+    while left:
+        before = len(left)
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
+        try:
+            coming, waiting = iter(list(left)), deque[Future[Result]]()
+            while left:
+                ahead = itertools.islice(coming, 2 * workers - len(waiting))
+                waiting.extend(pool.submit(_one_thread, function, task) for task in ahead)
+                result = waiting.popleft().result()
+                left.popleft()
+                yield result
+        except BrokenProcessPool as error:
+            # One that dies takes the others along. What they had made whole is found again.
+            deaths = 1 if len(left) < before else deaths + 1
+            if deaths == DEATHS:
+                raise _dying(error) from error
+        finally:
+            pool.shutdown(cancel_futures=True)
 
-    variables = {name: value for name, (_, value) in KEPT_MEMORY.items()}
-    with (
-        dask.config.set({"distributed.nanny.pre-spawn-environ": variables}),
-        _connect(scheduler) if scheduler else distributed.Client(n_workers=workers, **LOCAL) as client,
-    ):
-        ahead = 2 * max(workers, len(client.scheduler_info()["workers"]))
+
+def _start_worker() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, too, which ends its processes
+    end_with_parent()
+
+
+def _map_on_cluster(function: Callable[..., Result], tasks: Sequence[tuple], scheduler: str) -> Iterator[Result]:
+    import distributed  # half a second, and not needed without a cluster
+
+    with _connect(scheduler) as client:
+        ahead = 2 * max(1, len(client.nthreads()))
         waiting: list[distributed.Future] = []
         try:
             for task in tasks:
@@ -96,10 +128,14 @@ def _map_on_dask(
             for future in waiting:
                 yield future.result()
         except distributed.KilledWorker as error:
-            raise OSError(
-                f"Processes kept dying over one shard: {error}. Is there too little memory? Set compute.workers or "
-                "data.samples_per_shard lower."
-            ) from error
+            raise _dying(error) from error
+
+
+def _dying(error: Exception) -> OSError:
+    return OSError(
+        f"Processes kept dying over one shard: {error} Is there too little memory? Set compute.workers or "
+        "data.samples_per_shard lower."
+    )
 
 
 def _connect(scheduler: str) -> Any:
@@ -107,6 +143,10 @@ def _connect(scheduler: str) -> Any:
 
     try:
         return distributed.Client(scheduler, timeout=CONNECT_SECONDS)
+    except TypeError as error:  # what Dask raises where it has no certificate
+        raise OSError(
+            f"Dask has no keys for {scheduler}: {error}. See docs/scale.md, All cores, or a cluster."
+        ) from error
     except (OSError, ValueError) as error:
         raise OSError(
             f"No Dask scheduler answers at {scheduler}: {error}. Start one there, or leave compute.scheduler empty."

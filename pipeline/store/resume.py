@@ -99,13 +99,12 @@ def make_once(
 
 @contextlib.contextmanager
 def sole_writer(work: Path, wait: Callable[[str], None]) -> Iterator[None]:
-    """Hold a stage's work folder, waiting for another process that has it; a process that is killed holds nothing.
+    """Be the only process of a stage, waiting for another that is at work; one that is killed is at work no more.
 
     Parameters
     ----------
     work : Path
-        ``<all work>/<stage>``. Folders beside it whose stage has ended are removed: DVC runs one stage after another,
-        so it has recorded what they were for.
+        ``<all work>/<stage>``, which need not be there; the lock is a file beside it.
     wait : callable
         Is told in a sentence when there is something to wait for.
     """
@@ -126,14 +125,22 @@ def sole_writer(work: Path, wait: Callable[[str], None]) -> Iterator[None]:
             lock.truncate(0)
             lock.write(str(os.getpid()))
             lock.flush()
-        with naming(work):
-            work.mkdir(exist_ok=True)
-            # From an earlier run: while this one is at work, a stage that begins elsewhere must not remove the folder.
-            (work / ENDED).unlink(missing_ok=True)
-        for marker in work.parent.glob(f"*/{ENDED}"):
-            if marker.parent != work:
-                shutil.rmtree(marker.parent, ignore_errors=True)
         yield
+
+
+def open_work(work: Path) -> None:
+    """Make the work folder of a stage whose `sole_writer` this process is, or open it again.
+
+    Folders beside it whose stage has ended are removed: DVC runs one stage after another, so it has recorded what they
+    were for.
+    """
+    with naming(work):
+        work.mkdir(exist_ok=True)
+        # From an earlier run: while this one is at work, a stage that begins elsewhere must not remove the folder.
+        (work / ENDED).unlink(missing_ok=True)
+    for marker in work.parent.glob(f"*/{ENDED}"):
+        if marker.parent != work:
+            shutil.rmtree(marker.parent, ignore_errors=True)
 
 
 def publish(work: Path, shards: Mapping[Path, Sequence[Receipt]]) -> None:

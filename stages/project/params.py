@@ -25,22 +25,32 @@ LEVELS = ("on", "off")
 # What finds landmarks without annotation, and what it has learnt: the output of a stage, or a file from elsewhere.
 FILE = "FILE"
 SOURCES = {"facemesh": "data/landmark_map", "asm": "data/asm", "dlib": FILE, "network": FILE}
+OWN = ("pipeline", "model", "stages")
 T = TypeVar("T")
 
 
 @contextlib.contextmanager
 def sentences() -> Iterator[None]:
-    """Turn what a user can mend (a missing file, a value out of range) into one line without a traceback.
+    """Turn what a user can mend (a missing file or package, a value out of range) into one line without a traceback.
 
     Raises
     ------
     ClickException
-        For a ValueError or an OSError within.
+        For a ValueError or an OSError within, or an ImportError of a package that is not the project's own.
     """
     try:
         yield
     except (ValueError, OSError) as error:
         raise click.ClickException(str(error)) from error
+    except ImportError as error:
+        package = (error.name or "").partition(".")[0]
+        if package in OWN:
+            raise
+        missing = isinstance(error, ModuleNotFoundError)
+        fault = f"{package} is not installed" if missing else f"{package or 'A package'} can't be loaded: {error}"
+        raise click.ClickException(
+            f"{fault}. Is this the project's environment? `make install` makes it, `. .venv/bin/activate` enters it."
+        ) from error
 
 
 def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
@@ -368,4 +378,11 @@ class ComputeParams:
     scheduler: str
 
     def __post_init__(self) -> None:
-        check(self.workers >= 0, f"compute.workers is {self.workers}; expected 0 (all cores) or a number of processes.")
+        check_all(
+            (self.workers >= 0, f"compute.workers is {self.workers}; expected 0 (all cores) or a number of processes."),
+            (
+                not self.scheduler or self.scheduler.startswith("tls://"),
+                f"compute.scheduler is {self.scheduler!r}; expected tls://host:port, or nothing for local processes: "
+                "without TLS whoever reaches that port runs code as you. See docs/scale.md, All cores, or a cluster.",
+            ),
+        )

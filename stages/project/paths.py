@@ -32,6 +32,7 @@ THESIS_METRICS = Path("metrics/thesis.json")
 # Metrics of other methods, as `python -m stages.score` writes them.
 FOREIGN = Path("metrics/foreign")
 MAIN_PAGE, THESIS_PAGE = Path("reports/main.html"), Path("reports/index.html")
+CONTACT_SHEET, THESIS_MESHES = Path("reports/contact_sheet.png"), Path("reports/meshes")
 
 # The stages that every subset passes, in their order; the last two make a folder for each level.
 SUBSET_STAGES = ("index", "meshes", "aligned", "position_maps")

@@ -12,14 +12,14 @@ import click
 import pipeline
 from pipeline.store.files import replacing
 from pipeline.store.parallel import map_shards
-from pipeline.store.resume import Receipt, ShardContent, digest_code, end, make_once, publish, sole_writer
+from pipeline.store.resume import Receipt, ShardContent, digest_code, end, make_once, open_work, publish
 from pipeline.store.tables import write_table
+from stages.project.beginning import WORK, begin_stage
 from stages.project.params import ComputeParams
 from stages.project.strict import check
 
 ROOT = Path(pipeline.__path__[0]).parent  # wherever in stages/ this file lies
 CODE = ("pipeline", "stages")
-WORK = Path("work/shards")
 REJECTED, COUNTS = "rejected.csv", "counts.json"
 WHOLE = ""
 
@@ -65,8 +65,8 @@ def run_stage(
         If samples are lost, or too many are rejected.
     """
     work = WORK / stage
-    # Held until the command ends, not only this function: some stages write a table or a mesh after their shards.
-    click.get_current_context().with_resource(sole_writer(work, click.echo))
+    begin_stage(stage, output)
+    open_work(work)
     start = time.perf_counter()
     code = digest_code(ROOT, CODE)
     names = {folder: f"{stage}-{folder}" if folder else stage for folder in tasks}

@@ -25,8 +25,6 @@ from stages.project.variants import VariantSettings
 if TYPE_CHECKING:
     from model.training import Trained
 
-# Beside the work of the data stages, the last of which ends its own when training begins.
-WORK = Path("work/shards")
 ROOT = Path(pipeline.__path__[0]).parent
 CODE = ("pipeline", "model", "stages")
 

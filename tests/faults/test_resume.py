@@ -5,7 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
-from pipeline.store.resume import ShardContent, digest_code, make_once, sole_writer
+from pipeline.store.resume import ShardContent, digest_code, make_once, open_work, sole_writer
 from pipeline.store.shards import read_shard
 from stages.project import shard_stage, training
 from tests.helpers.places import ROOT
@@ -106,13 +106,17 @@ def test_a_folder_without_code_gives_no_key(tmp_path):
 def test_a_stage_at_work_again_is_not_tidied_away_by_another(tmp_path):
     first, second = tmp_path / "first", tmp_path / "second"
     with sole_writer(first, print):
+        open_work(first)
         (first / "ended").touch()
     with sole_writer(first, print):
+        open_work(first)
         (first / "shard.h5").touch()
         with sole_writer(second, print):
+            open_work(second)
             assert (first / "shard.h5").exists()
         (first / "ended").touch()
     with sole_writer(second, print):
+        open_work(second)
         assert not first.exists()
 
 

@@ -1,15 +1,18 @@
 """dvc.yaml says what each stage really is: its modules, its parameters, its place in git."""
 
 import ast
+import importlib
 import re
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 from ruamel.yaml import YAML
 
+from stages.project import shard_stage
 from tests.helpers.places import ROOT
 
 PACKAGES = ("pipeline", "model", "stages")
@@ -62,6 +65,31 @@ def test_a_stage_depends_on_the_text_of_its_code_and_on_no_module(name, stage):
     else:
         assert [dep for dep in stage["deps"] if dep.startswith("data/code")] == [f"data/code/{command[2][7:]}.txt"]
         assert not [dep for dep in stage["deps"] if dep.endswith(".py")]
+
+
+class BegunError(Exception):
+    """What a stage begins with: its name, and its outputs."""
+
+
+@pytest.mark.parametrize(("name", "stage"), STAGES, ids=[name for name, _ in STAGES])
+def test_every_stage_begins_alone_at_the_outputs_that_dvc_knows(name, stage, tmp_path, monkeypatch):
+    def begin(name, *outputs):
+        raise BegunError(name, {output.as_posix() for output in outputs})
+
+    module = importlib.import_module(stage["cmd"].split()[2])
+    monkeypatch.chdir(tmp_path)
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "data/none").mkdir(parents=True)
+    if hasattr(module, "run_stage"):  # where all that make shards begin
+        monkeypatch.setattr(shard_stage, "begin_stage", begin)
+        arguments = ("meshes@x", None, {}, Path(path_of(stage["outs"][0])), 0.0, None)
+        command = click.Command("x", callback=lambda: shard_stage.run_stage(*arguments))
+    else:
+        monkeypatch.setattr(module, "begin_stage", begin)
+        command = module.main
+    with pytest.raises(BegunError) as begun:
+        command.main(["x"] * (len(stage["cmd"].split()) > 3 and command is module.main), standalone_mode=False)
+    assert begun.value.args[1] == {path_of(out) for out in stage["outs"]}
 
 
 def test_every_stage_waits_for_the_check_of_params():

@@ -166,6 +166,99 @@ def make(clone, *arguments):
     )
 
 
+STUB = """#!/bin/sh
+# Stands for Python and what an environment has: notes how it was called, makes environments, lets DVC write settings.
+echo "$(basename "$0") $*" >> "$CALLS"
+case "$(basename "$0") $*" in
+  python3\\ -m\\ venv*) mkdir -p "$3/bin" && for name in python pip dvc; do cp "$0" "$3/bin/$name"; done ;;
+  dvc\\ config*) exec "$DVC" "$@" ;;
+esac
+"""
+
+
+@pytest.fixture
+def stubbed(tmp_path, monkeypatch):
+    """Make a committed project, in a folder whose name is hard, with an interpreter that only notes its calls."""
+    clone = tmp_path / "clône of mine (2)/ein 'Projekt'"
+    names = ["Makefile", ".gitignore", ".gitattributes", ".dvc/.gitignore", ".dvc/config", "ablation/stages.yaml"]
+    for name in [*names, "requirements.txt", "requirements-networks.txt", "requirements-dev.txt"]:
+        (clone / name).parent.mkdir(parents=True, exist_ok=True)
+        (clone / name).write_bytes((ROOT / name).read_bytes())
+    identity = ["-c", "user.name=tests", "-c", "user.email=tests@localhost"]
+    for command in (["init", "-q"], ["add", "-A"], [*identity, "commit", "-qm", "Code"]):
+        subprocess.run(["git", *command], cwd=clone, check=True)
+    python = tmp_path / "bin/python3"
+    python.parent.mkdir()
+    python.write_text(STUB)
+    python.chmod(0o755)
+    calls = tmp_path / "calls"
+    monkeypatch.setenv("CALLS", str(calls))
+    monkeypatch.setenv("DVC", str(Path(sys.executable).parent / "dvc"))
+    return clone, f"PYTHON={python}", lambda: calls.read_text().splitlines()
+
+
+def test_make_keeps_its_environment_in_the_project_whatever_the_folders_are_called(stubbed):
+    clone, python, calls = stubbed
+    done = make(clone, "install", python)
+    assert done.returncode == 0, done.stderr
+    assert "python3 -m venv .venv" in calls()
+    assert (clone / ".venv/.ready").is_file()
+    assert [path.name for path in clone.parent.iterdir()] == [clone.name]
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True)
+    assert status.stdout == ""
+    before = len(calls())
+    assert make(clone, "install", python).returncode == 0
+    assert len(calls()) == before  # the environment is ready
+
+
+@pytest.mark.parametrize(("target", "started"), [("repro", "dvc repro"), ("thesis", "dvc repro -P")])
+def test_make_mends_dvcs_lock_files_before_it_starts_dvc(stubbed, target, started):
+    clone, python, calls = stubbed
+    done = make(clone, target, python)
+    assert done.returncode == 0, done.stderr
+    called = calls()
+    assert called.index("python -m stages.mend_locks") == called.index(started) - 1
+
+
+@pytest.mark.parametrize("relative", [True, False])
+def test_make_real_runs_in_a_clone_on_faces_wherever_both_lie(stubbed, relative):
+    clone, python, calls = stubbed
+    faces = clone.parent.parent / "fremde Gesichter, schön"
+    for name in ("bfm", "AFLW2000", "benchmark"):
+        (faces / name).mkdir(parents=True)
+    done = make(clone, "real", python, f"FACE_DATA={os.path.relpath(faces, clone) if relative else faces}")
+    assert done.returncode == 0, done.stderr
+    assert (clone / "work/real/data/raw").resolve() == faces
+    assert "dir = ../../../.dvc/cache" in (clone / "work/real/.dvc/config.local").read_text()
+    (run,) = [call for call in calls() if call.startswith("dvc exp run")]
+    assert run.endswith("-S evaluate.benchmark=data/raw/benchmark")
+    assert "-S ~data.subsets.AFW " in run
+    assert calls().index("python -m stages.mend_locks") < calls().index(run)
+    refused = make(clone, "real", python, "FACE_DATA=/no such folder")
+    assert refused.returncode != 0
+    assert "FACE_DATA=/no such folder has no bfm/ and AFLW2000/; see docs/data.md." in refused.stdout
+
+
+@pytest.mark.parametrize("settings", [["core.autocrlf=true"], ["core.autocrlf=input"], ["core.eol=crlf"]])
+def test_a_clone_has_the_bytes_that_were_committed_whatever_git_does_to_the_ends_of_lines(tmp_path, settings):
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    names = [name for name in listed.split("\0") if name and (ROOT / name).is_file()]
+    assert {".gitattributes", "params.yaml", "metrics/data.json", "docs/pictures/sample.jpg"} <= set(names)
+    source, clone = tmp_path / "source", tmp_path / "clone"
+    for name in names:
+        (source / name).parent.mkdir(parents=True, exist_ok=True)
+        (source / name).write_bytes((ROOT / name).read_bytes())
+    (source / "table.csv").write_bytes(b"a,b\r\n1,2\r\n")  # as the csv module writes
+    options = [part for setting in settings for part in ("-c", setting)]
+    identity = ["-c", "user.name=tests", "-c", "user.email=tests@localhost"]
+    for command in (["init", "-q"], [*options, "add", "-A"], [*identity, "commit", "-qm", "Code"]):
+        subprocess.run(["git", *command], cwd=source, check=True, capture_output=True)
+    subprocess.run(["git", "clone", "-q", *options, source, clone], check=True)
+    assert [name for name in [*names, "table.csv"] if (clone / name).read_bytes() != (source / name).read_bytes()] == []
+    status = subprocess.run(["git", "status", "--porcelain"], cwd=clone, capture_output=True, text=True, check=True)
+    assert status.stdout == ""
+
+
 def test_make_clean_removes_what_was_made_and_neither_raw_data_nor_settings_nor_cache(used_clone):
     clone, kept, made, costly = used_clone
     assert make(clone, "clean").returncode == 0

@@ -4,9 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 
-from stages.project.params import DataParams, SplitParams, Subset, build, read, read_params
+from stages.project.params import DataParams, SplitParams, Subset, build, read, read_params, sentences
+from tests.helpers.places import ROOT
 
 
 @dataclasses.dataclass(frozen=True)
@@ -176,3 +178,42 @@ def test_a_subset_is_learned_from_or_tested_on_or_cut_in_two_in_the_order_of_the
 def test_a_split_without_a_side_is_refused(uses, tested, sentence):
     with pytest.raises(ValueError, match=sentence):
         subsets_tested(uses, tested)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ModuleNotFoundError("No module named 'tensorflow'", name="tensorflow"), "tensorflow is not installed. "),
+        (ModuleNotFoundError("No module named 'keras.src'", name="keras.src"), "keras is not installed. "),
+        (ImportError("libx.so: cannot open shared object file", name="h5py._errors"), "h5py can't be loaded: libx.so"),
+        (ImportError("Failed to load the native runtime."), "A package can't be loaded: Failed to load the native"),
+    ],
+)
+def test_a_package_that_is_missing_is_told_in_a_sentence_with_what_to_do(error, sentence):
+    with pytest.raises(click.ClickException) as told, sentences():
+        raise error
+    assert told.value.message.startswith(sentence)
+    assert "`make install`" in told.value.message
+
+
+def test_a_module_of_the_project_that_is_missing_is_no_fault_of_the_environment():
+    with pytest.raises(ModuleNotFoundError), sentences():
+        import stages.no_such_module  # noqa: F401
+
+
+@pytest.mark.slow
+def test_keras_without_tensorflow_is_told_in_a_sentence():
+    script = (
+        "import sys\n"
+        "sys.modules['tensorflow'] = None\n"
+        "import click\n"
+        "from model.backend import prepare_keras\n"
+        "from stages.project.params import sentences\n"
+        "@click.command()\n"
+        "def main():\n"
+        "    with sentences(): prepare_keras()\n"
+        "main()"
+    )
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr.count("\n")) == (1, 1)
+    assert done.stderr.startswith("Error: tensorflow is not installed.")
