@@ -143,7 +143,7 @@ def load_prnet(checkpoint: Path, model: Any) -> None:
     for name, variables in match_variables(shapes, _shapes(reader)).items():
         try:
             values: list[NDArray] = [reader.get_tensor(variable) for variable in variables]
-        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
             raise ValueError(f"{checkpoint} is damaged or cut short: {error}") from error
         broken = [variable for variable, value in zip(variables, values, strict=True) if not np.isfinite(value).all()]
         if broken:
