@@ -121,7 +121,7 @@ real: REAL_PARAMS := $(REAL_FIFTHS) $(BEST) network.width=16 train.batch_size=16
 real-gpu: REAL_PARAMS := $(REAL_FIFTHS) $(BEST) data.size=128 network.width=32 network.levels=4 network.batch_norm_momentum=0.99 \
   train.batch_size=64 train.lr=0.002 train.precision=mixed_bfloat16 train.budget=1500000
 # JAX, which trains faster on a GPU, where it is installed.
-real-gpu: REAL_FIRST := { ! python -c 'import jax' 2>/dev/null || export KERAS_BACKEND=jax; } &&
+real-gpu: REAL_FLAGS := -S train.backend=$$(python -c 'import jax; print("jax")' 2>/dev/null || echo tensorflow)
 # Four epochs of 1,088 faces with two copies each, a phase.
 real-thesis: REAL_PARAMS := train.batch_size=8 train.budget=39168 variants.final.train.budget=39168 \
   variants.final_unlevelled.train.budget=39168 variants.prn_plain.train.budget=4352 \

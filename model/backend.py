@@ -1,6 +1,7 @@
 """Start Keras on its backend, with what has to be set before a network is built."""
 
 import contextlib
+import importlib.util
 import logging
 import os
 
@@ -8,8 +9,34 @@ from pipeline.store.memory import ALL_MEMORY, keep_memory
 from pipeline.store.quiet import quiet_stderr
 
 
-def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 1) -> None:
-    """Import Keras: on TensorFlow unless KERAS_BACKEND says otherwise, quiet, and deterministic (but for XLA).
+def check_backend(backend: str) -> None:
+    """Check that what a run is to be trained and applied on is there, and that the environment asks for nothing else.
+
+    Parameters
+    ----------
+    backend : {'tensorflow', 'jax'}
+        ``train.backend``. KERAS_BACKEND may say the same; DVC would not see that it has changed.
+
+    Raises
+    ------
+    ValueError
+        If KERAS_BACKEND is another one, or it is not installed.
+    """
+    asked = os.environ.get("KERAS_BACKEND") or backend
+    if asked != backend:
+        raise ValueError(
+            f"KERAS_BACKEND is {asked} in the environment, but train.backend is {backend}: unset KERAS_BACKEND. The "
+            "parameter train.backend chooses, tensorflow or jax, since DVC sees no environment."
+        )
+    if importlib.util.find_spec(backend) is None:
+        raise ValueError(
+            f"train.backend is {backend}, which is not installed here: "
+            + ("`pip install jax`, or set it to tensorflow." if backend == "jax" else "`make install` installs it.")
+        )
+
+
+def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 1, backend: str = "tensorflow") -> None:
+    """Import Keras on a backend, whatever the environment says: quiet, and deterministic (but for XLA).
 
     Parameters
     ----------
@@ -20,29 +47,29 @@ def prepare_keras(precision: str = "float32", xla: bool = False, devices: int = 
     devices : int
         How many devices share each batch, by Keras's data parallelism. Its `distribution` does nothing real on
         TensorFlow, and TensorFlow's own strategy keeps batch statistics apart: more than one need JAX.
+    backend : {'tensorflow', 'jax'}
+        What is exported must be on TensorFlow, whatever it was trained on; weights are the same on both.
 
     Raises
     ------
     ValueError
-        If there are fewer devices, or more than one is asked for on another backend than JAX.
+        If there are fewer devices.
     """
-    backend = os.environ.setdefault("KERAS_BACKEND", "tensorflow")
+    os.environ["KERAS_BACKEND"] = backend
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # Convolutions by oneDNN, which TensorFlow itself turns on only for some processors, twice as fast on the others.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if not xla:
         # Keras leaves XLA out, with no more than a warning, where TensorFlow is told to be deterministic.
         os.environ.setdefault("TF_DETERMINISTIC_OPS", "1")
-    if devices > 1 and backend != "jax":
-        raise ValueError(
-            f"train.devices is {devices}, but Keras shares batches between devices only on JAX: install jax and set "
-            f"KERAS_BACKEND=jax (it is {backend}), or set train.devices to 1."
-        )
     keep_memory(ALL_MEMORY)
     # TensorFlow counts a network's phases, each compiled anew, as tracing too often.
     logging.getLogger("tensorflow").setLevel(logging.ERROR)
     with quiet_stderr():
         import keras
+    # A file in the user's home folder may say otherwise.
+    keras.config.set_floatx("float32")
+    keras.config.set_image_data_format("channels_last")
     keras.config.set_dtype_policy(precision)
     if devices > 1:
         found = keras.distribution.list_devices()

@@ -224,12 +224,17 @@ def open_network(path: Path, threads: int) -> Run:
 
 def open_onnx(network: Path | bytes, threads: int) -> Run:
     """Open an exported ONNX network, a file or what is in it, see `open_network`."""
+    session = open_session(network, threads)
+    return lambda photo: session.run(None, {"photo": photo})[0]
+
+
+def open_session(network: Path | bytes, threads: int) -> Any:
+    """Open an ONNX network by ONNX Runtime."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
-    session = onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
-    return lambda photo: session.run(None, {"photo": photo})[0]
+    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
 def _open_litert(path: Path, threads: int) -> Run:

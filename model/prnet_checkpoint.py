@@ -16,6 +16,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import NDArray
 
 SCOPE = "resfcn256"
@@ -125,7 +126,7 @@ def load_prnet(checkpoint: Path, model: Any) -> None:
     FileNotFoundError
         If one of its files is missing.
     ValueError
-        If it is not PRNet's.
+        If it is not PRNet's, cut short, or has numbers that are not finite.
     """
     import tensorflow as tf
 
@@ -140,7 +141,13 @@ def load_prnet(checkpoint: Path, model: Any) -> None:
     filled = {layer.name: layer for layer in model.layers if layer.weights}
     shapes = {name: [tuple(weight.shape) for weight in layer.weights] for name, layer in filled.items()}
     for name, variables in match_variables(shapes, _shapes(reader)).items():
-        values: list[NDArray] = [reader.get_tensor(variable) for variable in variables]
+        try:
+            values: list[NDArray] = [reader.get_tensor(variable) for variable in variables]
+        except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
+            raise ValueError(f"{checkpoint} is damaged or cut short: {error}") from error
+        broken = [variable for variable, value in zip(variables, values, strict=True) if not np.isfinite(value).all()]
+        if broken:
+            raise ValueError(f"{checkpoint} has numbers that are not finite, in {broken[0]}: get it anew.")
         filled[name].set_weights(values)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 SCALINGS = ("tanh", "linear", "sigmoid", "prnet")
 STRATEGIES = ("joint", "frozen", "staged")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+BACKENDS = ("tensorflow", "jax")
 REGRESSED = ("position_map", "coefficients")
 # Name in place of a variant's, where a network starts with weights drawn at random.
 RANDOM = "random"
@@ -196,6 +197,8 @@ class TrainConfig:
     batch_size : int
     seeds : list of int
         A network is trained from each; the one that is best on the validation part is kept.
+    backend : {'tensorflow', 'jax'}
+        What Keras trains and predicts on; weights of one are read by the other.
     xla : bool
         Whether XLA compiles the training step on TensorFlow; JAX's is always compiled.
     precision : {'float32', 'mixed_bfloat16', 'mixed_float16'}
@@ -226,6 +229,7 @@ class TrainConfig:
     euclidean_from: float = 1.0
     growth: float = 0.0
     mirror: bool = False
+    backend: str = "tensorflow"
     xla: bool = False
     precision: str = "float32"
     devices: int = 1
@@ -240,6 +244,7 @@ class TrainConfig:
                 bool(self.seeds) and min(self.seeds) >= 0 and len(set(self.seeds)) == len(self.seeds),
                 f"train.seeds is {self.seeds}; expected one or more different numbers, none below 0.",
             ),
+            _one_of("train.backend", self.backend, BACKENDS),
             _one_of("train.precision", self.precision, PRECISIONS),
             (
                 self.budget >= (self.init == RANDOM),
@@ -257,5 +262,10 @@ class TrainConfig:
             (
                 self.devices < 1 or self.batch_size % self.devices == 0,
                 f"train.batch_size is {self.batch_size}; expected a multiple of the {self.devices} train.devices.",
+            ),
+            (
+                self.devices <= 1 or self.backend == "jax",
+                f"train.devices is {self.devices}, but Keras shares batches between devices only on JAX: set "
+                "train.backend to jax, or train.devices to 1.",
             ),
         )

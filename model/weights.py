@@ -50,20 +50,17 @@ def save_weights(path: Path, model: "keras.Model", facts: WeightsFacts) -> None:
         file.attrs[FACTS] = json.dumps(asdict(facts))
 
 
-def read_facts(path: Path) -> WeightsFacts | None:
-    """Read what weights are of; None if they do not say it.
+def read_facts(path: Path) -> WeightsFacts:
+    """Read what weights are of.
 
     Raises
     ------
     ValueError
-        If it is no HDF5 file, or says something else than `save_weights` does.
+        If it is no HDF5 file, or says nothing, or something else than `save_weights` does.
     """
     try:
         with h5py.File(path) as file:
-            text = file.attrs.get(FACTS)
-        if text is None:
-            return None
-        facts = json.loads(text)
+            facts = json.loads(file.attrs[FACTS])
         return WeightsFacts(NetworkConfig(**facts["network"]), facts["scaling"], facts["layout"])
     except (OSError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split()).rstrip(".")

@@ -5,9 +5,12 @@ from pathlib import Path
 import click
 import numpy as np
 
-from model.backend import prepare_keras
-from model.export import export, open_network
+from model.backend import check_backend, prepare_keras
+from model.export import export
+from model.export_facts import ExportFacts, open_maps, write_facts
+from model.weights import digest_uv
 from pipeline.photo.bundle import save_bundle
+from pipeline.store.files import digest_file
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
 from stages.project.beginning import begin_stage
@@ -17,7 +20,7 @@ from stages.project.parity import compare
 from stages.project.paths import BUNDLE, EXPORT_METRICS, EXPORTED, LAYOUT, MAIN_RUN, MODEL, weights_of
 from stages.project.result_params import ExportParams
 from stages.project.run_bundle import bundle_of_run
-from stages.project.runs import choose_regression, find_samples, read_photos
+from stages.project.runs import choose_regression, find_samples, load_run, read_photos
 from stages.project.samples import locate, read_part, read_truths, spread
 from stages.project.variants import settings_of
 
@@ -33,20 +36,31 @@ def main() -> None:
         training = find_samples(settings.train)["train"]
         task = choose_regression(settings, layout)
         tested = spread(locate(Path(), settings.train.level, read_part(Path(), "test")), params.samples)
-        prepare_keras()
+        check_backend(settings.train.backend)
+        prepare_keras()  # on TensorFlow, which LiteRT's converter is a part of
         from model.inference import inference_form
 
         network = task.build()
         weights = weights_of(MAIN_RUN)
-        network.load_weights(weights)
+        load_run(network, weights, settings, layout)
         photos = read_photos(spread(training, params.calibration), bool(settings.augmentation), layout.size)
         files = export(inference_form(network), EXPORTED, photos)
+        facts = ExportFacts(
+            settings.variant,
+            settings.train.scaling,
+            layout.size,
+            margin,
+            settings.train.level == "on",
+            digest_file(weights),
+            digest_uv(layout.uv),
+        )
+        for path in files.values():
+            write_facts(path, facts)
         save_bundle(BUNDLE, bundle_of_run(settings, layout, files["onnx"], weights, root, margin))
         compared = compare(
             read_truths(Path(), tested),
-            lambda photo: np.asarray(network.predict_on_batch(photo)["final"]),
-            {name: open_network(path, threads=1) for name, path in files.items()},
-            task.to_maps,
+            lambda photo: task.to_maps(np.asarray(network.predict_on_batch(photo)["final"])),
+            {name: open_maps(path, 1, layout) for name, path in files.items()},
             load_surface(MODEL, LAYOUT),
         )
         metrics = {name: row | {"mb": round(files[name].stat().st_size / 1e6, 3)} for name, row in compared.items()}

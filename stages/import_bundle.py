@@ -32,8 +32,8 @@ def main(bundle: Path, name: str | None) -> None:
         write_bytes(path, network.weights)
         facts = read_facts(path)
     click.echo(
-        f"import_bundle: {network.facts}; {path}. Go on from it by -S train.init={name}"
-        + (f" -S train.scaling={facts.scaling}." if facts else ".")
+        f"import_bundle: {network.facts}; {path}. Go on from it by -S train.init={name} -S "
+        f"train.scaling={facts.scaling}."
     )
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from model.backend import prepare_keras
+from model.backend import check_backend, prepare_keras
 from pipeline.store import samples as stored
 from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import load_uv
@@ -16,7 +16,7 @@ from stages.project.beginning import begin_stage
 from stages.project.params import CropParams, read, sentences
 from stages.project.paths import FOUND, LAYOUT, MAIN_RUN, RUNS, found_predictions_of, predictions_of, weights_of
 from stages.project.predictions import write_predictions
-from stages.project.runs import choose_regression
+from stages.project.runs import choose_regression, load_run
 from stages.project.samples import locate, read_part
 from stages.project.strict import check
 from stages.project.variants import settings_of
@@ -35,12 +35,13 @@ def main(variant: str | None) -> None:
         check(bool(tested), "No test sample has a position map; see the reject lists of the data stages.")
         found = {source: locate_found(source, config.level) for source in read("crop", CropParams).found}
         task = choose_regression(settings, layout)
-        prepare_keras(config.precision, config.xla, config.devices)
+        check_backend(config.backend)
+        prepare_keras(config.precision, config.xla, config.devices, config.backend)
         from model.prediction import predict
 
         start = time.perf_counter()
         network = task.build()
-        network.load_weights(weights_of(run))
+        load_run(network, weights_of(run), settings, layout)
         crops = {predictions_of(run): tested}
         crops |= {found_predictions_of(run, source): samples for source, samples in found.items()}
         for path, samples in crops.items():

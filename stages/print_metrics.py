@@ -5,8 +5,10 @@ from collections.abc import Iterator
 
 import click
 
+from model.backend import check_backend
 from stages.project.params import sentences
-from stages.project.paths import EVALUATION, MAIN_PAGE, THESIS_METRICS, THESIS_PAGE
+from stages.project.paths import EVALUATION, MAIN_PAGE, MAIN_RUN, SETTINGS, THESIS_METRICS, THESIS_PAGE
+from stages.project.variants import settings_of
 
 METRICS = (EVALUATION, THESIS_METRICS)
 REPORTS = (MAIN_PAGE, THESIS_PAGE)
@@ -16,6 +18,9 @@ REPORTS = (MAIN_PAGE, THESIS_PAGE)
 def main() -> None:
     """Print the metrics as a table, and the path of each report that there is."""
     with sentences():
+        # Where nothing is stale no stage looks at the environment.
+        if SETTINGS.is_dir():
+            check_backend(settings_of(MAIN_RUN).train.backend)
         for path in METRICS:
             if path.is_file():
                 rows = list(flatten(json.loads(path.read_text())))

@@ -11,7 +11,9 @@ import click
 import pandas as pd
 
 from model.scores.summary import describe, summarise
-from stages.project.foreign import read_mesh, score_folder
+from stages.photo.options import FILE
+from stages.project.foreign import read_mesh, read_vertices_of, score_folder
+from stages.project.frames import OFFSETS, frame_hints
 from stages.project.json_file import write_json
 from stages.project.params import read, sentences
 from stages.project.published import read_benchmark
@@ -24,7 +26,8 @@ from stages.project.strict import check
 @click.option("--predictions", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True)
 @click.option("--truth", type=click.Path(path_type=Path, exists=True, file_okay=False), required=True)
 @click.option("--out", type=click.Path(path_type=Path, dir_okay=False), required=True)
-def main(predictions: Path, truth: Path, out: Path) -> None:
+@click.option("--indices", type=FILE, help="For meshes of other vertices: a line for each of ours, its number there.")
+def main(predictions: Path, truth: Path, out: Path, indices: Path | None) -> None:
     """Score landmarks or meshes in the folder PREDICTIONS against the annotations in TRUTH.
 
     Writes the metrics to OUT (.json), and beside it the errors of each image, the table of protocols and what failed.
@@ -32,16 +35,29 @@ def main(predictions: Path, truth: Path, out: Path) -> None:
     with sentences():
         check(out.suffix == ".json", f"--out is {out}; expected a name that ends in .json.")
         params, mesh = read("evaluate", EvaluateParams), read_mesh()
-        scores, failed = score_folder(predictions, truth, mesh, read_benchmark(Path(params.benchmark)))
+        vertices_of = None
+        if indices is not None:
+            if mesh is None:
+                raise ValueError("--indices needs the face model: run `dvc repro uv_embedding` first.")
+            vertices_of = read_vertices_of(indices, mesh)
+        benchmark = read_benchmark(Path(params.benchmark))
+        scores, failed = score_folder(predictions, truth, mesh, benchmark, vertices_of)
+        offsets = {name: round(float(scores[name].mean()), 3) for name in OFFSETS}
+        hints = frame_hints(scores)
+        # What only tells a wrong frame is no score.
+        scores = scores.drop(columns=[name for name in scores if str(name).startswith("frame_")])
         described = describe(scores, params.share_under, params.bootstrap, params.seed)
-        metrics = summarise(scores, described, len(failed))
+        metrics = summarise(scores, described, len(failed)) | offsets
         write_json(out, metrics)
         for name, table in (("per_image", scores), ("protocols", described), ("failed", failed)):
             write_csv(table, out.with_name(f"{out.stem}_{name}.csv"), "%.4f")
     for row in _reasons(failed):
         click.echo(row)
+    for hint in hints:
+        click.echo(f"hint: {hint}")
     click.echo(
-        f"score: {metrics['images']} images, {metrics['failed']} failed; 68 landmarks in 2D {metrics['nme68_2d']} %"
+        f"score: {metrics['images']} images, {metrics['failed']} failed; 68 landmarks in 2D {metrics['nme68_2d']} %, "
+        f"mean offset x {offsets[OFFSETS[0]]:+}, y {offsets[OFFSETS[1]]:+} px"
     )
 
 

@@ -58,6 +58,9 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
     examples = read_examples(root, settings, setup.main, data, results)
     write_meshes(root / THESIS_MESHES, examples)
     passes = results[settings.variant].passes
+    foreign, left_out = read_foreign(root / FOREIGN, results[setup.main].per_image)
+    for reason in left_out:
+        click.echo(f"thesis: left out: {reason}")
     findings = Findings(
         provenance=Provenance(data.root, data.size, settings.network.width, count_parts(root), passes),
         variant=settings.variant,
@@ -66,7 +69,8 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
         reference=reference,
         layers=setup.layers,
         pictures=draw_pictures(examples, settings, data.size, setup.margin),
-        foreign=read_foreign(root / FOREIGN),
+        foreign=foreign,
+        left_out=left_out,
         training={name: getattr(settings.train, name) for name in TRAINING},
     )
     (root / THESIS_PAGE).write_text(thesis_page(findings), encoding="utf-8")

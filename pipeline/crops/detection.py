@@ -37,6 +37,7 @@ def open_mtcnn() -> Any:
     """Open MTCNN, once in a process; it takes 16 s to import and build."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "0")  # TensorFlow talks of it on every start otherwise
+    os.environ["KERAS_BACKEND"] = "tensorflow"  # MTCNN knows no other
     from mtcnn import MTCNN  # TensorFlow takes 10 s to import: only where boxes are asked for
 
     return MTCNN(device="CPU:0")

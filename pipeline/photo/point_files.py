@@ -1,5 +1,6 @@
 """Points of a face as other methods leave them (a mesh, an array of numpy's, one of Matlab's), and as csv tables."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,9 +10,14 @@ from numpy.typing import NDArray
 from ..raw.matlab import read_arrays
 from ..store.tables import write_table
 
-SUFFIXES = (".npy", ".mat", ".obj")
-# Names that the array in a .mat may have.
-MAT_NAMES = ("points", "vertices", "pt3d_68")
+# PRNet writes a table of its 68 points, NAME_kpt.txt.
+SUFFIXES = (".npy", ".mat", ".obj", "_kpt.txt")
+# Names that the array in a .mat may have; 3DDFA's meshes are `vertex`.
+MAT_NAMES = ("points", "vertices", "vertex", "pt3d_68")
+# A mesh of BFM as text takes 5 MB; what is larger is no prediction of one face.
+MOST_BYTES, MOST_VALUES = 100 * 2**20, 10**7
+# Points further away than this, in px, are in no photo.
+FARTHEST = 1e6
 
 
 def find_point_file(folder: Path, name: str) -> Path:
@@ -30,13 +36,15 @@ def find_point_file(folder: Path, name: str) -> Path:
     Raises
     ------
     ValueError
-        If there is none, or more than one.
+        If there is none, or more than one, or it is no file.
     """
-    found = [path for path in (folder / f"{name}{suffix}" for suffix in SUFFIXES) if path.is_file()]
+    found = [path for path in (folder / f"{name}{suffix}" for suffix in SUFFIXES) if os.path.lexists(path)]
     if not found:
         raise ValueError(f"{folder} has no prediction for {name} ({', '.join(SUFFIXES)}).")
     if len(found) > 1:
         raise ValueError(f"{folder} has more than one prediction for {name}: keep one.")
+    if not found[0].is_file():
+        raise ValueError(f"{found[0]} is no file that can be read, but a folder, a pipe, a device or a broken link.")
     return found[0]
 
 
@@ -46,33 +54,64 @@ def read_point_file(path: Path) -> NDArray[np.float64]:
     Parameters
     ----------
     path : Path
-        An ``.obj``, an ``.npy``, or a ``.mat`` with an array of `MAT_NAMES`, also as (3, K).
+        An ``.obj``; an ``.npy``, a ``.txt``, or a ``.mat`` with one array of `MAT_NAMES`: (K, 3), or (K, 2) without z,
+        or either of them transposed.
 
     Returns
     -------
-    (K, 3) float64
+    (K, 3) or (K, 2) float64
 
     Raises
     ------
     ValueError
-        If the file has another array, more than one, or points that are not finite.
+        If the file can't be read, has another array, more than one, or points that are not finite or in no photo.
     """
-    if path.suffix == ".npy":
-        points = np.load(path, allow_pickle=False)
-    elif path.suffix == ".mat":
-        arrays = list(read_arrays(path, (), MAT_NAMES).values())
-        if len(arrays) != 1:
-            raise ValueError(f"{path} has {len(arrays)} of the arrays {', '.join(MAT_NAMES)}; expected one.")
-        points = arrays[0].T if arrays[0].shape[0] == 3 != arrays[0].shape[1] else arrays[0]
-    else:
-        import trimesh
-
-        points = trimesh.load_mesh(path, process=False, maintain_order=True).vertices
-    if points.ndim != 2 or points.shape[1] != 3:
-        raise ValueError(f"{path} has an array of shape {points.shape}; expected (K, 3).")
+    try:
+        size = path.stat().st_size
+        _refuse(size == 0, f"{path} is empty, or tells no size.")
+        _refuse(size > MOST_BYTES, f"{path} has {size:,} bytes; expected the points of one face.")
+        points = _read_points(path)
+    except _RefusedError as error:
+        raise ValueError(str(error)) from None
+    except Exception as error:  # of numpy, trimesh and the system: kinds of many sorts, MemoryError among them
+        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+        raise ValueError(f"{path} can't be read: {reason}.") from error
+    if points.dtype.kind not in "iuf":
+        raise ValueError(f"{path} has an array of {points.dtype}; expected numbers.")
+    if points.ndim == 2 and points.shape[1] not in (2, 3):
+        points = points.T
+    if points.ndim != 2 or points.shape[1] not in (2, 3) or not len(points):
+        raise ValueError(f"{path} has an array of shape {points.shape}; expected (K, 3), or (K, 2) without z.")
+    points = np.array(points, np.float64)
     if not np.isfinite(points).all():
         raise ValueError(f"{path} has points that are not finite.")
-    return np.asarray(points, np.float64)
+    if np.abs(points).max() > FARTHEST:
+        raise ValueError(f"{path} has a coordinate of {np.abs(points).max():.3g} px, which is in no photo.")
+    return points
+
+
+class _RefusedError(Exception):
+    """A sentence on a file that is not read further."""
+
+
+def _refuse(wrong: bool, sentence: str) -> None:
+    if wrong:
+        raise _RefusedError(sentence)
+
+
+def _read_points(path: Path) -> NDArray:
+    if path.suffix == ".npy":
+        # Mapped, so that no memory is taken for what the head promises and the file has not.
+        return np.lib.format.open_memmap(path, mode="r")
+    if path.suffix == ".mat":
+        arrays = list(read_arrays(path, (), MAT_NAMES, MOST_VALUES).values())
+        _refuse(len(arrays) != 1, f"{path} has {len(arrays)} of the arrays {', '.join(MAT_NAMES)}; expected one.")
+        return arrays[0]
+    if path.suffix == ".txt":
+        return np.loadtxt(path, ndmin=2)
+    import trimesh
+
+    return np.asarray(trimesh.load_mesh(path, process=False, maintain_order=True, skip_materials=True).vertices)
 
 
 def write_points(path: Path, points: NDArray) -> None:

@@ -132,13 +132,14 @@ def summarise(result: Results) -> Summary:
 
 
 def loss_rises(run: pd.DataFrame) -> NDArray[np.float64]:
-    """Rise of the validation loss above its best so far, in percent, at each of a phase's but the first.
+    """Rise of the validation loss of an output above its best so far, in percent, at each validation but the first.
 
-    Other phases have other losses, so each starts anew.
+    Where a phase goes on with the output of the one before, its beginning counts: that is where losses jump. Phase
+    `brief` alone has another output.
     """
     rises = [
         100 * (losses[1:] / np.minimum.accumulate(losses)[:-1] - 1)
-        for losses in (phase["val_loss"].to_numpy(np.float64) for _, phase in run.groupby("phase"))
+        for losses in (part["val_loss"].to_numpy(np.float64) for _, part in run.groupby(run["phase"] == "brief"))
     ]
     return np.concatenate(rises)
 

@@ -1,9 +1,12 @@
 """Every method by every protocol: our variants, and other methods that `python -m stages.score` has scored."""
 
 import json
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from model.scores.protocols import PROTOCOLS
 from stages.pages.page import interval_text
@@ -11,30 +14,87 @@ from stages.project.strict import check
 
 # What every row shows; what a method lacks of the other protocols is left empty.
 NEEDED = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high")
+SHOWN = tuple(dict.fromkeys((*NEEDED, "nme68_2d_bins", *PROTOCOLS)))
+TRUTH = ["sample_id", "truth", "yaw_deg"]
+# Degrees; annotated angles are written with four digits.
+SAME_YAW = 0.01
 Metrics = Mapping[str, Any]
 
 
-def read_foreign(folder: Path) -> dict[str, Metrics]:
-    """Metrics of other methods by the names of their files, in their order.
+def read_foreign(folder: Path, ours: pd.DataFrame) -> tuple[dict[str, Metrics], list[str]]:
+    """Read what `python -m stages.score` wrote of other methods.
 
-    Raises
-    ------
-    ValueError
-        If a file is no JSON, or lacks one of `NEEDED`.
+    Parameters
+    ----------
+    folder : Path
+    ours : DataFrame
+        per_image.csv of our main run.
+
+    Returns
+    -------
+    methods : dict of str to mapping
+        Metrics by what their rows are called, in the order of their files: the file's name, and how the photos and
+        truths that they are scored on differ from ours.
+    left_out : list of str
+        A sentence for each file that cannot be shown.
     """
-    return {path.stem: _read_metrics(path) for path in sorted(folder.glob("*.json"))}
+    methods, left_out = {}, []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            metrics = _read_metrics(path)
+            note = _compare_truths(path.with_name(f"{path.stem}_per_image.csv"), ours)
+        except (ValueError, OSError) as error:
+            left_out.append(str(error))
+        else:
+            methods[f"{path.stem} (scored from its files{note})"] = metrics
+    return methods, left_out
 
 
 def _read_metrics(path: Path) -> Metrics:
     instead = "write it with `python -m stages.score`"
+    check(path.is_file(), f"{path} is no file that can be read: {instead}.")
     try:
         metrics = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is no JSON ({error}): {instead}.") from error
     check(isinstance(metrics, dict), f"{path} holds no metrics: {instead}.")
     missing = [name for name in NEEDED if name not in metrics]
     check(not missing, f"{path} lacks {', '.join(missing)}: {instead}.")
+    wrong = [name for name in SHOWN if name in metrics and not _is_number(metrics[name])]
+    check(not wrong, f"{path} has no finite number as {', '.join(wrong)}: {instead}.")
     return metrics
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _compare_truths(path: Path, ours: pd.DataFrame) -> str:
+    """Say in what the photos of a method's per_image.csv, or their truths, differ from ours; empty if in nothing.
+
+    Raises
+    ------
+    ValueError
+        If the file is no such table.
+    """
+    if not path.is_file():
+        return "; on which photos is not known"
+    try:
+        theirs = pd.read_csv(path, usecols=TRUTH, dtype={"sample_id": str})
+    except (ValueError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path} is no table of `python -m stages.score` ({' '.join(str(error).split())}).") from error
+    ours = ours[TRUTH]
+    # Theirs are named from the folder of truth that was given, ours from the subset.
+    stems = [table["sample_id"].str.rpartition("/")[2].rename("stem") for table in (theirs, ours)]
+    whole = theirs["sample_id"].isin(ours["sample_id"]).all()
+    keys = [theirs["sample_id"], ours["sample_id"]] if whole else stems
+    pairs = theirs.assign(key=keys[0]).merge(ours.assign(key=keys[1]), on="key", suffixes=("", "_ours"))
+    same = (pairs["truth"] == pairs["truth_ours"]) & ((pairs["yaw_deg"] - pairs["yaw_deg_ours"]).abs() < SAME_YAW)
+    if len(pairs) == len(theirs) == len(ours) and same.all():
+        return ""
+    return (
+        f"; not comparable: {int(same.sum())} of its {len(theirs)} photos are among our {len(ours)} with the same truth"
+    )
 
 
 def method_header() -> tuple[str, ...]:

@@ -48,6 +48,8 @@ class Findings:
         PNG or JPEG by the number of the thesis's figure.
     foreign : dict of str to mapping
         Metrics of other methods by their names.
+    left_out : list of str
+        Why others are not shown.
     training : dict of str to float
         Our hyperparameters of section 4.2.
     """
@@ -60,6 +62,7 @@ class Findings:
     layers: dict[str, list[Row]]
     pictures: dict[str, bytes]
     foreign: dict[str, Metrics]
+    left_out: list[str]
     training: dict[str, float]
 
 
@@ -76,7 +79,7 @@ def thesis_page(findings: Findings) -> str:
     results, comparison, reference = findings.results, findings.comparison, findings.reference
     per_image = results[findings.variant].per_image
     ours = [method_row(name, result.metrics) for name, result in results.items()]
-    others = [method_row(f"{name} (scored from its files)", metrics) for name, metrics in findings.foreign.items()]
+    others = [method_row(name, metrics) for name, metrics in findings.foreign.items()]
     return render(
         "thesis.html",
         provenance=findings.provenance,
@@ -100,6 +103,7 @@ def thesis_page(findings: Findings) -> str:
         error_scatter=scatter_figure(per_image["thesis_68"], per_image["thesis_mesh"]),
         method_header=method_header(),
         methods=ours + others,
+        left_out=findings.left_out,
     )
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.export import open_onnx
+from model.export import open_session
+from model.export_facts import check_same, facts_in
 from model.feed import to_photo
 from model.scaling import Scaling, to_pixels
 from pipeline.photo.map_network import MapNetwork
@@ -27,19 +28,26 @@ def open_regressor(network: MapNetwork, threads: int) -> Predict:
     Raises
     ------
     ValueError
-        If it takes no crops of its size, or puts out no maps of them.
+        If it takes no crops of its size, puts out no maps of them, or says of itself something else than the bundle.
     """
     size = network.facts.size
     scaling = Scaling(network.facts.scaling, size)
     try:
-        run = open_onnx(network.onnx, threads)
-        found = run(np.zeros((1, size, size, 3), np.float32)).shape
+        session = open_session(network.onnx, threads)
+        told = facts_in(session)
+        found = session.run(None, {"photo": np.zeros((1, size, size, 3), np.float32)})[0]
     except Exception as error:  # of the runtime, which has kinds of its own
         reason = " ".join(str(error).split())
         raise ValueError(f"The network in the bundle takes no photo of {size} px: {reason}") from error
-    check(found == (1, size, size, 3), f"The network in the bundle puts out {found}; expected a position map.")
+    shape = found.shape
+    check(shape == (1, size, size, 3), f"The network in the bundle puts out {shape}; expected a position map.")
+    check(
+        bool(np.isfinite(found).all()), "The network in the bundle puts out numbers that are not finite: train again."
+    )
+    if told is not None:
+        check_same(told, network.facts, "the bundle that it lies in")
 
     def predict(crop: NDArray[np.uint8]) -> NDArray[np.float32]:
-        return np.asarray(to_pixels(run(to_photo(crop[None]))[0], scaling), np.float32)
+        return np.asarray(to_pixels(session.run(None, {"photo": to_photo(crop[None])})[0][0], scaling), np.float32)
 
     return predict

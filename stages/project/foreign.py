@@ -23,6 +23,7 @@ from pipeline.raw.pairs import describe_passed_over, list_annotations, photo_of
 from pipeline.raw.photos import check_photo, read_content
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface, mesh_points
+from stages.project.frames import frame_errors
 from stages.project.paths import LAYOUT, MODEL
 from stages.project.published import Benchmark
 from stages.project.results import FAILED_COLUMNS
@@ -39,26 +40,32 @@ class Mesh:
 
 
 def score_folder(
-    predictions: Path, truths: Path, mesh: Mesh | None, benchmark: Benchmark
+    predictions: Path,
+    truths: Path,
+    mesh: Mesh | None,
+    benchmark: Benchmark,
+    vertices_of: NDArray[np.int64] | None = None,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Score every annotation of a folder that has a prediction.
 
     Parameters
     ----------
     predictions : Path
-        With ``<sample>.npy``, ``.mat`` or ``.obj`` for an annotation ``<sample>.mat`` below `truths`: 68 landmarks
-        (68, 3) or all vertices of the face model (V, 3), in pixels of the raw photo: 0-based, x right, y down, z
-        towards the viewer.
+        With ``<sample>.npy``, ``.mat``, ``.obj`` or ``_kpt.txt`` for an annotation ``<sample>.mat`` below `truths`: 68
+        landmarks (68, 3), (68, 2) without z, or all vertices of the face model (V, 3), in pixels of the raw photo:
+        0-based, x right, y down, z towards the viewer.
     truths : Path
         Annotations as 300W-LP and AFLW2000-3D have them, each beside its photo.
     mesh : Mesh or None
         Without it only landmarks can be scored, against ``pt3d_68``.
     benchmark : Benchmark
+    vertices_of : (V,) int64, optional
+        For each vertex of the face model, which of the predicted ones it is; -1 for none.
 
     Returns
     -------
     scores : DataFrame
-        As per_image.csv of a run, with the errors that the predictions allow.
+        As per_image.csv of a run, with the errors that the predictions allow, and the columns of `frames.frame_errors`.
     failed : DataFrame
         Annotations that could not be used or have no usable prediction, with the reason.
 
@@ -75,7 +82,8 @@ def score_folder(
     for path in tqdm(annotations, unit="image", desc="score", disable=None):
         sample_id = path.relative_to(truths).with_suffix("").as_posix()
         try:
-            rows.append(score_sample(sample_id, path, find_point_file(predictions, sample_id), mesh, benchmark))
+            predicted = find_point_file(predictions, sample_id)
+            rows.append(score_sample(sample_id, path, predicted, mesh, benchmark, vertices_of))
         except (ValueError, OSError) as error:
             failed.append((sample_id, "score", str(error)))
     first = f" First: {failed[0][2]}" if failed else ""
@@ -84,7 +92,12 @@ def score_folder(
 
 
 def score_sample(
-    sample_id: str, annotation_path: Path, prediction_path: Path, mesh: Mesh | None, benchmark: Benchmark
+    sample_id: str,
+    annotation_path: Path,
+    prediction_path: Path,
+    mesh: Mesh | None,
+    benchmark: Benchmark,
+    vertices_of: NDArray[np.int64] | None = None,
 ) -> dict:
     """Score one prediction: a row of per_image.csv.
 
@@ -93,8 +106,14 @@ def score_sample(
     ValueError
         If the prediction has points of neither kind, or nothing true to compare them with.
     """
+    check(annotation_path.is_file(), f"{annotation_path} is no file that can be read.")
     annotation = read_annotation(annotation_path)
     predicted = read_point_file(prediction_path)
+    if vertices_of is not None and len(predicted) != LANDMARKS:
+        last = vertices_of.max()
+        check(last < len(predicted), f"{prediction_path} has {len(predicted)} points; the list asks for number {last}.")
+        # What has no predicted vertex is outside the face, where nothing is compared.
+        predicted = predicted[vertices_of]
     landmarks = true_landmarks(annotation, annotation_path, mesh)
     yaw = benchmark.replace_yaw([sample_id], np.rad2deg(annotation.pose[1:2]).round(4))[0]
     row = {
@@ -102,14 +121,20 @@ def score_sample(
         "yaw_deg": float(wrap_degrees(yaw)),
         "truth": "pt3d_68" if np.isfinite(annotation.true_landmarks).all() else "model",
     }
-    if len(predicted) == LANDMARKS:
+    if predicted.shape == (LANDMARKS, 2):
+        row |= {"nme68_2d": float(error_3ddfa(predicted, landmarks))}
+    elif predicted.shape == (LANDMARKS, 3):
         row |= score_landmarks(predicted, landmarks)
-    elif mesh is not None and len(predicted) == len(mesh.model.mean):
+    elif mesh is not None and predicted.shape == (len(mesh.model.mean), 3):
         row |= score_mesh(predicted, true_vertices(annotation, annotation_path, mesh), landmarks, mesh)
         predicted = predicted[mesh.model.landmarks]
     else:
         vertices = f" or {len(mesh.model.mean)} vertices" if mesh else ""
-        raise ValueError(f"{prediction_path} has {len(predicted)} points; expected {LANDMARKS} landmarks{vertices}.")
+        points = f"{len(predicted)} points{'' if predicted.shape[1] == 3 else ' without z'}"
+        raise ValueError(f"{prediction_path} has {points}; expected {LANDMARKS} landmarks{vertices}.")
+    numbers = [value for value in row.values() if isinstance(value, float)]
+    check(bool(np.isfinite(numbers).all()), f"{prediction_path} has points that no error can be measured of.")
+    row |= frame_errors(predicted, landmarks)
     second = benchmark.landmarks_of(sample_id)
     return row if second is None else row | {"nme68_2d_reannotated": float(error_3ddfa(predicted, second))}
 
@@ -157,6 +182,27 @@ def true_vertices(annotation: Annotation, path: Path, mesh: Mesh) -> NDArray[np.
     fault = find_disagreement(path.stem, vertices[mesh.model.landmarks], *marks)
     check(not fault, f"{path}: {fault}")
     return vertices
+
+
+def read_vertices_of(path: Path, mesh: Mesh) -> NDArray[np.int64]:
+    """Read the list that says which vertices of another method the face model's are, a number a line.
+
+    Raises
+    ------
+    ValueError
+        If it has another length than the face model has vertices, or lacks one of the face.
+    """
+    try:
+        numbers = np.loadtxt(path, dtype=np.int64, ndmin=1)
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"{path} is no list of whole numbers, one a line: {error}.") from error
+    count = len(mesh.model.mean)
+    check(numbers.shape == (count,), f"{path} has {numbers.size} numbers; expected one for each of {count} vertices.")
+    texels = mesh.operator[mesh.surface.face_mask.ravel()].indices
+    needed = np.unique(np.concatenate([mesh.surface.vertices, mesh.model.landmarks, texels]))
+    absent = int((numbers[needed] < 0).sum())
+    check(absent == 0, f"{path} names no vertex for {absent} of the face's {len(needed)} vertices.")
+    return numbers
 
 
 def read_mesh() -> Mesh | None:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from model.backend import check_backend
 from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
 from stages.project.params import (
     AsmParams,
@@ -95,6 +96,9 @@ def find_problems(params: dict[str, Any]) -> list[str]:
     settings: dict[str, VariantSettings] = {}
     if thesis and variants and isinstance(params.get("recipes"), dict) and sections.keys() >= SECTIONS.keys():
         settings = _resolve_all(found, params, thesis)
+        trained = settings.keys() & {MAIN_RUN, *thesis.variants}
+        for backend in sorted({settings[run].train.backend for run in trained}):
+            _attempt(found, check_backend, backend)
     if thesis:
         policies = sections["augmented"].policies if "augmented" in sections else None
         found += _source_problems(_sources(sections.get("train"), thesis), policies, data)

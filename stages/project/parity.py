@@ -1,9 +1,8 @@
 """How far the predictions of other runtimes are from Keras's."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
 from model.export import Run
 from model.feed import to_photo
@@ -16,7 +15,6 @@ def compare(
     truths: Iterable[Truth],
     keras: Run,
     others: Mapping[str, Run],
-    to_maps: Callable[[NDArray], NDArray[np.float32]],
     surface: Surface,
 ) -> dict[str, dict[str, float]]:
     """Compare the predictions of other runtimes with Keras's.
@@ -26,11 +24,9 @@ def compare(
     truths : iterable of Truth
         One or more test samples.
     keras : callable
-        From one photo (1, S, S, 3) to the network's output.
+        From one photo (1, S, S, 3) to its position map (1, S, S, 3), px of the aligned image.
     others : dict of str to callable
         The same by other runtimes.
-    to_maps : callable
-        From outputs to position maps (n, S, S, 3), px of the aligned image.
     surface : Surface
 
     Returns
@@ -43,7 +39,7 @@ def compare(
     errors: dict[str, list[float]] = {name: [] for name in ("keras", *others)}
     for sample in truths:
         photo = to_photo(sample.image[None])
-        maps = {name: to_maps(run(photo))[0] for name, run in {"keras": keras, **others}.items()}
+        maps = {name: run(photo)[0] for name, run in {"keras": keras, **others}.items()}
         for name, position_map in maps.items():
             points = read_points(position_map, sample.similarity, surface)
             errors[name].append(float(error_3ddfa(points.landmarks, sample.landmarks)))

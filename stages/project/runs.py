@@ -1,7 +1,7 @@
 """What a run is trained and applied with: its regression, its samples, the weights it starts from."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,14 @@ from pipeline.face.face_model import load_model
 from pipeline.store.samples import Sample, locate, read_labels, read_samples
 from pipeline.store.shards import list_shards, map_rows
 from pipeline.uv.position_map import UVLayout
+from stages.project.params import EmbeddingParams, read
 from stages.project.paths import AUGMENTED, MODEL, VALIDATION, weights_of
 from stages.project.samples import read_part
 from stages.project.strict import check, check_all
 from stages.project.variants import VariantSettings
+
+# What two networks must share for one to start from the other's weights: not the refinement.
+SHAPE = ("regresses", "width", "levels", "lean")
 
 
 def choose_regression(
@@ -99,13 +103,20 @@ def initial_network(init: str, settings: VariantSettings, layout: UVLayout) -> A
             "stages.import_prnet."
         )
     scaling, facts = settings.train.scaling, read_facts(path)
-    if facts is None:
-        facts = WeightsFacts(replace(settings.network, residual=False), scaling, "")
+    published = read("uv_embedding", EmbeddingParams).source == "file"
+    other = [name for name in SHAPE if getattr(facts.network, name) != getattr(settings.network, name)]
+    wanted = ", ".join(f"network.{name} {getattr(facts.network, name)}" for name in other)
     check_all(
+        (not other, f"{path} is of another network than this: it has {wanted}."),
         (
             facts.scaling == scaling,
             f"{path} is of a network whose scaling is {facts.scaling}, and train.scaling is {scaling}: set "
             f"train.scaling to {facts.scaling}.",
+        ),
+        (
+            facts.layout != "" or published,
+            f"{path} is of a network in the UV layout of BFM_UV.mat, and uv_embedding.source is not file: its maps "
+            "mean other points of a face than these. Set it to file.",
         ),
         (
             facts.layout in ("", digest_uv(layout.uv)),
@@ -114,6 +125,38 @@ def initial_network(init: str, settings: VariantSettings, layout: UVLayout) -> A
         ),
     )
     return load_network(path, facts.network, settings.loss, scaling, layout)
+
+
+def load_run(network: Any, path: Path, settings: VariantSettings, layout: UVLayout) -> None:
+    """Give a run's network the weights that it has learnt.
+
+    Raises
+    ------
+    ValueError
+        If they are of a network of another kind or scaling, or of another face model or UV layout, or damaged.
+    """
+    facts = read_facts(path)
+    expected = WeightsFacts(settings.network, settings.train.scaling, digest_uv(layout.uv))
+    differ = [name for name, said in asdict(facts).items() if said != asdict(expected)[name]]
+    check(
+        not differ,
+        f"{path} is of another network than the run's settings ask for ({' and '.join(differ)} differ): run dvc repro.",
+    )
+    _load_weights(network, path, settings.network, layout.size)
+
+
+def _load_weights(network: Any, path: Path, config: NetworkConfig, size: int) -> None:
+    """Read weights into a network; raises ValueError where they are of other shapes, cut short or not finite."""
+    try:
+        network.load_weights(path)
+    except OSError as error:
+        raise ValueError(f"{path} is damaged ({' '.join(str(error).split())}): make it anew.") from error
+    except (ValueError, KeyError) as error:
+        raise ValueError(
+            f"{path} does not fit a network of {size} px, width {config.width} and {config.levels} levels."
+        ) from error
+    finite = all(np.isfinite(weights).all() for weights in network.get_weights())
+    check(finite, f"{path} has weights that are not finite: make it anew.")
 
 
 def load_network(path: Path, network: NetworkConfig, loss: LossConfig, scaling: str, layout: UVLayout) -> Any:
@@ -125,10 +168,5 @@ def load_network(path: Path, network: NetworkConfig, loss: LossConfig, scaling: 
         If they are of another network.
     """
     model = regression.make_regression(network, loss, Scaling(scaling, layout.size), layout, load_model(MODEL)).build()
-    try:
-        model.load_weights(path)
-    except ValueError as error:
-        raise ValueError(
-            f"{path} does not fit a network of {layout.size} px, width {network.width} and {network.levels} levels."
-        ) from error
+    _load_weights(model, path, network, layout.size)
     return model

@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.metadata
-import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 import pipeline
-from model.backend import device_name, prepare_keras
+from model.backend import check_backend, device_name, prepare_keras
 from model.feed import Feed, OnlineFeed
 from model.regression import Regression
 from model.weights import WeightsFacts, digest_uv, save_weights
@@ -35,9 +34,8 @@ def checkpoint_key(settings: VariantSettings, size: int, samples: Iterable[Sampl
     initial = weights_of(settings.train.init)
     files += [initial] if initial.is_file() else []
     status = [(str(path), path.stat().st_size, path.stat().st_mtime_ns) for path in files]
-    backend = (importlib.metadata.version("keras"), os.environ.get("KERAS_BACKEND", "tensorflow"))
-    code = digest_code(ROOT, CODE)
-    return hashlib.sha256(repr((code, backend, settings, size, status)).encode()).hexdigest()[:32]
+    keras, code = importlib.metadata.version("keras"), digest_code(ROOT, CODE)
+    return hashlib.sha256(repr((code, keras, settings, size, status)).encode()).hexdigest()[:32]
 
 
 def train_seeds(
@@ -69,7 +67,8 @@ def train_seeds(
         How the best was trained.
     """
     config, folder = settings.train, RUNS / run
-    prepare_keras(config.precision, config.xla, config.devices)
+    check_backend(config.backend)
+    prepare_keras(config.precision, config.xla, config.devices, config.backend)
     import keras
 
     from model import training
@@ -77,7 +76,7 @@ def train_seeds(
     from model.step import stored
 
     prepare = task.make_preparation() if isinstance(training_feed, OnlineFeed) else stored
-    compiled = "compiled" if config.xla or keras.backend.backend() == "jax" else "not compiled"
+    compiled = "compiled" if config.xla or config.backend == "jax" else "not compiled"
     click.echo(f"train: {device_name()}, {config.precision}, the step {compiled} by XLA")
     initial = initial_network(config.init, settings, layout)
     every: list[tuple[int, Trained]] = []

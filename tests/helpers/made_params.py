@@ -22,6 +22,7 @@ PARAMS = {
         "budget": 30,
         "batch_size": 4,
         "seeds": [1],
+        "backend": "tensorflow",
         "xla": False,
         "precision": "float32",
         "devices": 1,

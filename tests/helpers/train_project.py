@@ -11,6 +11,7 @@ import numpy as np
 import scipy.sparse
 from ruamel.yaml import YAML
 
+from pipeline.face.face_model import FaceModel, save_model
 from pipeline.store.encoding import encode_positions
 from pipeline.store.shards import write_shard
 from pipeline.store.tables import write_table
@@ -70,6 +71,11 @@ def prepare_project(folder: Path) -> Path:
     operator = scipy.sparse.csr_array(np.ones((SIZE * SIZE, 1), np.float32))
     layout = UVLayout(np.zeros((1, 2)), operator, ones > 0, ones.astype(np.float32), np.zeros((68, 2), np.int32))
     save_uv(folder / "data/uv_embedding/uv.h5", layout)
+    point = np.zeros((1, 3), np.float32)
+    basis, landmarks = np.zeros((1, 3, 1), np.float32), np.zeros(68, np.int32)
+    save_model(
+        folder / "data/face_model/model.h5", FaceModel(point, basis, basis, np.zeros((0, 3), np.int32), landmarks)
+    )
     data = {
         "root": "raw",
         "subsets": {
@@ -80,9 +86,12 @@ def prepare_project(folder: Path) -> Path:
         "samples_per_shard": 8,
         "max_reject_fraction": 0.0,
     }
+    embedding = {"source": "tutte", "file": "bfm/BFM_UV.mat"}
     train = PARAMS["train"] | {"lr": 0.01, "budget": 72, "strategy": "staged", "seeds": [2, 1]}
     crop = {"detected": {}, "found": {"facemesh": "data/landmark_map"}, "margin": 1.5}
-    write_params(folder, PARAMS | {"data": data, "crop": crop, "network": NETWORK, "train": train})
+    write_params(
+        folder, PARAMS | {"data": data, "crop": crop, "uv_embedding": embedding, "network": NETWORK, "train": train}
+    )
     return folder
 
 

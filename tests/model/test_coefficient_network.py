@@ -70,14 +70,14 @@ def test_the_last_layer_places_the_face_of_its_parameters(scaling):
     assert np.abs(maps - expected).max() < 1e-3 / 16
 
 
-def placed_on_this_backend():
-    prepare_keras()
+def placed_on_jax():
+    prepare_keras(backend="jax")
     return placed_and_expected("tanh")
 
 
 @pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax")
 def test_it_places_the_same_on_jax():
-    maps, expected = run_alone(placed_on_this_backend, KERAS_BACKEND="jax")
+    maps, expected = run_alone(placed_on_jax)
     assert np.abs(maps - expected).max() < 1e-3 / 16
 
 

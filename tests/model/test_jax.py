@@ -17,7 +17,7 @@ pytestmark = [
     pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax"),
 ]
 
-TWO_DEVICES = {"KERAS_BACKEND": "jax", "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+TWO_DEVICES = {"XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
 
 
 class Trained(NamedTuple):
@@ -30,7 +30,7 @@ class Trained(NamedTuple):
 
 def train_on(devices: int) -> Trained:
     """Train one network with batches of 8 on as many devices as asked for; JAX starts with them."""
-    prepare_keras(devices=devices)
+    prepare_keras(devices=devices, backend="jax")
     import jax
     import keras
     from keras.src.backend.jax import trainer
@@ -82,10 +82,11 @@ def test_the_stage_trains_on_jax_and_on_two_of_its_devices(tmp_path):
     rows = {}
     for devices in (1, 2):
         folder = prepare_project(tmp_path / str(devices))
-        change_params(folder, train={"seeds": [1], "devices": devices})
+        change_params(folder, train={"seeds": [1], "devices": devices, "backend": "jax"})
         result = run_stage(folder, **TWO_DEVICES)
         assert result.returncode == 0, result.stderr
         assert "12 samples in, 3 to validate on" in result.stdout
+        assert "train: JAX on cpu, float32, the step compiled by XLA" in result.stdout
         rows[devices] = read_rows(folder / "runs/main/history.csv")
     first = [float(rows[devices][0]["loss"]) for devices in (1, 2)]
     # In float32 rounding grows with the steps.
@@ -96,7 +97,7 @@ def test_the_stage_trains_on_jax_and_on_two_of_its_devices(tmp_path):
 
 def test_more_devices_than_there_are_is_refused(tmp_path):
     folder = prepare_project(tmp_path)
-    change_params(folder, train={"devices": 4})
+    change_params(folder, train={"devices": 4, "backend": "jax"})
     result = run_stage(folder, **TWO_DEVICES)
     assert result.returncode == 1
     assert "train.devices is 4; JAX finds 2: cpu:0, cpu:1." in result.stderr
@@ -104,7 +105,7 @@ def test_more_devices_than_there_are_is_refused(tmp_path):
 
 def train_on_jax() -> tuple[int, list[float]]:
     """Eight steps of training: how often Python ran the step's own code, and the losses."""
-    prepare_keras()
+    prepare_keras(backend="jax")
     from model import training
     from model.networks import build_network
     from model.step import stored
@@ -130,6 +131,6 @@ def train_on_jax() -> tuple[int, list[float]]:
 
 
 def test_a_step_is_compiled_its_code_runs_while_it_is_traced_and_never_again():
-    again, losses = run_alone(train_on_jax, KERAS_BACKEND="jax")
+    again, losses = run_alone(train_on_jax)
     assert again == 0
     assert losses[-1] < losses[0]

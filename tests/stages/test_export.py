@@ -88,7 +88,7 @@ def test_a_format_is_measured_by_its_farthest_texel_and_by_what_it_adds_to_the_e
         moved[0, 1, 1] += np.array([2, 3, 6], np.float32)
         return moved
 
-    rows = export.compare(samples, off_by(1.0), {"far": off_by(1.0, 1.0), "texel": one_texel}, lambda x: x, surface)
+    rows = export.compare(samples, off_by(1.0), {"far": off_by(1.0, 1.0), "texel": one_texel}, surface)
     # 1 px of the crop is 0.5 px of the photo; the landmarks' box has a side of 10 px, so 5 %, and sqrt(2) times that.
     assert rows["far"] == {"max_px": 1.0, "nme68_2d": round(5 * 2**0.5 - 5, 3)}
     # No landmark lies near the texel, which is sqrt(4 + 9 + 36) = 7 px off.

@@ -3,6 +3,7 @@
 Each test works on a copy of one small finished project, whose path has a space, and counts the stages that ran.
 """
 
+import importlib.util
 import json
 import os
 import re
@@ -219,6 +220,26 @@ def test_an_experiment_re_runs_training_alone_and_the_old_value_restores_the_old
     run(project, "git", "checkout", ".")
     run(project, "dvc", "checkout")
     assert (project / "runs/main/model.weights.h5").read_bytes() == weights
+
+
+@pytest.mark.skipif(importlib.util.find_spec("jax") is None, reason="JAX is not installed: pip install jax")
+def test_the_whole_dag_runs_on_jax_by_a_parameter_and_no_environment_says_otherwise(project, monkeypatch):
+    trained = {"train", "ablation:train@prn", "ablation:train@prn_plain"}
+    told = run(project, "dvc", "exp", "run", "--all-pipelines", "-S", "train.backend=jax")
+    assert ran(told) & {"settings", *trained, "export", "model_card"} == {"settings", *trained, "export", "model_card"}
+    assert told.count("train: JAX on cpu, float32, the step compiled by XLA") == 3
+    # Exported by TensorFlow, from weights that JAX has made.
+    exported = json.loads((project / "metrics/export.json").read_text())
+    assert max(exported["onnx"]["max_px"], exported["litert"]["max_px"]) < 0.01
+    assert "Keras 3 on JAX" in (project / "runs/main/model_card.md").read_text()
+    monkeypatch.setenv("KERAS_BACKEND", "jax")
+    assert ran(run(project, "dvc", "repro", "-P")) == set()
+    assert groups(ran(run(project, "dvc", "repro", "-f", "-s", "train", "predict", "export"))) >= {"train", "export"}
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    refused = "KERAS_BACKEND is tensorflow in the environment, but train.backend is jax"
+    assert refused in run(project, "dvc", "repro", "-f", "-s", "train", fails=True)
+    # Where nothing is stale no stage runs; what `make` runs after it says it all the same.
+    assert refused in run(project, "python", "-m", "stages.print_metrics", fails=True)
 
 
 def test_a_queued_experiment_runs_in_a_copy(project):

@@ -77,6 +77,35 @@ def test_each_variable_of_the_published_checkpoint_has_its_place(network, face_d
     assert len(prnet_checkpoint.unplaced(variables, places)) == 0
 
 
+def test_a_checkpoint_that_is_cut_short_is_refused(graph, folder, tmp_path):
+    (tmp_path / "weight.index").write_bytes((folder / f"{CHECKPOINT}.index").read_bytes())
+    whole = (folder / f"{CHECKPOINT}.data-00000-of-00001").read_bytes()
+    for size in (0, 1000, len(whole) // 2, len(whole) - 1):
+        (tmp_path / "weight.data-00000-of-00001").write_bytes(whole[:size])
+        result = import_prnet(tmp_path / "weight", "--out", tmp_path / "out.weights.h5")
+        assert result.exit_code == 1
+        assert "weight is damaged or cut short: " in result.output
+        assert not (tmp_path / "out.weights.h5").exists()
+
+
+def test_a_checkpoint_whose_numbers_are_not_finite_is_refused(graph, folder, tmp_path):
+    """With checksums that agree, as a training that went astray would write it."""
+    import tensorflow as tf
+
+    reader = tf.train.load_checkpoint(str(folder / CHECKPOINT))
+    names = sorted(reader.get_variable_to_shape_map())
+    values = {name: reader.get_tensor(name) for name in names}
+    values["resfcn256/Conv/weights"].flat[7] = np.nan
+    tensors = [values[name] for name in names]
+    tf.raw_ops.SaveV2(
+        prefix=str(tmp_path / "weight"), tensor_names=names, shape_and_slices=[""] * len(names), tensors=tensors
+    )
+    result = import_prnet(tmp_path / "weight", "--out", tmp_path / "out.weights.h5")
+    assert result.exit_code == 1
+    assert "weight has numbers that are not finite, in resfcn256/Conv/weights: get it anew." in result.output
+    assert not (tmp_path / "out.weights.h5").exists()
+
+
 def test_the_index_alone_is_not_enough(graph, folder, tmp_path):
     (tmp_path / "weight.index").write_bytes((folder / f"{CHECKPOINT}.index").read_bytes())
     result = import_prnet(tmp_path / "weight", "--out", tmp_path / "out.weights.h5")

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import h5py
 import numpy as np
 import pytest
 import skimage.data
@@ -29,10 +30,10 @@ from pipeline.store.shards import list_shards, read_shard
 from pipeline.store.tables import write_table
 from stages.import_bundle import main as import_bundle
 from stages.photo.network import open_regressor
-from stages.project.paths import BUNDLE, DEMO, LANDMARK_MAP, MAIN_RUN, MODEL, PRIOR, predictions_of
+from stages.project.paths import BUNDLE, DEMO, LANDMARK_MAP, MAIN_RUN, MODEL, PRIOR, predictions_of, weights_of
 from stages.project.predictions import Predictions
 from stages.project.run_bundle import bundle_of_run
-from stages.project.runs import initial_network
+from stages.project.runs import initial_network, load_run
 from stages.project.variants import resolve_variant
 from tests.helpers.made_params import PARAMS
 from tests.helpers.places import ROOT
@@ -176,6 +177,8 @@ def test_its_weights_are_what_another_run_starts_from(made, monkeypatch):
     assert imported.exit_code == 0, imported.output
     assert f"-S train.init=mine -S train.scaling={settings.train.scaling}" in imported.output
     layout = make_layout(embedded_model()[0], SIZE)
+    assert "uv_embedding" not in PARAMS
+    Path("params.yaml").write_text(json.dumps(PARAMS | {"uv_embedding": {"source": "tutte", "file": ""}}))
     start = initial_network("mine", settings, layout)
     photos = np.random.default_rng(0).random((2, SIZE, SIZE, 3), np.float32)
     maps = network.predict_on_batch(photos)
@@ -186,6 +189,98 @@ def test_its_weights_are_what_another_run_starts_from(made, monkeypatch):
         initial_network("mine", sigmoid, layout)
     with pytest.raises(ValueError, match="of another face model or UV layout"):
         initial_network("mine", settings, dataclasses.replace(layout, uv=layout.uv[::-1]))
+    wide = dataclasses.replace(settings, network=dataclasses.replace(settings.network, width=4, lean=True))
+    with pytest.raises(ValueError, match=r"of another network than this: it has network\.width 2, network\.lean F"):
+        initial_network("mine", wide, layout)
+
+
+@pytest.fixture
+def weights(made, tmp_path, monkeypatch):
+    """A project whose runs/other/model.weights.h5 is a copy that may be changed, its settings and its layout."""
+    root, settings, _ = made
+    save_model(tmp_path / MODEL, embedded_model()[0])
+    path = tmp_path / weights_of("other")
+    path.parent.mkdir(parents=True)
+    path.write_bytes((root / "model.weights.h5").read_bytes())
+    monkeypatch.chdir(tmp_path)
+    Path("params.yaml").write_text(json.dumps(PARAMS | {"uv_embedding": {"source": "tutte", "file": ""}}))
+    return path, settings, make_layout(embedded_model()[0], SIZE)
+
+
+def read_both_ways(path, settings, layout):
+    """The sentences of a start from weights, and of a run that is applied by them."""
+    told = []
+    network = build(settings, layout)
+    for read in (
+        lambda: initial_network("other", settings, layout),
+        lambda: load_run(network, path, settings, layout),
+    ):
+        with pytest.raises(ValueError, match=r"runs/other/model\.weights\.h5 ") as error:
+            read()
+        told.append(str(error.value))
+    return told
+
+
+def build(settings, layout):
+    from model.networks import build_network
+
+    return build_network(layout.size, settings.network, Scaling(settings.train.scaling, layout.size))
+
+
+def test_weights_that_are_whole_are_read(weights):
+    path, settings, layout = weights
+    network = build(settings, layout)
+    load_run(network, path, settings, layout)
+    expected = initial_network("other", settings, layout).get_weights()
+    assert all(np.array_equal(ours, theirs) for ours, theirs in zip(network.get_weights(), expected, strict=True))
+
+
+def test_weights_of_another_scaling_layout_or_network_are_applied_by_no_run(weights):
+    path, settings, layout = weights
+    network = build(settings, layout)
+    sigmoid = dataclasses.replace(settings, train=dataclasses.replace(settings.train, scaling="sigmoid"))
+    joined = dataclasses.replace(settings, network=dataclasses.replace(settings.network, residual_join="thesis"))
+    turned = dataclasses.replace(layout, uv=layout.uv[::-1])
+    for other, its, what in (
+        (sigmoid, layout, "scaling"),
+        (joined, layout, "network"),
+        (settings, turned, "layout"),
+    ):
+        with pytest.raises(ValueError, match=rf"than the run's settings ask for \({what} differ\): run dvc repro"):
+            load_run(network, path, other, its)
+
+
+def test_weights_that_are_cut_short_not_finite_or_of_nothing_known_are_refused(weights):
+    path, settings, layout = weights
+    whole = path.read_bytes()
+    with h5py.File(path, "r+") as file:
+        found = []
+        file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+        found[3][...] = np.nan
+    assert all("has weights that are not finite" in told for told in read_both_ways(path, settings, layout))
+    path.write_bytes(whole)
+    with h5py.File(path, "r+") as file:
+        del file.attrs["facts"]
+    assert all("holds no weights of this software" in told for told in read_both_ways(path, settings, layout))
+    for size in (0, 100, len(whole) // 2, len(whole) - 1):
+        path.write_bytes(whole[:size])
+        assert all("holds no weights" in told for told in read_both_ways(path, settings, layout))
+
+
+def test_prnet_s_weights_want_prnet_s_scaling_and_prnet_s_layout(weights):
+    path, settings, layout = weights
+    with h5py.File(path, "r+") as file:
+        facts = json.loads(file.attrs["facts"])
+        file.attrs["facts"] = json.dumps(facts | {"scaling": "prnet", "layout": ""})
+    with pytest.raises(
+        ValueError, match=r"whose scaling is prnet, and train\.scaling is tanh: set train\.scaling to prnet"
+    ):
+        initial_network("other", settings, layout)
+    prnet = dataclasses.replace(settings, train=dataclasses.replace(settings.train, scaling="prnet"))
+    with pytest.raises(ValueError, match=r"layout of BFM_UV\.mat, and uv_embedding\.source is not file"):
+        initial_network("other", prnet, layout)
+    Path("params.yaml").write_text(json.dumps(PARAMS | {"uv_embedding": {"source": "file", "file": "bfm/BFM_UV.mat"}}))
+    assert initial_network("other", prnet, layout) is not None
 
 
 @pytest.mark.parametrize("name", ["main", "prn"])

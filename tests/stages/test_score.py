@@ -14,7 +14,8 @@ import scipy.sparse
 from pipeline.face.camera import project
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.surface import load_surface, make_surface, read_points
-from stages.project.foreign import Mesh, score_folder
+from stages.project.foreign import Mesh, read_vertices_of, score_folder
+from stages.project.frames import frame_hints
 from stages.project.predictions import Predictions
 from stages.project.published import Benchmark, read_benchmark
 from stages.project.samples import locate, read_truths
@@ -146,6 +147,121 @@ def test_what_cannot_be_scored_is_listed_with_its_reason(mesh, truths, tmp_path)
     assert "photo" in reasons["set/six"]
 
 
+@pytest.fixture
+def hints_of(mesh, truths, tmp_path):
+    """What is said of predictions that are the truth but for a change, and the table of their errors."""
+
+    def told(change, **options):
+        for name in POSES:
+            save(tmp_path / "predicted", name, change(vertices_of(mesh, name)))
+        table, failed = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED, **options)
+        assert failed.empty
+        return frame_hints(table), table
+
+    return told
+
+
+@pytest.mark.parametrize(
+    ("change", "start"),
+    [
+        (lambda p: p, None),
+        (lambda p: p + np.array([0, 0, -70]), None),
+        # Errors of a real method: noise of some pixels is no frame.
+        (lambda p: p + np.random.default_rng(0).normal(0, 3, p.shape), None),
+        (
+            lambda p: p + np.array([1, 1, 0]),
+            "They have another origin: the 68 landmarks in 2D would be 0.00 % off, rec",
+        ),
+        (lambda p: p - p.mean(axis=0), "They have another origin: "),
+        (
+            lambda p: p * [1, -1, 1] + [0, HEIGHT - 1, 0],
+            "Y grows upwards in them: the 68 landmarks in 2D would be 0.00 %",
+        ),
+        (lambda p: (p - p.mean(axis=0)) * [1, -1, 1], "Y grows upwards in them: "),
+        (lambda p: p[:, [1, 0, 2]], "X and y are exchanged in them: "),
+        (lambda p: p * [3, 3, 1], "They are in pixels of another size, such as a crop's: "),
+        (lambda p: p * [1, 1, -1], "Z grows away from the viewer in them: negated it would be 0.00 % off, instead of "),
+    ],
+)
+def test_a_wrong_frame_is_named_where_another_would_score_several_times_better(hints_of, change, start):
+    hints, _ = hints_of(change)
+    assert len(hints) == (start is not None)
+    assert all(hint.startswith(start) for hint in hints)
+
+
+def test_y_and_z_may_both_be_wrong(hints_of):
+    hints, _ = hints_of(lambda p: (p - p.mean(axis=0)) * [1, -1, -1])
+    assert [hint[:9] for hint in hints] == ["Y grows u", "Z grows a"]
+
+
+def test_the_mean_offset_is_in_pixels_of_the_photo_right_and_down(hints_of):
+    hints, table = hints_of(lambda p: p + np.array([2, -0.5, 0]))
+    assert table["offset_x_px"].tolist() == pytest.approx([2.0] * 3, abs=1e-3)
+    assert table["offset_y_px"].tolist() == pytest.approx([-0.5] * 3, abs=1e-3)
+    assert "(mean offset x +2.00, y -0.50 px)" in hints[0]
+
+
+def test_landmarks_without_z_have_the_error_in_2d_alone(hints_of, mesh):
+    _, table = hints_of(lambda p: p[mesh.model.landmarks, :2] + np.array([3, 4]))
+    assert {"nme68_2d", "offset_x_px", "frame_as_it_is"} <= set(table)
+    assert not {"nme68_3d", "thesis_68", "dense_2d", "frame_z"} & set(table)
+    for row in table.to_dict("records"):
+        landmarks = vertices_of(mesh, row["sample_id"].removeprefix("set/"))[mesh.model.landmarks]
+        assert row["nme68_2d"] == pytest.approx(500 / box_size(landmarks), abs=2e-3)
+
+
+def test_a_mesh_of_other_vertices_is_scored_by_the_list_that_relates_them(hints_of, mesh, tmp_path):
+    """As PRNet's 43,867: some of ours in another order, and some that are none of ours."""
+    order = np.random.default_rng(0).permutation(GRID**2)
+    place = np.zeros(GRID**2, int)
+    place[order] = np.arange(GRID**2) + 5
+    (tmp_path / "list.txt").write_text("".join(f"{number}\n" for number in place))
+
+    def theirs(vertices):
+        return np.vstack([np.full((5, 3), 7.0), vertices[order] + np.array([0, 2, 0])])
+
+    _, table = hints_of(theirs, vertices_of=read_vertices_of(tmp_path / "list.txt", mesh))
+    for row in table.to_dict("records"):
+        vertices = vertices_of(mesh, row["sample_id"].removeprefix("set/"))
+        assert row["dense_2d"] == pytest.approx(200 / box_size(vertices), abs=2e-3)
+        assert row["nme68_2d"] == pytest.approx(200 / box_size(vertices[mesh.model.landmarks]), abs=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("1\n2\n", "has 2 numbers; expected one for each of"),
+        ("a\n", "is no list of whole numbers, one a line"),
+        ("-1\n" * GRID**2, "names no vertex for"),
+        (f"{10**9}\n" * GRID**2, "points; the list asks for number 1000000000"),
+    ],
+)
+def test_a_list_that_does_not_fit_is_refused(mesh, truths, tmp_path, text, sentence):
+    (tmp_path / "list.txt").write_text(text)
+    save(tmp_path / "predicted", "one", np.zeros((500, 3)))
+
+    def score():
+        numbers = read_vertices_of(tmp_path / "list.txt", mesh)
+        score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED, numbers)
+
+    with pytest.raises(ValueError, match=sentence):
+        score()
+
+
+def test_hostile_predictions_are_failed_images_each_with_its_reason(mesh, truths, tmp_path):
+    """What one may be like, tests of `point_files` try; here the others are scored beside it."""
+    save(tmp_path / "predicted", "one", vertices_of(mesh, "one"))
+    os.mkfifo(tmp_path / "predicted/set/two.npy")
+    save(tmp_path / "predicted", "three", np.full((68, 3), 1e300))
+    os.mkfifo(truths / "set/four.mat")
+    table, failed = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    assert table["sample_id"].tolist() == ["set/one"]
+    reasons = dict(zip(failed["sample"], failed["reason"], strict=True))
+    assert "two.npy is no file that can be read, but a folder, a pipe" in reasons["set/two"]
+    assert "has a coordinate of 1e+300 px, which is in no photo" in reasons["set/three"]
+    assert reasons.keys() - {"set/four"} == {"set/two", "set/three"}
+
+
 def test_nothing_to_score_is_an_error(mesh, truths, tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ValueError, match=r"Nothing in .*empty could be scored .* no prediction for set/one"):
@@ -196,6 +312,10 @@ def test_our_own_predictions_as_files_have_the_scores_of_our_own_evaluation(proj
         for name in ("yaw_deg", "nme68_2d", "nme68_3d", "thesis_68", "nme68_2d_reannotated"):
             assert float(row[name] or "nan") == pytest.approx(float(own[name] or "nan"), abs=2e-4, nan_ok=True)
     metrics = read_json(root / "metrics/foreign/theirs.json")
+    for axis in "xy":
+        mean = np.mean([float(row[f"offset_{axis}_px"]) for row in theirs])
+        assert metrics[f"offset_{axis}_px"] == pytest.approx(mean, abs=1e-3)
+    assert not [name for row in theirs for name in row if name.startswith("frame")]
     assert metrics["nme68_2d"] == pytest.approx(np.mean([float(row["nme68_2d"]) for row in theirs]), abs=1e-3)
     assert (metrics["images"], metrics["failed"]) == (6, 0)
 

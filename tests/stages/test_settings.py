@@ -165,6 +165,25 @@ MISTAKES = [
 ]
 
 
+@pytest.mark.parametrize("where", ["train", "variants.prn.train", "recipes.thesis"])
+def test_a_backend_that_the_environment_contradicts_or_that_is_missing_is_told_at_once(folder, monkeypatch, where):
+    present = {"tensorflow", "jax"}
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: name in present or None)
+    change(folder, ("train.backend", "jax"))
+    assert run(folder) == []
+    change(folder, ("train.backend", "tensorflow"), *([("variants.prn.train", {})] if "prn" in where else []))
+    change(folder, (f"{where}.backend", "jax"))
+    assert run(folder) == []
+    monkeypatch.setenv("KERAS_BACKEND", "tensorflow")
+    assert run(folder)[0].startswith("KERAS_BACKEND is tensorflow in the environment, but train.backend is jax: unset ")
+    monkeypatch.setenv("KERAS_BACKEND", "")
+    assert run(folder) == []
+    present.remove("jax")
+    assert run(folder) == [
+        "train.backend is jax, which is not installed here: `pip install jax`, or set it to tensorflow."
+    ]
+
+
 @pytest.mark.parametrize(("mistake", "sentence"), MISTAKES, ids=[mistake[0] for mistake, _ in MISTAKES])
 def test_one_mistake_is_one_sentence_and_nothing_is_written(folder: Path, mistake: tuple, sentence: str):
     change(folder, mistake)

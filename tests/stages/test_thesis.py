@@ -72,12 +72,17 @@ class TestPage:
         (root / "metrics/foreign").mkdir(parents=True)
         metrics = {"images": 5, "failed": 2, "nme68_2d": 3.987, "nme68_2d_low": 3.8, "nme68_2d_high": 4.111}
         (root / "metrics/foreign/Their <method>.json").write_text(json.dumps(metrics))
+        (root / "metrics/foreign/broken.json").write_text("{}")
         make_everything(root)
         return (root / "reports/index.html").read_text()
 
+    def test_a_foreign_file_that_cannot_be_shown_is_told_on_the_page(self, page):
+        assert "Left out: " in page
+        assert "broken.json lacks images, failed, nme68_2d" in page
+
     def test_another_method_is_a_row_beside_ours(self, page):
         row = next(row for row in page.split("<tr>") if html.escape("Their <method>") in row)
-        assert "(scored from its files)" in row
+        assert "(scored from its files; on which photos is not known)" in row
         for cell in (">5<", ">2<", ">3.987<", ">3.800\u00a0to\u00a04.111<"):
             assert cell in row
 

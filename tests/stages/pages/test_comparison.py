@@ -1,6 +1,7 @@
 """Comparisons of variants by hand, what the page says of them, and methods that others scored."""
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -17,10 +18,12 @@ CLAIM = Claim("a", "4.3", "prn", "final", "thesis_68", "better", lower_by=30.0, 
 SCORES = {"images": 5, "failed": 2, "nme68_2d": 3.987, "nme68_2d_low": 3.8, "nme68_2d_high": 4}
 
 
-def test_rises_of_the_loss_are_from_the_best_so_far_in_its_phase():
-    run = pd.DataFrame({"phase": ["brief", "brief", "all", "all", "all"], "val_loss": [4.0, 5.0, 10.0, 8.0, 12.0]})
-    # Phases are taken by name: all from 10 to 8 and from the best, 8, to 12; brief from 4 to 5.
-    assert loss_rises(run).tolist() == pytest.approx([-20, 50, 25])
+def test_rises_of_the_loss_are_from_the_best_so_far_of_its_output_also_where_a_phase_begins():
+    phases = ["brief", "brief", "refinement", "refinement", "all", "all"]
+    run = pd.DataFrame({"phase": phases, "val_loss": [4.0, 5.0, 10.0, 8.0, 10.192, 9.0]})
+    # The final output's from 10 to 8, and from the best, 8, to 10.192 at the change of phase and to 9; brief's, another
+    # loss, from 4 to 5.
+    assert loss_rises(run).tolist() == pytest.approx([-20, 27.4, 12.5, 25])
 
 
 def test_a_rank_correlation_is_spearman_s():
@@ -84,8 +87,50 @@ def test_a_method_s_row_fits_its_head_and_leaves_empty_what_it_lacks():
 def test_foreign_metrics_are_read_by_name_in_order(tmp_path):
     for name in ("b", "a"):
         (tmp_path / f"{name}.json").write_text(json.dumps(SCORES))
-    assert list(read_foreign(tmp_path).items()) == [("a", SCORES), ("b", SCORES)]
-    assert read_foreign(tmp_path / "none") == {}
+        theirs_of(tmp_path / f"{name}_per_image.csv")
+    named = [(f"{name} (scored from its files)", SCORES) for name in ("a", "b")]
+    methods, left_out = read_foreign(tmp_path, OURS)
+    assert (list(methods.items()), left_out) == (named, [])
+    assert read_foreign(tmp_path / "none", OURS) == ({}, [])
+
+
+OURS = pd.DataFrame(
+    {"sample_id": ["AFLW2000/a", "AFLW2000/b"], "truth": ["pt3d_68", "model"], "yaw_deg": [1.5, -80.0], "nme68_2d": 3.0}
+)
+
+
+def theirs_of(path, **columns):
+    """per_image.csv of a method that was scored on the same photos and truths, but for some columns."""
+    OURS.assign(sample_id=["a", "b"]).assign(**columns).to_csv(path, index=False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "note"),
+    [
+        ({}, ""),
+        ({"sample_id": ["AFLW2000/a", "AFLW2000/b"]}, ""),
+        ({"truth": "pt3d_68"}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
+        ({"yaw_deg": [1.5, 80.0]}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
+        ({"sample_id": ["c", "d"]}, "; not comparable: 0 of its 2 photos are among our 2 with the same truth"),
+        ({"sample_id": ["a", "a"]}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
+    ],
+)
+def test_a_method_on_other_photos_or_truths_says_so_beside_ours(tmp_path, columns, note):
+    (tmp_path / "x.json").write_text(json.dumps(SCORES))
+    theirs_of(tmp_path / "x_per_image.csv", **columns)
+    assert list(read_foreign(tmp_path, OURS)[0]) == [f"x (scored from its files{note})"]
+
+
+def test_a_method_with_fewer_photos_or_unknown_ones_says_so(tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps(SCORES))
+    assert list(read_foreign(tmp_path, OURS)[0]) == ["x (scored from its files; on which photos is not known)"]
+    OURS[:1].to_csv(tmp_path / "x_per_image.csv", index=False)
+    (name,) = read_foreign(tmp_path, OURS)[0]
+    assert name.endswith("; not comparable: 1 of its 1 photos are among our 2 with the same truth)")
+    (tmp_path / "x_per_image.csv").write_text("a,b\n1,2\n")
+    methods, (reason,) = read_foreign(tmp_path, OURS)
+    assert methods == {}
+    assert "x_per_image.csv is no table of `python -m stages.score`" in reason
 
 
 @pytest.mark.parametrize(
@@ -93,10 +138,21 @@ def test_foreign_metrics_are_read_by_name_in_order(tmp_path):
     [
         ("{", r"theirs.json is no JSON .*: write it with `python -m stages.score`\.$"),
         ("[1]", r"theirs.json holds no metrics: write it with"),
+        (json.dumps(SCORES | {"nme68_2d": float("inf")}), r"theirs.json has no finite number as nme68_2d: write it"),
+        (json.dumps(SCORES | {"dense_3d": "2"}), r"theirs.json has no finite number as dense_3d: write it"),
+        (json.dumps(SCORES | {"images": True}), r"theirs.json has no finite number as images: write it"),
+        ("[" * 100000, r"theirs.json is no JSON"),
         ('{"images": 5, "failed": 2}', r"theirs.json lacks nme68_2d, nme68_2d_low, nme68_2d_high: write it with"),
     ],
 )
-def test_a_foreign_file_that_cannot_be_shown_is_named(tmp_path, content, sentence):
+def test_a_foreign_file_that_cannot_be_shown_is_named_and_the_others_are_shown(tmp_path, content, sentence):
+    for name in ("other", "theirs"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(SCORES))
+        theirs_of(tmp_path / f"{name}_per_image.csv")
     (tmp_path / "theirs.json").write_text(content)
-    with pytest.raises(ValueError, match=sentence):
-        read_foreign(tmp_path)
+    (tmp_path / "folder.json").mkdir()
+    methods, left_out = read_foreign(tmp_path, OURS)
+    assert list(methods) == ["other (scored from its files)"]
+    assert len(left_out) == 2
+    assert "folder.json is no file that can be read" in left_out[0]
+    assert re.search(sentence, left_out[1])

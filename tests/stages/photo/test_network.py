@@ -9,6 +9,7 @@ import pytest
 import skimage.data
 from click.testing import CliRunner
 
+from model.export_facts import ExportFacts, write_facts
 from model.scaling import Scaling, to_network
 from pipeline.crops.alignment import align
 from pipeline.crops.face_finding import Face
@@ -166,6 +167,26 @@ class TestRegressor:
             open_regressor(small, 1)
         with pytest.raises(ValueError, match="The network in the bundle takes no photo of 64 px: "):
             open_regressor(dataclasses.replace(bundle.network, onnx=b"no graph"), 1)
+
+    def test_a_network_that_says_otherwise_than_its_bundle_or_is_broken_is_refused(self, bundle, face, tmp_path):
+        told = ExportFacts("final", "tanh", SIZE, 1.5, level=True, weights_sha256="ab" * 32, uv_sha256="cd" * 32)
+        path = tmp_path / "network.onnx"
+        path.write_bytes(bundle.network.onnx)
+        write_facts(path, told)
+        network = dataclasses.replace(bundle.network, onnx=path.read_bytes())
+        crop = np.zeros((SIZE, SIZE, 3), np.uint8)
+        assert np.array_equal(open_regressor(network, 1)(crop), open_regressor(bundle.network, 1)(crop))
+        for change, sentence in (
+            ({"scaling": "sigmoid"}, "its scaling is tanh, and the bundle that it lies in that it is sigmoid"),
+            ({"weights_sha256": "ef" * 32}, "its weights_sha256 is abab"),
+            ({"level": False}, "its level is True, and the bundle that it lies in that it is False"),
+        ):
+            other = dataclasses.replace(network, facts=dataclasses.replace(REAL, **change))
+            with pytest.raises(ValueError, match=f"The network says of itself that {sentence}"):
+                open_regressor(other, 1)
+        broken = dataclasses.replace(bundle.network, onnx=write_onnx(np.full((SIZE, SIZE, 3), np.nan)))
+        with pytest.raises(ValueError, match="puts out numbers that are not finite"):
+            open_regressor(broken, 1)
 
 
 @pytest.fixture(scope="module", params=[True, False], ids=["fit", "no fit"])

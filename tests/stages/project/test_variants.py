@@ -82,6 +82,11 @@ def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
             "train.budget is 0; expected 1 sample or more, or 0 to apply the weights of train.init as they are",
         ),
         ({"train": {"devices": 3}}, "train.batch_size is 4; expected a multiple of the 3 train.devices"),
+        (
+            {"train": {"devices": 2}},
+            "train.devices is 2, but Keras shares batches between devices only on JAX",
+        ),
+        ({"train": {"backend": "torch"}}, "train.backend is 'torch'; expected one of tensorflow, jax"),
         ({"train": {"precision": "half"}}, "train.precision is 'half'; expected one of float32, mixed_bfloat16"),
         ({"network": {"regresses": "depth"}}, "network.regresses is 'depth'; expected one of position_map, coeff"),
         ({"network": {"residual_join": "sum"}}, "network.residual_join is 'sum'; expected one of logits, thesis"),
@@ -215,10 +220,13 @@ def test_a_policy_s_ranges_belong_to_the_settings_of_a_run_only_where_the_traini
 
 def test_what_is_neutral_may_be_left_out_and_a_variant_may_set_it_all_the_same():
     neutral = {"residual_join", "residual_stages", "residual_shrink", "lean"}
+    neutral |= {"backend", "xla", "precision", "devices", "init", "strategy"}
     params = PARAMS | {
         "network": {name: value for name, value in PARAMS["network"].items() if name not in neutral},
         "train": {
-            k: v for k, v in PARAMS["train"].items() if k not in ("xla", "precision", "devices", "init", "strategy")
+            k: v
+            for k, v in PARAMS["train"].items()
+            if k not in ("backend", "xla", "precision", "devices", "init", "strategy")
         },
         "loss": {"norm": "l1", "brief": {"regions": True}, "final": {"regions": True}},
     }
@@ -259,6 +267,7 @@ def test_what_is_used_is_what_is_not_neutral():
         ("train", "strategy", "frozen", {"final", "coarse"}),
         ("train", "budget", 40, {"final", "coarse", "prn", "3ddfa"}),
         ("train", "level", "off", {"final", "3ddfa"}),
+        ("train", "backend", "jax", {"final", "coarse", "prn", "3ddfa"}),
     ],
 )
 def test_a_key_changes_only_variants_that_use_it(section: str, key: str, value: object, changed: set):
