@@ -12,6 +12,7 @@ FACE_DATA ?= ../shared/data
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
 export NO_ALBUMENTATIONS_UPDATE := 1
+export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
 .PHONY: install repro thesis baseline table dag test test-all real real-gpu real-thesis bench-data bench-model bench-faces bench-masks bench-photos bench-start \

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 
 from pipeline.photo.photo_files import encode_image, list_photos, open_photo
-from stages.photo.batches import PHOTOS_A_PROCESS
+from stages.photo.processes import PHOTOS_A_PROCESS
 
 RUNS, PHOTOS, SIDE, NOISE = 5, 200, 3464, 4
 # So many are shared among as many processes as PHOTOS on a machine of two cores.

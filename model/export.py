@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from pipeline.store.quiet import quiet_stderr
 
 # ONNX Runtime asks when it is imported, and would tell its makers of each use.
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 Photos = NDArray[np.float32]
 Run = Callable[[Photos], NDArray[np.float32]]

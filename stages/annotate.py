@@ -12,13 +12,15 @@ import click
 
 from pipeline.photo.labels import check_coefficients
 from pipeline.photo.photo_files import list_photos
-from pipeline.store.files import digest_file, write_bytes
+from pipeline.store.files import digest_file, holding, write_bytes
 from stages.pages.review_page import REFUSE, review_page
 from stages.photo.annotating import (
     FACE_MODEL,
     FACES,
     NO_FIT,
     PAGE,
+    REFUSED,
+    REVIEW,
     TABLE,
     Record,
     annotate_photo,
@@ -27,10 +29,13 @@ from stages.photo.annotating import (
     read_records,
     review,
     settle,
+    tell_killed,
     write_tables,
 )
-from stages.photo.batches import in_processes, open_once, share_cores
+from stages.photo.batches import open_once
 from stages.photo.options import FILE, ReconstructorOptions, reconstructor_options
+from stages.photo.processes import in_processes, share_cores
+from stages.photo.results import check_folder
 from stages.project.params import sentences
 from stages.project.strict import check
 
@@ -45,7 +50,8 @@ def annotate(paths: list[Path], options: ReconstructorOptions, out: Path) -> Ite
     OSError
         If something can't be written.
     """
-    workers, threads = share_cores(len(paths))
+    check_folder(out, (FACES, REFUSED, REVIEW), paths)
+    processes, threads = share_cores(len(paths))
     reconstructor = open_once(options, threads)
     bundle = reconstructor.bundle
     if bundle is None:
@@ -59,8 +65,8 @@ def annotate(paths: list[Path], options: ReconstructorOptions, out: Path) -> Ite
     maker = reconstructor.made_by + digest
     chosen = list(choose_photos(out, paths, maker))
     tasks = [(name, path, digest, maker, options, threads, out) for name, path, digest in chosen]
-    if workers > 1:
-        yield from in_processes(annotate_photo, tasks, workers)
+    if processes:
+        yield from in_processes(annotate_photo, tasks, processes, tell_killed)
     else:
         yield from (annotate_photo(*task) for task in tasks)
 
@@ -74,20 +80,22 @@ def main(photos: tuple[str, ...], out: Path, verdicts: Path | None, options: Rec
     """Label every face of PHOTOS: files, folders or patterns."""
     with sentences():
         check(bool(photos) or verdicts is not None, "Name photos, or a table of verdicts by --review.")
-        if photos:
-            from tqdm import tqdm
+        check(bool(photos) or out.is_dir(), f"{out} has no labels: name photos.")
+        with holding(out):
+            if photos:
+                from tqdm import tqdm
 
-            paths = list_photos(photos)
-            for record in tqdm(annotate(paths, options, out), total=len(paths), unit="photo", disable=None):
-                if record["error"]:
-                    click.echo(f"{record['photo']}: {record['error']}", err=True)
-        if verdicts is not None:
-            review(out, verdicts)
-        settle(out)
-        records = read_records(out)
-        check(bool(records), f"{out} has no labels: name photos.")
-        write_tables(out, records)
-        write_bytes(out / PAGE, review_page(records).encode())
+                paths = list_photos(photos)
+                for record in tqdm(annotate(paths, options, out), total=len(paths), unit="photo", disable=None):
+                    if record["error"]:
+                        click.echo(f"{record['photo']}: {record['error']}", err=True)
+            if verdicts is not None:
+                review(out, verdicts)
+            settle(out)
+            records = read_records(out)
+            check(bool(records), f"{out} has no labels: name photos.")
+            write_tables(out, records)
+            write_bytes(out / PAGE, review_page(records).encode())
     faces = [face for record in records.values() for face in record["faces"]]
     refused = sum(face["verdict"] == REFUSE for face in faces)
     click.echo(

@@ -13,6 +13,7 @@ from pipeline.face.landmarks import REGIONS
 from pipeline.photo.editing import edit_region, warp_photo
 from pipeline.photo.mesh_files import to_mesh, write_mesh
 from pipeline.photo.photo_files import encode_image
+from pipeline.store.files import write_bytes
 from stages.photo.options import FILE, ReconstructorOptions, check_not_input, picture_option, reconstructor_options
 from stages.photo.reconstructor import open_largest, open_reconstructor
 from stages.project.params import sentences
@@ -47,14 +48,14 @@ def main(
     """Scale or shift a feature of the largest face in PHOTO."""
     with sentences():
         check_not_input(out, photo)
+        check_not_input(out.with_suffix(".obj"), photo)
         check(0 < scale <= MOST_SCALE, f"--scale is {scale:g}; expected a number above 0, up to {MOST_SCALE:g}.")
         check(bool(np.isfinite(shift).all()), f"--shift is {shift}; expected three numbers.")
         reconstructor = open_reconstructor(options, os.cpu_count() or 1)
         picture, found = open_largest(photo, reconstructor)
         triangles = reconstructor.surface.triangles
         edited = edit_region(found.vertices, found.landmarks, region, scale, shift)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(encode_image(warp_photo(picture, found.vertices, edited, triangles), out.suffix))
+        write_bytes(out, encode_image(warp_photo(picture, found.vertices, edited, triangles), out.suffix))
         write_mesh(out.with_suffix(".obj"), to_mesh(edited, triangles))
     click.echo(f"edit: {out} and {out.with_suffix('.obj')}")
 

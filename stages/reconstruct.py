@@ -4,22 +4,39 @@
 and all numbers to DIR/faces.json.
 """
 
-import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from contextlib import closing
 from operator import length_hint
 from pathlib import Path
+from typing import Any
 
 import click
 
 from pipeline.photo.photo_files import list_photos
-from stages.photo.batches import name_frames, name_photos, reconstruct_photos
+from pipeline.store.files import holding
+from stages.photo.batches import Batch, digest_maker, name_frames, name_photos, reconstruct_photos
 from stages.photo.files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
+from stages.photo.folders import remove_parts
 from stages.photo.options import ReconstructorOptions, reconstructor_options
+from stages.photo.results import FACES_FILE, check_folder, keep_results, read_results
 from stages.project.params import sentences
 from stages.project.strict import check
 
 
-def _with_bar(results: Iterator[dict], photos: int) -> Iterable[dict]:
+class Kinds(click.ParamType):
+    """Kinds of files with commas between them."""
+
+    name = f"[{'|'.join(KINDS)}],..."
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> list[str]:
+        """Split a value, and refuse what is no kind."""
+        if isinstance(value, list):
+            return value
+        one = click.Choice(KINDS)
+        return [one.convert(kind.strip(), param, context) for kind in value.split(",")]
+
+
+def _with_bar(results: Iterable[dict], photos: int) -> Iterable[dict]:
     """Show how many of the photos are done; a single one is, before the bar's library is imported."""
     if photos == 1:
         return results
@@ -28,13 +45,25 @@ def _with_bar(results: Iterator[dict], photos: int) -> Iterable[dict]:
     return tqdm(results, total=photos or None, unit="photo", disable=None)
 
 
+def _printable(name: str) -> str:
+    """A name on one line, without what would steer a terminal."""
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
 @click.command()
 @click.argument("photos", nargs=-1)
 @click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the results.")
 @click.option("--video", help="A video file, or the number of a webcam, instead of photos.")
 @click.option("--every", default=25, show_default=True, help="Take each so many-th frame of a video; of a webcam one.")
 @reconstructor_options
-@click.option("--write", "kinds", type=click.Choice(KINDS), multiple=True, default=DEFAULT_KINDS, show_default=True)
+@click.option(
+    "--write",
+    type=Kinds(),
+    multiple=True,
+    default=[",".join(DEFAULT_KINDS)],
+    show_default=True,
+    help="Kinds of files, with commas between them.",
+)
 @click.option("--mask", type=click.Path(path_type=Path), help="Picture of what covers the face, in white; or a folder.")
 @click.option("--fill", is_flag=True, help="Fill hidden parts of textures by the face's symmetry.")
 @click.option("--unit", type=click.Choice(UNITS), default="px", show_default=True, help="Of the meshes.")
@@ -46,7 +75,7 @@ def main(
     video: str | None,
     every: int,
     options: ReconstructorOptions,
-    kinds: tuple[str, ...],
+    write: tuple[list[str], ...],
     mask: Path | None,
     fill: bool,
     unit: str,
@@ -56,12 +85,12 @@ def main(
     """Reconstruct every face of PHOTOS: files, folders or patterns."""
     with sentences():
         check(bool(photos) != bool(video), "Name photos, or a video by --video.")
+        kinds = tuple(dict.fromkeys(kind for some in write for kind in some))
         strays = [word for word in photos if word in KINDS and not Path(word).exists()]
         check(
             not strays,
-            f"{', '.join(strays)}: no such photo; --write takes one kind and is repeated: "
-            + " ".join(f"--write {kind}" for kind in (*kinds, *strays))
-            + ".",
+            f"{', '.join(strays)}: no such photo; --write takes kinds with commas between them: "
+            f"--write {','.join((*kinds, *strays))}.",
         )
         check(not (mask and video), "--mask is for photos: it can't be given with --video.")
         check(pupil_distance is None or unit == "mm", "--pupil-distance is for --unit mm: give that too.")
@@ -70,19 +99,25 @@ def main(
             f"--pupil-distance is {pupil_distance}; expected millimetres, 54 to 74 for most adults.",
         )
         named = name_frames(video, every) if video else name_photos(list_photos(photos), mask)
-        done = reconstruct_photos(named, options, out, WriteOptions(kinds, fill, unit, pupil_distance))
+        if isinstance(named, list):
+            check_folder(out, [photo.name for photo in named], [path for photo in named for path in photo.files])
+        wanted = WriteOptions(kinds, fill, unit, pupil_distance)
+        batch = Batch(options, wanted, out, digest_maker(options, wanted))
         results = []
-        for result in _with_bar(done, length_hint(named)):
-            results.append(result)
-            if result["error"]:
-                click.echo(f"{result['photo']}: {result['error']}", err=True)
-        out.mkdir(parents=True, exist_ok=True)
-        (out / "faces.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
+        with holding(out):
+            remove_parts(out)
+            known = read_results(out, batch.maker)
+            with closing(keep_results(out, reconstruct_photos(named, batch, known), known)) as kept:
+                for result in _with_bar(kept, length_hint(named)):
+                    results.append(result)
+                    if result["error"]:
+                        click.echo(f"{_printable(result['photo'])}: {result['error']}", err=True)
+            remove_parts(out)
     missing = sum(bool(result["error"]) for result in results)
     doubted = sum(bool(face["doubt"]) for result in results for face in result["faces"])
     click.echo(
         f"reconstruct: {len(results)} photos, {sum(len(result['faces']) for result in results)} faces, "
-        f"{missing} photos without a face, {doubted} faces that are likely wrong; {out / 'faces.json'}"
+        f"{missing} photos without a face, {doubted} faces that are likely wrong; {out / FACES_FILE}"
     )
     if missing and not allow_missing:
         raise SystemExit(1)

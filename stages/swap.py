@@ -10,6 +10,7 @@ import click
 
 from pipeline.photo.editing import swap_face
 from pipeline.photo.photo_files import encode_image
+from pipeline.store.files import write_bytes
 from stages.photo.options import FILE, ReconstructorOptions, check_not_input, picture_option, reconstructor_options
 from stages.photo.reconstructor import open_largest, open_reconstructor
 from stages.project.params import sentences
@@ -27,8 +28,7 @@ def main(source: Path, target: Path, out: Path, options: ReconstructorOptions) -
         reconstructor = open_reconstructor(options, os.cpu_count() or 1)
         (photo, ours), (other, theirs) = (open_largest(path, reconstructor) for path in (source, target))
         swapped = swap_face(photo, ours.vertices, other, theirs.vertices, reconstructor.surface.triangles)
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_bytes(encode_image(swapped, out.suffix))
+        write_bytes(out, encode_image(swapped, out.suffix))
     click.echo(f"swap: {out}")
 
 

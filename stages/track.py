@@ -16,6 +16,7 @@ from pipeline.face.face_model import name_expressions
 from pipeline.photo.bundle import load_bundle
 from pipeline.photo.tracking import track_faces
 from pipeline.photo.video_files import open_video
+from pipeline.store.files import holding
 from stages.photo.bundles import embedded_bundle
 from stages.photo.options import FILE
 from stages.photo.video import (
@@ -23,6 +24,7 @@ from stages.photo.video import (
     Seen,
     best_portrait,
     keep,
+    remove_earlier,
     table_header,
     write_faces_table,
     write_glb,
@@ -44,29 +46,32 @@ def main(video: str, out: Path, overlay: bool, bundle_file: Path | None) -> None
         bundle = load_bundle(bundle_file) if bundle_file else embedded_bundle()
         networks = open_files(bundle.files, os.cpu_count() or 1)
         opened = open_video(video)
-        out.mkdir(parents=True, exist_ok=True)
-        tracked = track_faces(opened.frames, bundle, networks)
-        if overlay:
-            tracked = write_overlay(tracked, bundle, out / f"{opened.name}_overlay", opened.rate)
-        seen: list[Seen] = []
-        portraits: dict[int, Portrait] = {}
-        frames = 0
-        try:
-            for time, photo, faces in tqdm(tracked, total=opened.length or None, unit="frame", disable=None):
-                for face in faces:
-                    seen.append(keep(frames, time, face, bundle))
-                    portraits[face.number] = best_portrait(portraits.get(face.number), photo, face)
-                frames += 1
-        except KeyboardInterrupt:
-            click.echo("Stopped; what was seen is written.", err=True)
-        tracked.close()
-        header = table_header(name_expressions(bundle.model), bundle.model.shape_basis.shape[2])
         table = out / f"{opened.name}.csv"
-        write_faces_table(table, header, seen)
-        for number, portrait in portraits.items():
-            path = out / f"{opened.name}_face{number}.glb"
-            write_glb(path, bundle, portrait, [each for each in seen if each.number == number])
-        check(bool(seen), f"No face was found in {video}; {table} is empty.")
+        same = table.exists() and Path(video).exists() and table.samefile(video)
+        check(not same, f"{table} would be written over the file that is read: choose another folder by --out.")
+        with holding(out):
+            remove_earlier(out, opened.name)
+            tracked = track_faces(opened.frames, bundle, networks)
+            if overlay:
+                tracked = write_overlay(tracked, bundle, out / f"{opened.name}_overlay", opened.rate)
+            seen: list[Seen] = []
+            portraits: dict[int, Portrait] = {}
+            frames = 0
+            try:
+                for time, photo, faces in tqdm(tracked, total=opened.length or None, unit="frame", disable=None):
+                    for face in faces:
+                        seen.append(keep(frames, time, face, bundle))
+                        portraits[face.number] = best_portrait(portraits.get(face.number), photo, face)
+                    frames += 1
+            except KeyboardInterrupt:
+                click.echo("Stopped; what was seen is written.", err=True)
+            tracked.close()
+            header = table_header(name_expressions(bundle.model), bundle.model.shape_basis.shape[2])
+            write_faces_table(table, header, seen)
+            for number, portrait in portraits.items():
+                path = out / f"{opened.name}_face{number}.glb"
+                write_glb(path, bundle, portrait, [each for each in seen if each.number == number])
+            check(bool(seen), f"No face was found in {video}; {table} is empty.")
     click.echo(f"track: {frames} frames, {len(portraits)} faces; {table}")
 
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from ..face.landmarks import CHIN, NOSE_ROOT, OUTER_EYE_CORNERS, REGIONS
 from ..face.rendering import interpolate, rasterize
 from ..store.arrays import Array, Image
-from .texture import visible_vertices
+from .texture import inside_photo, visible_vertices
 
 # How far an edit reaches beyond its landmarks, in outer eye distances.
 REACH = 0.45
@@ -47,9 +47,7 @@ def swap_face(
     seen = visible_vertices(source_vertices, triangles).astype(np.float64)
     carried = interpolate(np.column_stack([source_vertices[:, :2], seen]), triangles, ids, weights)
     moved = np.asarray(cv2.remap(source, carried[..., 0], carried[..., 1], cv2.INTER_LINEAR), np.uint8)
-    inside_source = (carried[..., 0] >= 0) & (carried[..., 0] <= source.shape[1] - 1)
-    inside_source &= (carried[..., 1] >= 0) & (carried[..., 1] <= source.shape[0] - 1)
-    mask = _largest_part((ids >= 0) & (carried[..., 2] > 0.5) & inside_source)
+    mask = _largest_part((ids >= 0) & (carried[..., 2] > 0.5) & inside_photo(carried, *source.shape[:2]))
     side = float(np.ptp(target_vertices[:, :2], axis=0).mean())
     mask = _shrink(mask, max(1, round(BORDER * side)))
     if not mask.any():

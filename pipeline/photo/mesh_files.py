@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from ..face.rendering import vertex_normals
 from ..store.arrays import Array
+from ..store.files import write_bytes
 from .photo_files import encode_image
 
 MESH_SUFFIXES = (".obj", ".ply", ".glb")
@@ -55,8 +56,10 @@ class Mesh:
 
     @cached_property
     def normals(self) -> Array:
-        """Outward unit normals (V, 3)."""
-        return np.asarray(vertex_normals(self.vertices * TO_PIXELS, self.triangles) * TO_PIXELS, np.float64)
+        """Outward unit normals (V, 3); towards the viewer at a vertex that is in no triangle."""
+        normals = np.asarray(vertex_normals(self.vertices * TO_PIXELS, self.triangles) * TO_PIXELS, np.float64)
+        normals[~normals.any(axis=1)] = [0, 0, 1]
+        return normals
 
 
 def to_mesh(vertices: NDArray, triangles: NDArray[np.integer]) -> Mesh:
@@ -132,15 +135,15 @@ def write_mesh(path: Path, mesh: Mesh) -> list[Path]:
     if path.suffix not in MESH_SUFFIXES:
         raise ValueError(f"{path} is no mesh file that can be written; expected one of {', '.join(MESH_SUFFIXES)}.")
     if path.suffix == ".glb":
-        path.write_bytes(pack_glb(*start_glb(mesh)))
+        write_bytes(path, pack_glb(*start_glb(mesh)))
     elif path.suffix == ".ply":
-        path.write_bytes(_ply(mesh))
+        write_bytes(path, _ply(mesh))
     else:
-        path.write_text(_obj(mesh, path.stem), encoding="utf-8")
+        write_bytes(path, _obj(mesh, path.stem).encode())
         if mesh.texture is not None:
             material, picture = path.with_suffix(".mtl"), path.with_suffix(".png")
-            material.write_text(MATERIAL.format(name=path.stem, picture=picture.name), encoding="utf-8")
-            picture.write_bytes(mesh.texture)
+            write_bytes(material, MATERIAL.format(name=path.stem, picture=picture.name).encode())
+            write_bytes(picture, mesh.texture)
             return [path, material, picture]
     return [path]
 

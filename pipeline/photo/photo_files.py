@@ -25,6 +25,9 @@ MAX_PIXELS = 16_000_000
 # All formats but JPEG are decoded whole. The process's peak for 100 million px: JPEG 130 MB (progressive 360), PNG 210
 # to 840 by its kind, WebP 1,600. Pillow refuses 179 million by itself.
 MAX_STORED_PIXELS = 175_000_000
+# Each scan of a progressive JPEG goes over all of its pixels: cameras and programs write up to some ten, and a hostile
+# file of some 100 kB has thousands.
+MAX_SCANS, SCAN = 100, b"\xff\xda"
 # Of pictures that are written.
 JPEG_QUALITY = 88
 EXIF_ORIENTATION = 0x0112
@@ -113,6 +116,7 @@ def open_photo(path: Path) -> tuple[NDArray[np.uint8], int]:
             warnings.simplefilter("ignore")  # Pillow's remarks name no file
             with PIL.Image.open(path, formats=_formats(path)) as picture:
                 width, height = picture.size
+                _check_kind(path, picture)
                 usable = width * height <= MAX_STORED_PIXELS
                 if usable:
                     return _decode(picture)
@@ -128,9 +132,27 @@ def open_photo(path: Path) -> tuple[NDArray[np.uint8], int]:
         if error.errno is not None:
             raise ValueError(f"{path} cannot be read: {error.strerror}.") from error
         raise ValueError(_damaged(path, error)) from error
+    except UnusableError as error:
+        raise ValueError(str(error)) from None
     except Exception as error:  # Pillow raises many kinds on damaged files, SyntaxError and struct.error among them
         raise ValueError(_damaged(path, error)) from error
     raise ValueError(_too_large(path, f"{width} x {height}"))
+
+
+class UnusableError(Exception):
+    """A whole file that is no photo to be read here."""
+
+
+def _check_kind(path: Path, picture: PIL.Image.Image) -> None:
+    """Refuse a picture that would be read wrongly, or takes more time than any photo."""
+    if picture.mode in ("I", "F"):
+        raise UnusableError(
+            f"{path} has numbers of 32 bits, which do not say how light they are: save it with 8 or 16 bits."
+        )
+    if picture.format in ("JPEG", "MPO"):
+        scans = path.read_bytes().count(SCAN)
+        if scans > MAX_SCANS:
+            raise UnusableError(f"{path} is a JPEG of {scans} scans; expected up to {MAX_SCANS}. Save it again.")
 
 
 def _too_large(path: Path, pixels: str) -> str:

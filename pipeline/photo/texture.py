@@ -46,6 +46,12 @@ def visible_vertices(vertices: NDArray, triangles: NDArray[np.integer]) -> NDArr
     return facing & (z >= hidden_by - tolerance)
 
 
+def inside_photo(points: NDArray, height: int, width: int) -> NDArray[np.bool_]:
+    """Whether points (..., >=2), in px, lie on a photo: none of what lies beyond its border is seen."""
+    column, row = points[..., 0], points[..., 1]
+    return (column >= 0) & (column <= width - 1) & (row >= 0) & (row <= height - 1)
+
+
 def texture_map(photo: NDArray[np.uint8], position_map: NDArray, size: int) -> NDArray[np.uint8]:
     """Colour of each texel by reading the photo where the position map says that it lies.
 
@@ -61,7 +67,8 @@ def texture_map(photo: NDArray[np.uint8], position_map: NDArray, size: int) -> N
     Returns
     -------
     (size, size, 3) uint8
-        Whatever lies before a hidden texel has its colour: see `visible_vertices`. Black beyond the photo.
+        Whatever lies before a hidden texel has its colour: see `visible_vertices`. Black beyond the photo: see
+        `inside_photo`.
     """
     x, y, _ = np.moveaxis(enlarge(position_map, size), -1, 0)
     return np.asarray(cv2.remap(photo, x, y, cv2.INTER_LINEAR), np.uint8)

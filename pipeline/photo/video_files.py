@@ -15,6 +15,7 @@ from ..store.quiet import quiet_stderr
 USUAL_RATE = 30.0
 # Endings and codecs that a video is written with, by preference; the last is in every OpenCV.
 CODECS = ((".mp4", "mp4v"), (".avi", "MJPG"))
+VIDEO_SUFFIXES = tuple(suffix for suffix, _ in CODECS)
 
 
 class Video(NamedTuple):
@@ -55,7 +56,10 @@ def open_video(source: str) -> Video:
     ------
     FileNotFoundError
         If the source is no number, and no such file exists.
+    ValueError
+        If its name is no text.
     """
+    _check_name(source)
     is_file = Path(source).is_file()
     if not (is_file or source.isdecimal()):
         raise FileNotFoundError(f"There is no video {source!r}; expected a file, or the number of a webcam such as 0.")
@@ -66,6 +70,14 @@ def open_video(source: str) -> Video:
     count = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0) if is_file else 0
     name = Path(source).stem if is_file else f"camera{source}"
     return Video(name, rate, count, _read(capture, f"The {'video' if is_file else 'webcam'} {source}", is_file, rate))
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that is no text in UTF-8, on which OpenCV crashes."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        raise ValueError(f"The name {name!r} is no text in UTF-8, as a video's must be: rename it.") from None
 
 
 def _read(capture: Any, what: str, is_file: bool, rate: float) -> Iterator[tuple[float, Image]]:
@@ -108,7 +120,10 @@ def open_writer(stem: Path, rate: float, height: int, width: int) -> tuple[Path,
     ------
     OSError
         If none can be written.
+    ValueError
+        If its name is no text.
     """
+    _check_name(str(stem))
     for suffix, codec in CODECS:
         path = stem.with_name(stem.name + suffix)
         with quiet_stderr():

@@ -1,6 +1,7 @@
 """Files that are whole under their names, read once while they stay the same, and known by their bytes."""
 
 import contextlib
+import fcntl
 import functools
 import hashlib
 import os
@@ -55,6 +56,41 @@ def naming(path: Path) -> Iterator[None]:
         raise OSError(
             f"{path} can't be written: {error.strerror or error}. Free the disk or the folder, and run it again."
         ) from error
+
+
+@contextlib.contextmanager
+def holding(folder: Path) -> Iterator[None]:
+    """Hold a folder of results, so that no other run writes into it meanwhile.
+
+    It is made if there is none, and goes again if it stays empty.
+
+    A process that is killed holds nothing. On file systems without locks nothing is held.
+
+    Raises
+    ------
+    ValueError
+        If another process holds it.
+    OSError
+        If it can't be made.
+    """
+    existed = folder.exists()
+    with naming(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                raise ValueError(
+                    f"Another run is writing into {folder}: wait for its end, or choose another folder by --out."
+                ) from None
+        yield
+    finally:
+        if not existed:
+            with contextlib.suppress(OSError):  # something lies in it
+                folder.rmdir()
+        os.close(descriptor)
 
 
 def beside(path: Path) -> Path:

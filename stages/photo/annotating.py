@@ -32,6 +32,7 @@ from stages.pages.review_page import ACCEPT, REFUSE, starts_refused
 from stages.photo.batches import name_photos, open_once
 from stages.photo.options import ReconstructorOptions
 from stages.photo.pictures import around, draw_face, shrink_to
+from stages.photo.processes import KILLED, tell_failure
 from stages.project.strict import check
 
 FACES, REFUSED, REVIEW, FACE_MODEL = "faces", "refused", "review", "bfm"
@@ -90,7 +91,7 @@ def choose_photos(out: Path, paths: list[Path], maker: str) -> Iterator[tuple[st
     records = read_records(out)
     others = {record["maker"] for record in records.values()} - {maker}
     check(not others, f"{out} has labels by another maker ({'; '.join(sorted(others))}): choose another folder.")
-    names = [name for name, _ in name_photos(paths)]
+    names = [photo.name for photo in name_photos(paths)]
     _check_names(names, {*names, *records})
     for name, path in zip(names, paths, strict=True):
         digest, known = _digest(path), records.get(name)
@@ -170,15 +171,22 @@ def annotate_photo(
         faces = reconstructor.find_faces(photo)
         check(bool(faces), "No face was found in it.")
         fits = [reconstructor.reconstruct(photo, face) for face in faces]
-    except ValueError as error:
-        write_record(out, name, record | {"error": str(error)})
-        return record | {"error": str(error)}
+    except Exception as error:
+        failed = record | {"error": tell_failure(error)}
+        if isinstance(error, ValueError):  # another may not come again
+            write_record(out, name, failed)
+        return failed
     content = photo_bytes(path, photo)
     for number, (face, found) in enumerate(zip(faces, fits, strict=True), start=1):
         stem = name if number == 1 else f"{name}_face{number}"
         record["faces"].append(_write_face(out, stem, content, photo, face, found, bundle))
     write_record(out, name, record)
     return record
+
+
+def tell_killed(_name: str, path: Path, digest: str, maker: str, *_: object) -> Record:
+    """Give the record of a photo that `annotate_photo` did not live to give; it is tried again in the next run."""
+    return {"photo": str(path.resolve()), "sha256": digest, "maker": maker, "error": KILLED, "faces": []}
 
 
 def _write_face(

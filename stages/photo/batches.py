@@ -1,10 +1,12 @@
 """Many photos, or frames of a video, reconstructed one after the other or in several processes."""
 
+import contextlib
+import hashlib
 import operator
-import os
+import unicodedata
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from functools import cache, partial
 from itertools import chain, islice
 from pathlib import Path
@@ -16,9 +18,15 @@ from numpy.typing import NDArray
 from pipeline.photo.masks import cover_faces, open_mask, paint_over
 from pipeline.photo.photo_files import PHOTO_SUFFIXES, open_photo, read_frames
 from pipeline.store.arrays import Image
+from pipeline.store.files import digest_file, digest_modules, while_unchanged
+from stages.photo.bundles import choose_bundle
 from stages.photo.files import WriteOptions, write_faces
+from stages.photo.folders import PAGE, clear
 from stages.photo.options import ReconstructorOptions
+from stages.photo.processes import KILLED, in_processes, share_cores, tell_failure
 from stages.photo.reconstructor import Reconstructor, open_reconstructor
+from stages.photo.results import FACES_FILE
+from stages.project.paths import CODE_ROOT
 from stages.project.strict import check
 
 
@@ -34,12 +42,30 @@ class Opened(NamedTuple):
 
 
 Decode = Callable[[], Opened]
-# With fewer photos a process, its start takes longer than it saves: TensorFlow's takes five seconds.
-PHOTOS_A_PROCESS = 12
 
 
-def name_photos(paths: Iterable[Path], mask: Path | None = None) -> list[tuple[str, Decode]]:
+class Photo(NamedTuple):
+    """A photo or a frame: the name of its folder, what decodes it, and which files it is made from, if any."""
+
+    name: str
+    decode: Decode
+    files: tuple[Path, ...] = ()
+
+
+class Batch(NamedTuple):
+    """How photos are reconstructed, what is written of them and where to; `maker` is `digest_maker` of the former."""
+
+    options: ReconstructorOptions
+    write: WriteOptions
+    out: Path
+    maker: str
+
+
+def name_photos(paths: Iterable[Path], mask: Path | None = None) -> list[Photo]:
     """Name each photo's folder by its stem, or by its whole name where two photos share a stem.
+
+    No name leads out of the folder that they lie in, is hidden there, or is that of the table of results: such a one
+    gets ``_`` before it.
 
     Parameters
     ----------
@@ -49,7 +75,7 @@ def name_photos(paths: Iterable[Path], mask: Path | None = None) -> list[tuple[s
 
     Returns
     -------
-    list of (name, what decodes the photo)
+    list of Photo
 
     Raises
     ------
@@ -57,15 +83,35 @@ def name_photos(paths: Iterable[Path], mask: Path | None = None) -> list[tuple[s
         If two photos have the same name, or the mask is of none of them.
     """
     paths = list(paths)
-    stems = [path.stem for path in paths]
-    names = [path.stem if stems.count(path.stem) == 1 else path.name for path in paths]
-    twice = sorted(name for name, times in Counter(names).items() if times > 1)
+    stems = [_safe(path.stem) for path in paths]
+    # The whole name of one may be the stem of another, and so on.
+    whole: set[int] = set()
+    while True:
+        names = [_safe(path.name) if number in whole else stems[number] for number, path in enumerate(paths)]
+        times = Counter(map(_same_file, names))
+        shared = {number for number, name in enumerate(names) if times[_same_file(name)] > 1}
+        if shared <= whole:
+            break
+        whole |= shared
+    twice = sorted({names[number] for number in shared})
     check(
         not twice,
         f"Two of the photos have the same name, {', '.join(twice)}: reconstruct them into folders of their own.",
     )
     masks = find_masks(paths, mask) if mask else [None] * len(paths)
-    return [(name, partial(_open, path, own)) for name, path, own in zip(names, paths, masks, strict=True)]
+    return [
+        Photo(name, partial(_open, path, own), (path, own) if own else (path,))
+        for name, path, own in zip(names, paths, masks, strict=True)
+    ]
+
+
+def _safe(name: str) -> str:
+    return f"_{name}" if name.startswith(".") or _same_file(name) == FACES_FILE else name
+
+
+def _same_file(name: str) -> str:
+    """What is the same for names that some file systems take for the same, as macOS and Windows do."""
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def find_masks(photos: list[Path], mask: Path) -> list[Path | None]:
@@ -106,29 +152,46 @@ def _open(path: Path, mask: Path | None) -> Opened:
     return Opened(paint_over(photo, covered), reduced, covered)
 
 
-def name_frames(video: str, every: int) -> Iterator[tuple[str, Decode]]:
+def name_frames(video: str, every: int) -> Iterator[Photo]:
     """Each so many-th frame of a video, or the first of a webcam, as `name_photos` gives photos."""
-    frames = islice(read_frames(video), 1) if video.isdecimal() else islice(read_frames(video), 0, None, every)
-    return ((name, partial(_whole, frame)) for name, frame in frames)
+    file = Path(video)
+    if video.isdecimal() and not file.is_file():
+        return (Photo(_safe(name), partial(_whole, frame)) for name, frame in islice(read_frames(video), 1))
+    frames = islice(read_frames(video), 0, None, every)
+    return (Photo(_safe(name), partial(_whole, frame), (file,)) for name, frame in frames)
 
 
 def _whole(frame: Image) -> Opened:
     return Opened(frame, 1)
 
 
-def reconstruct_photos(
-    photos: Iterable[tuple[str, Decode]], options: ReconstructorOptions, out: Path, write: WriteOptions
-) -> Iterator[dict]:
+def digest_maker(options: ReconstructorOptions, write: WriteOptions) -> str:
+    """Digest all that results depend on but the photos: options, bundle and code.
+
+    Raises
+    ------
+    ValueError, OSError
+        See `choose_bundle`.
+    """
+    files = [path for path in (choose_bundle(options)[0], options.dlib_model) if path is not None]
+    parts = [
+        digest_modules(CODE_ROOT, ("pipeline", "model", "stages")),
+        *(digest_file(path) for path in files if path.is_file()),
+        repr((options, write)),
+    ]
+    return hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def reconstruct_photos(photos: Iterable[Photo], batch: Batch, known: Mapping[str, dict]) -> Iterator[dict]:
     """Reconstruct every face of every photo and write its files; many photos are shared among processes.
 
     Parameters
     ----------
-    photos : iterable of (name, decode)
+    photos : iterable of Photo
         A list may be shared among processes; what is read as one goes is not.
-    options : ReconstructorOptions
-    out : Path
-        Folder of all results.
-    write : WriteOptions
+    batch : Batch
+    known : mapping of str to dict
+        Results of earlier runs, by the photo's name: those that would be made again are given as they are.
 
     Yields
     ------
@@ -140,92 +203,95 @@ def reconstruct_photos(
     ValueError
         If the reconstructor or what it needs cannot be opened, which is told before any photo is read.
     """
-    workers, threads = share_cores(operator.length_hint(photos))
-    if workers > 1:
-        open_once(options, threads)
-        tasks = ((name, decode, options, threads, out, write) for name, decode in photos)
-        yield from in_processes(reconstruct_photo, tasks, workers)
+    processes, threads = share_cores(operator.length_hint(photos))
+    if processes:
+        open_once(batch.options, threads)
+        tasks = ((photo, known.get(photo.name), batch, threads) for photo in photos)
+        yield from in_processes(reconstruct_photo, tasks, processes, tell_killed)
         return
     with ThreadPoolExecutor(1) as pool:
         ahead = _decode_ahead(photos, pool)
         first = list(islice(ahead, 1))
-        open_once(options, threads)
-        for name, decode in chain(first, ahead):
-            yield reconstruct_photo(name, decode, options, threads, out, write)
+        open_once(batch.options, threads)
+        for photo in chain(first, ahead):
+            yield reconstruct_photo(photo, known.get(photo.name), batch, threads)
 
 
-def share_cores(photos: int) -> tuple[int, int]:
-    """How many processes share so many photos, and how many threads each has."""
-    cores = os.cpu_count() or 1
-    workers = max(1, min(cores, photos // PHOTOS_A_PROCESS))
-    return workers, cores // workers
-
-
-def _decode_ahead(photos: Iterable[tuple[str, Decode]], pool: ThreadPoolExecutor) -> Iterator[tuple[str, Decode]]:
+def _decode_ahead(photos: Iterable[Photo], pool: ThreadPoolExecutor) -> Iterator[Photo]:
     """Decode each photo while the one before it is reconstructed, and the first while the reconstructor is opened."""
-    waiting: deque[tuple[str, Decode]] = deque()
-    for name, decode in photos:
-        waiting.append((name, pool.submit(decode).result))
+    waiting: deque[Photo] = deque()
+    for photo in photos:
+        waiting.append(photo._replace(decode=pool.submit(photo.decode).result))
         if len(waiting) > 1:
             yield waiting.popleft()
     yield from waiting
 
 
-def in_processes(work: Callable[..., dict], tasks: Iterable[tuple], workers: int) -> Iterator[dict]:
-    """Do the work on photos in some processes, in the order of the tasks; a few ahead, so that memory is bounded."""
-    import multiprocessing  # a single photo needs no processes
-    from concurrent.futures import ProcessPoolExecutor
-
-    # Forked, a process would share TensorFlow's locks with this one.
-    with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting: deque[Future[dict]] = deque()
-        for task in tasks:
-            waiting.append(pool.submit(work, *task))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-def reconstruct_photo(
-    name: str,
-    decode: Decode,
-    options: ReconstructorOptions,
-    threads: int,
-    out: Path,
-    write: WriteOptions,
-) -> dict:
+def reconstruct_photo(photo: Photo, known: dict | None, batch: Batch, threads: int) -> dict:
     """Reconstruct every face of a photo and write its files; what fails is told in the result.
 
     Parameters
     ----------
-    name : str
-        Of the photo's folder in `out`.
-    decode : callable
-    options : ReconstructorOptions
+    photo : Photo
+    known : dict or None
+        Its result in an earlier run, which is given again if nothing that it was made from has changed.
+    batch : Batch
     threads : int
-        That it may use; it is opened once a process.
-    out : Path
-    write : WriteOptions
+        That it may use; the reconstructor is opened once a process.
 
     Returns
     -------
     dict
-        `photo`, `faces` (the numbers of each, the largest first), `error`, which is empty where there are faces, and
-        `reduced`: in how many px of the photo a pixel of all these numbers is.
+        `photo`, `faces` (the numbers of each, the largest first), `error`, which is empty where there are faces,
+        `reduced`: in how many px of the photo a pixel of all these numbers is, and `made_from`, which tells whether it
+        would be the same again; empty where it may be another.
     """
-    result = {"photo": name, "reduced": 1, "error": "", "faces": []}
+    folder, made_from = batch.out / photo.name, _digest(photo, batch)
+    if known and made_from and known["made_from"] == made_from and _is_whole(folder, known, batch.write):
+        return known
+    result = {"photo": photo.name, "reduced": 1, "error": "", "made_from": made_from, "faces": []}
     try:
-        reconstructor = open_once(options, threads)
-        photo, result["reduced"], covered = decode()
-        faces = reconstructor.find_faces(photo)
+        reconstructor = open_once(batch.options, threads)
+        picture, result["reduced"], covered = photo.decode()
+        faces = reconstructor.find_faces(picture)
         check(bool(faces), "No face was found in it.")
         if covered is not None:
             faces = cover_faces(faces, covered)
             check(bool(faces), "Its mask covers the face wholly.")
-        return result | {"faces": write_faces(out / name, photo, faces, reconstructor, write, covered)}
-    except (ValueError, OSError) as error:
-        return result | {"error": str(error)}
+        return result | {"faces": write_faces(folder, picture, faces, reconstructor, batch.write, covered)}
+    except Exception as error:
+        # What is wrong with the photo stays so; what is wrong with the machine may not.
+        result |= {"error": tell_failure(error), "made_from": made_from if isinstance(error, ValueError) else ""}
+    clear(folder)
+    return result
+
+
+def tell_killed(photo: Photo, _known: dict | None, batch: Batch, _threads: int) -> dict:
+    """Give the result of a photo that `reconstruct_photo` did not live to give."""
+    clear(batch.out / photo.name)
+    return {"photo": photo.name, "reduced": 1, "error": KILLED, "made_from": "", "faces": []}
+
+
+def _digest(photo: Photo, batch: Batch) -> str:
+    """What a result is made from; empty where files are none or can't be read, which is told when they are opened."""
+    if photo.files:
+        with contextlib.suppress(OSError):
+            parts = [photo.name, *map(_digest_once, photo.files)]
+            digest = hashlib.sha256("\n".join(parts).encode(errors="surrogateescape")).hexdigest()
+            return f"{batch.maker}-{digest[:16]}"
+    return ""
+
+
+# Of a video there are many frames.
+_digest_once = while_unchanged(digest_file)
+
+
+def _is_whole(folder: Path, result: dict, write: WriteOptions) -> bool:
+    """Whether the files of an earlier result are there."""
+    page = [PAGE] if result["faces"] and "page" in write.kinds else []
+    return all(
+        (folder / name).is_file() for name in (*page, *(file for face in result["faces"] for file in face["files"]))
+    )
 
 
 @cache

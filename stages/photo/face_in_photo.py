@@ -16,7 +16,15 @@ from pipeline.photo.masks import are_covered
 from pipeline.photo.mesh_files import Mesh, pack_glb, scaled, start_glb, textured, to_mesh
 from pipeline.photo.morph_files import morph_glb
 from pipeline.photo.reconstruction import Reconstruction
-from pipeline.photo.texture import depth_image, encode_depth, enlarge, fill_by_symmetry, texture_map, visible_vertices
+from pipeline.photo.texture import (
+    depth_image,
+    encode_depth,
+    enlarge,
+    fill_by_symmetry,
+    inside_photo,
+    texture_map,
+    visible_vertices,
+)
 from pipeline.store.arrays import Image
 from stages.photo.pictures import draw_face, draw_head_box, mark_hidden
 from stages.photo.reconstructor import Reconstructor
@@ -61,10 +69,19 @@ class FaceInPhoto:
     in_mm: bool = False
 
     @cached_property
+    def unhidden(self) -> NDArray[np.bool_]:
+        """Which vertices (V,) no part of the face hides, be they in the photo or beyond its border."""
+        return visible_vertices(self.found.vertices, self.reconstructor.surface.triangles)
+
+    @cached_property
     def visible(self) -> NDArray[np.bool_]:
         """Which vertices (V,) the photo shows."""
-        seen = visible_vertices(self.found.vertices, self.reconstructor.surface.triangles)
-        return seen if self.covered is None else seen & ~are_covered(self.covered, self.found.vertices)
+        return self.unhidden & self._is_shown(self.found.vertices)
+
+    def _is_shown(self, points: NDArray) -> NDArray[np.bool_]:
+        """Whether the photo has a place for points (..., >=2), and nothing but the face lies before them there."""
+        shown = inside_photo(points, *self.photo.shape[:2])
+        return shown if self.covered is None else shown & ~are_covered(self.covered, points)
 
     @cached_property
     def position_map(self) -> NDArray[np.float32]:
@@ -79,12 +96,10 @@ class FaceInPhoto:
         """Texture (TEXTURE_SIZE, TEXTURE_SIZE, 3); what the photo hides is filled by symmetry or marked."""
         surface, size = self.reconstructor.surface, TEXTURE_SIZE
         colours = texture_map(self.photo, self.position_map, size)
-        texels = (self.reconstructor.operator @ self.visible.astype(np.float32)).reshape(surface.face_mask.shape)
+        texels = (self.reconstructor.operator @ self.unhidden.astype(np.float32)).reshape(surface.face_mask.shape)
         mask = enlarge(surface.face_mask, size) > 0.5
-        seen = (enlarge(texels, size) > 0.5) & mask
-        if self.covered is not None:
-            # A thin thing passes between the vertices.
-            seen &= ~are_covered(self.covered, enlarge(self.position_map, size))
+        # The photo's border, and a thin thing, pass between the vertices.
+        seen = (enlarge(texels, size) > 0.5) & mask & self._is_shown(enlarge(self.position_map, size))
         return fill_by_symmetry(colours, seen, mask) if self.fill else mark_hidden(colours, seen, mask)
 
     @cached_property

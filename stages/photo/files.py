@@ -18,6 +18,7 @@ from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import vertex_colours
 from pipeline.store.arrays import Image
 from stages.photo.face_in_photo import FaceInPhoto, shrink
+from stages.photo.folders import PAGE, filling
 from stages.photo.pictures import map_picture
 from stages.photo.reconstructor import Reconstructor
 
@@ -60,7 +61,7 @@ def write_faces(
     Parameters
     ----------
     folder : Path
-        Of the photo; it is made. Its files begin with ``face1``, ``face2`` and so on.
+        Of the photo; it is made, see `filling`. Its files begin with ``face1``, ``face2`` and so on.
     photo : (H, W, 3) uint8
     faces : sequence of Face
     reconstructor : Reconstructor
@@ -72,25 +73,32 @@ def write_faces(
     -------
     list of dict
         The numbers of each face, as faces.json has them.
+
+    Raises
+    ------
+    ValueError
+        If a face can't be measured.
+    OSError
+        If the folder can't be written.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     numbers, shown = [], []
     picture, reduced = shrink(photo)
-    for number, face in enumerate(faces, start=1):
-        found = reconstructor.reconstruct(photo, face)
-        size = measure(photo, found, reconstructor, options)
-        scale = size.get("mm_per_px", 1.0)
-        placed = FaceInPhoto(
-            photo, picture, reduced, found, reconstructor, options.fill, scale, covered, options.unit == "mm"
-        )
-        described = describe(face, found) | {"made_by": reconstructor.made_by} | size
-        numbers.append(described | write_face(folder / f"face{number}", placed, options.kinds))
-        if "page" in options.kinds:
-            shown.append(placed)
-    if shown:
-        from stages.photo.photo_page import write_page  # what fills in its template takes some time to import
+    with filling(folder) as part:
+        for number, face in enumerate(faces, start=1):
+            found = reconstructor.reconstruct(photo, face)
+            size = measure(photo, found, reconstructor, options)
+            scale = size.get("mm_per_px", 1.0)
+            placed = FaceInPhoto(
+                photo, picture, reduced, found, reconstructor, options.fill, scale, covered, options.unit == "mm"
+            )
+            described = describe(face, found) | {"made_by": reconstructor.made_by} | size
+            numbers.append(described | write_face(part / f"face{number}", placed, options.kinds))
+            if "page" in options.kinds:
+                shown.append(placed)
+        if shown:
+            from stages.photo.photo_page import write_page  # what fills in its template takes some time to import
 
-        write_page(folder, shown, numbers)
+            write_page(part / PAGE, folder.name, shown, numbers)
     return numbers
 
 

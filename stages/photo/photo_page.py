@@ -15,10 +15,11 @@ from stages.photo.pictures import around, colour_depth, draw_face, draw_head_box
 MARGIN, SIDE, THUMBNAIL_SIDE = 0.6, 960, 96
 
 
-def write_page(folder: Path, faces: list[FaceInPhoto], numbers: list[dict]) -> None:
-    """Write the page of a photo's faces, whose `numbers` are as faces.json has them, as ``index.html``."""
+def write_page(path: Path, name: str, faces: list[FaceInPhoto], numbers: list[dict]) -> None:
+    """Write the page of the faces of the photo `name`, whose `numbers` are as faces.json has them."""
     views = [page_views(*each) for each in zip(faces, numbers, strict=True)]
-    (folder / "index.html").write_text(faces_page(folder.name, views), encoding="utf-8")
+    # A file's name may be no text.
+    path.write_text(faces_page(name.encode(errors="replace").decode(), views), encoding="utf-8")
 
 
 def page_views(face: FaceInPhoto, numbers: dict) -> FaceViews:

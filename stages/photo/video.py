@@ -1,5 +1,6 @@
 """The files of the faces of a video: a table, a GLB for each face, and the video with the meshes over it."""
 
+import re
 from collections.abc import Generator, Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,8 +14,9 @@ from pipeline.photo.animation import animated_glb
 from pipeline.photo.bundle import Bundle
 from pipeline.photo.fitting import correct, read_mesh
 from pipeline.photo.tracking import ALL_SEEN, TrackedFace
-from pipeline.photo.video_files import open_writer
+from pipeline.photo.video_files import VIDEO_SUFFIXES, open_writer
 from pipeline.store.arrays import Array, Image
+from pipeline.store.files import write_bytes
 from pipeline.store.tables import write_table
 from stages.photo.pictures import draw_fast
 
@@ -38,6 +40,14 @@ class Portrait(NamedTuple):
 
     photo: Image
     face: TrackedFace
+
+
+def remove_earlier(out: Path, name: str) -> None:
+    """Remove what an earlier run wrote of a video of that name, which may have had more faces, or an overlay."""
+    own = re.compile(rf"{re.escape(name)}(\.csv|_face\d+\.glb|_overlay({'|'.join(map(re.escape, VIDEO_SUFFIXES))}))")
+    for path in out.iterdir():
+        if own.fullmatch(path.name):
+            path.unlink()
 
 
 def keep(frame: int, time: float, face: TrackedFace, bundle: Bundle) -> Seen:
@@ -82,7 +92,7 @@ def write_glb(path: Path, bundle: Bundle, portrait: Portrait, seen: list[Seen]) 
     shape = bundle.model.shape_basis.shape[2]
     poses, weights = np.array([each.pose for each in seen]), np.array([each.coefficients[shape:] for each in seen])
     times = [each.time for each in seen]
-    path.write_bytes(animated_glb(bundle, portrait.photo, portrait.face, times, poses, weights))
+    write_bytes(path, animated_glb(bundle, portrait.photo, portrait.face, times, poses, weights))
 
 
 def write_overlay(

@@ -231,6 +231,31 @@ class TestAgain:
         annotated("photos", "--out", "out")
         assert (work / "out/faces/one.mat").is_file()
 
+    def test_pairs_are_no_photos_to_label(self, work):
+        annotated("photos", "--out", "out")
+        before = {path: path.read_bytes() for path in (work / "out").rglob("*") if path.is_file()}
+        result = call(work / "out/faces/one.jpg", "--out", work / "out")
+        assert result.exit_code == 1
+        assert "faces/one.jpg lies where results of a photo go: choose another folder by --out." in result.stderr
+        assert {path: path.read_bytes() for path in before} == before
+
+    def test_an_error_of_a_library_costs_one_photo(self, work, monkeypatch):
+        def fail(*_):
+            raise RuntimeError("not today")
+
+        annotated("photos", "--out", "out")
+        shutil.copy(work / "photos/one.jpg", work / "photos/three.jpg")
+        reconstructor = annotating.open_once(None, 1)
+        with monkeypatch.context() as patch:
+            patch.setattr(annotating, "open_once", lambda *_: dataclasses.replace(reconstructor, find_faces=fail))
+            result = call(work / "photos", "--out", work / "out")
+        assert (
+            "three.jpg: It made this software fail, which is a mistake in it (RuntimeError: not today)."
+            in result.stderr
+        )
+        assert call(work / "photos", "--out", work / "out").exit_code == 0
+        assert (work / "out/faces/three.jpg").is_file()
+
     def test_the_same_labels_have_the_same_bytes(self, work):
         for out in ("a", "b"):
             annotated("photos", "--out", out)

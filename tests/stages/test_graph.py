@@ -12,9 +12,12 @@ import subprocess
 import sys
 from modulefinder import ModuleFinder
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from ruamel.yaml import YAML
+
+from tests.helpers.lookups import watch
 
 ROOT = Path(__file__).parents[2]
 BIN = Path(sys.executable).parent
@@ -86,8 +89,13 @@ def shrink(params) -> None:
 
 
 @pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A small project in which everything has been made, and its baseline committed."""
+def watched(tmp_path_factory):
+    return watch(tmp_path_factory.mktemp("watched"))
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory, watched):
+    """A small project in which everything has been made while one watched, and its baseline committed."""
     folder = tmp_path_factory.mktemp("a project") / "with spaces"
     listed = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
     for name in listed:
@@ -106,8 +114,15 @@ def finished(tmp_path_factory):
         "git add -A",
         "git commit -qm baseline",
     ):
-        run(folder, *command.split())
+        with mock.patch.dict(os.environ, watched.environment):
+            run(folder, *command.split())
     return folder
+
+
+def test_no_stage_and_not_dvc_asks_for_a_host(finished, watched):
+    assert watched.asked() == set()
+    kept = {path.name for path in watched.log.with_name("home").rglob("*") if path.is_file()}
+    assert not {name for name in kept if "onnxruntime" in name or "deviceid" in name or "analytics" in name}
 
 
 @pytest.fixture

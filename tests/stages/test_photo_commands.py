@@ -20,7 +20,7 @@ from pipeline.photo.bundling import make_layout
 from pipeline.photo.embedded import embedded_model
 from pipeline.photo.map_network import make_network
 from pipeline.uv.position_map import render_map
-from stages.photo.batches import PHOTOS_A_PROCESS
+from stages.photo.processes import PHOTOS_A_PROCESS
 from tests.helpers.made_networks import REAL, write_onnx
 from tests.helpers.places import ROOT
 

@@ -219,7 +219,7 @@ class TestCommand:
             ((), "Name photos, or a video by --video."),
             (
                 ("a.png", "--write", "obj", "glb"),
-                "glb: no such photo; --write takes one kind and is repeated: --write obj --write glb.",
+                "glb: no such photo; --write takes kinds with commas between them: --write obj,glb.",
             ),
             (("nowhere.jpg",), "There is no photo or folder 'nowhere.jpg'"),
             (("a.png", "--video", "0"), "Name photos, or a video by --video."),
@@ -230,11 +230,44 @@ class TestCommand:
         assert result.exit_code == 1
         assert sentence in result.stderr
 
+    def test_write_takes_kinds_with_commas_between_them(self, photos, tmp_path):
+        for number, words in enumerate((("ply,points",), ("ply, points", "ply"), ("ply", "points"))):
+            kinds = [word for kind in words for word in ("--write", kind)]
+            assert self.call(photos / "a.png", "--out", tmp_path / f"{number}", *kinds).exit_code == 0
+            names = sorted(path.name for path in (tmp_path / f"{number}/a").iterdir())
+            assert names == ["face1.ply", "face1_landmarks.csv"]
+        result = self.call(photos / "a.png", "--out", tmp_path / "x", "--write", "obj,stl")
+        assert result.exit_code == 2
+        assert "'stl' is not one of 'obj', 'glb', 'ply'" in result.stderr
+
     def test_photos_of_one_name_get_folders_of_their_own(self):
         named = batches.name_photos([Path("x/a.jpg"), Path("x/a.png"), Path("x/b.jpg")])
-        assert [name for name, _ in named] == ["a.jpg", "a.png", "b"]
+        assert [photo.name for photo in named] == ["a.jpg", "a.png", "b"]
         with pytest.raises(ValueError, match=r"Two of the photos have the same name, a\.jpg: reconstruct them into"):
             batches.name_photos([Path("x/a.jpg"), Path("y/a.jpg")])
+
+    @pytest.mark.parametrize(
+        ("files", "names"),
+        [
+            # By Python a name's first dot makes no ending: the stem of "...jpg" is "..".
+            (("...jpg", "..jpg", ".jpg", ".x.jpg", "....jpg"), ["_..", "_.", "_.jpg", "_.x", "_..."]),
+            (("faces.json.jpg", "Faces.JSON.png"), ["faces.json.jpg", "Faces.JSON.png"]),
+            (("faces.json.jpg", "_faces.json.jpg"), ["faces.json.jpg", "_faces.json.jpg"]),
+            (("faces.json", "faces.jpg"), ["_faces.json", "faces.jpg"]),
+            (("a.jpg", "a.png", "a.jpg.png"), ["a.jpg", "a.png", "a.jpg.png"]),
+            # One folder on macOS and Windows.
+            (
+                ("A.jpg", "a.png", "caf\u00e9.jpg", "cafe\u0301.png"),
+                ["A.jpg", "a.png", "caf\u00e9.jpg", "cafe\u0301.png"],
+            ),
+        ],
+    )
+    def test_no_name_leads_out_of_the_folder_or_is_taken(self, files, names):
+        assert [photo.name for photo in batches.name_photos(map(Path, files))] == names
+
+    def test_ten_thousand_photos_are_named_at_once(self):
+        paths = [Path(f"{number // 2}.{'jpg' if number % 2 else 'png'}") for number in range(10_000)]
+        assert [photo.name for photo in batches.name_photos(paths)] == [path.name for path in paths]
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from click.testing import CliRunner
 
 from pipeline.face.camera import camera_matrix
 from pipeline.photo.video_files import open_video, open_writer
+from pipeline.store.files import holding
 from stages import track
 
 FRAMES, STEP = 12, 4
@@ -131,3 +132,26 @@ def test_a_video_without_a_face_and_one_that_is_missing_are_said(video, tmp_path
     result = call("gone.mp4", "--out", tmp_path / "out")
     assert result.exit_code == 1
     assert result.stderr.startswith("Error: There is no video 'gone.mp4'")
+
+
+def test_files_of_an_earlier_run_do_not_stay_and_those_of_others_do(video, tmp_path):
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("clip_face2.glb", "clip_face12.glb", "clip_overlay.avi", "clip_face2.png", "clip2_face2.glb"):
+        (out / name).write_text(name)
+    assert call(video, "--out", out, "--no-overlay").exit_code == 0
+    assert {path.name for path in out.iterdir()} == {"clip.csv", "clip_face1.glb", "clip_face2.png", "clip2_face2.glb"}
+
+
+def test_a_video_is_not_written_over(video, tmp_path):
+    other = video.rename(tmp_path / "clip.csv")
+    before = other.read_bytes()
+    result = call(other, "--out", tmp_path)
+    assert result.exit_code == 1
+    assert "clip.csv would be written over the file that is read: choose another folder by --out." in result.stderr
+    assert other.read_bytes() == before
+
+
+def test_two_runs_into_one_folder_do_not_mix(video, tmp_path):
+    with holding(tmp_path / "out"):
+        assert "Another run is writing into" in call(video, "--out", tmp_path / "out").stderr

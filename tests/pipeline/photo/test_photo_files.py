@@ -290,3 +290,29 @@ def test_a_tiff_is_turned_once_as_its_orientation_says(tmp_path):
 def test_a_grey_tiff_of_16_bits_keeps_its_greys(tmp_path):
     cv2.imwrite(str(tmp_path / "a.tif"), np.array([[0, 256, 65_535]], np.uint16))
     assert open_photo(tmp_path / "a.tif")[0][0, :, 0].tolist() == [0, 1, 255]
+
+
+@pytest.mark.parametrize("mode", ["I", "F"])
+def test_numbers_of_32_bits_are_not_taken_for_greys(tmp_path, mode):
+    PIL.Image.fromarray(colours(16)).convert(mode).save(tmp_path / "a.tif")
+    with pytest.raises(ValueError, match=r"a\.tif has numbers of 32 bits, .* save it with 8 or 16 bits"):
+        open_photo(tmp_path / "a.tif")
+
+
+def test_a_progressive_jpeg_is_read_and_one_of_thousands_of_scans_refused_at_once(tmp_path):
+    PIL.Image.fromarray(colours(400)).save(tmp_path / "a.jpg", progressive=True)
+    content = (tmp_path / "a.jpg").read_bytes()
+    assert np.abs(open_photo(tmp_path / "a.jpg")[0][200::400, 200::400].astype(int) - COLOURS).max() <= 12
+    last = content.rindex(b"\xff\xda")
+    (tmp_path / "b.jpg").write_bytes(content[:last] + content[last:-2] * 2000 + content[-2:])
+    with pytest.raises(ValueError, match=r"b\.jpg is a JPEG of 2\d\d\d scans; expected up to 100\. Save it again\."):
+        open_photo(tmp_path / "b.jpg")
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 3), (5, 7), (8, 8), (1, 300), (300, 1)])
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif", "bmp"])
+def test_the_smallest_photos_are_read(tmp_path, shape, suffix):
+    PIL.Image.fromarray(np.full((*shape, 3), 200, np.uint8)).save(tmp_path / f"a.{suffix}")
+    photo, _ = open_photo(tmp_path / f"a.{suffix}")
+    assert photo.shape == (*shape, 3)
+    assert np.abs(photo.astype(int) - 200).max() <= 3

@@ -1,5 +1,7 @@
 """Videos read with their times, and written."""
 
+import os
+
 import cv2
 import numpy as np
 import pytest
@@ -50,3 +52,11 @@ def test_only_one_sentence_is_said_of_what_is_no_video(tmp_path, capfd):
     with pytest.raises(ValueError, match=r"text\.jpg gives no frame"):
         next(open_video(str(tmp_path / "text.jpg")).frames)
     assert capfd.readouterr() == ("", "")
+
+
+def test_a_name_that_is_no_text_is_refused_since_opencv_crashes_on_it(tmp_path):
+    path = tmp_path / os.fsdecode(b"\xff.avi")
+    with pytest.raises(ValueError, match="is no text in UTF-8, as a video's must be: rename it"):
+        open_video(str(path))
+    with pytest.raises(ValueError, match="is no text in UTF-8"):
+        open_writer(path.with_suffix(""), 10, 32, 48)

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 
 from pipeline.face.rendering import rasterize
-from pipeline.photo.texture import depth_image
+from pipeline.photo.texture import depth_image, enlarge
 from stages.photo import face_in_photo
-from stages.photo.face_in_photo import FaceInPhoto, shrink
+from stages.photo.face_in_photo import TEXTURE_SIZE, FaceInPhoto, shrink
 from stages.photo.files import WriteOptions, describe, write_faces
+from stages.photo.pictures import mark_hidden
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 
 
@@ -115,3 +116,40 @@ def test_a_doubt_is_told_with_the_numbers(photo, reconstructor):
     found = reconstructor.reconstruct(photo, face)
     assert describe(face, found)["doubt"] == ""
     assert describe(face, dataclasses.replace(found, doubt="Likely wrong: no."))["doubt"] == "Likely wrong: no."
+
+
+class TestCutByTheBorder:
+    """A face whose left part, up to its middle or beyond, lies outside of the photo."""
+
+    @pytest.fixture(params=[0.3, 0.6], ids=lambda share: f"{share:.0%} outside")
+    def cut(self, request, photo, reconstructor):
+        """The face, once hatched and once filled, and which vertices are outside."""
+        found = reconstructor.reconstruct(photo, reconstructor.find_faces(photo)[0])
+        x = found.vertices[:, 0]
+        shift = int(x.min() + request.param * np.ptp(x))
+        shifted = dataclasses.replace(
+            found,
+            vertices=found.vertices - [shift, 0, 0],
+            similarity=found.similarity @ np.array([[1, 0, shift], [0, 1, 0], [0, 0, 1.0]]),
+        )
+        part = np.ascontiguousarray(photo[:, shift:])
+        faces = [FaceInPhoto(part, *shrink(part), shifted, reconstructor, fill) for fill in (False, True)]
+        return *faces, x < shift, FaceInPhoto(photo, *shrink(photo), found, reconstructor, False)
+
+    def test_vertices_outside_are_not_visible_and_the_others_as_in_the_whole_photo(self, cut):
+        face, _, outside, whole = cut
+        assert outside.any()
+        assert not face.visible[outside].any()
+        assert np.array_equal(face.visible[~outside], whole.visible[~outside])
+
+    def test_the_texture_is_hatched_there_and_filled_if_asked_for(self, cut, reconstructor):
+        face, filled, _, whole = cut
+        mask = enlarge(reconstructor.surface.face_mask, TEXTURE_SIZE) > 0.5
+        outside = (enlarge(face.position_map, TEXTURE_SIZE)[..., 0] < 0) & mask
+        hatched = mark_hidden(np.zeros_like(face.texture), np.zeros(outside.shape, bool), mask)
+        assert outside.sum() > 0.2 * mask.sum()
+        assert np.array_equal(face.texture[outside], hatched[outside])
+        assert filled.texture[outside].min() > 20, "nothing stays black"
+        # Coordinates that were moved round a little otherwise.
+        change = np.abs(face.texture.astype(int) - whole.texture)[mask & ~outside]
+        assert (change > 2).mean() < 0.001

@@ -1,0 +1,67 @@
+"""The folder of a photo's results: filled whole or not at all, and without what an earlier run left in it."""
+
+import contextlib
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from pipeline.store.files import naming
+
+PAGE = "index.html"
+# Of folders in which results wait until they are whole; a killed run leaves one.
+PART = ".reconstruct-"
+# All names that `stages.photo.files` gives: what lies in a folder besides is not ours, and stays.
+OWN = re.compile(
+    r"face\d+(\.(glb|mtl|obj|ply|png)|_(depth|map|texture)\.png|_(depth|map|visible)\.npy|_(overlay|pose)\.jpg"
+    r"|_(expression|facemesh|landmarks)\.csv)"
+)
+
+
+@contextlib.contextmanager
+def filling(folder: Path) -> Iterator[Path]:
+    """Give a place to write a photo's results to, which go into its folder when the block ends well.
+
+    What an earlier run left in the folder, and this one does not write, is removed.
+
+    Raises
+    ------
+    OSError
+        If it can't be written. Nothing is left of it then.
+    """
+    part = None
+    with naming(folder):
+        try:
+            folder.parent.mkdir(parents=True, exist_ok=True)
+            part = Path(tempfile.mkdtemp(prefix=PART, dir=folder.parent))
+            yield part
+            written = list(part.iterdir())
+            folder.mkdir(exist_ok=True)
+            for path in _own_files(folder) - {folder / path.name for path in written}:
+                path.unlink()
+            for path in written:
+                path.replace(folder / path.name)
+        finally:
+            if part is not None:
+                shutil.rmtree(part, ignore_errors=True)
+
+
+def clear(folder: Path) -> None:
+    """Remove what an earlier run left in the folder of a photo that has no face now."""
+    with contextlib.suppress(OSError):
+        for path in _own_files(folder):
+            path.unlink()
+        folder.rmdir()
+
+
+def _own_files(folder: Path) -> set[Path]:
+    faces = {path for path in folder.iterdir() if OWN.fullmatch(path.name)}
+    # A page without faces is somebody else's.
+    return faces | {path for path in (folder / PAGE,) if faces and path.is_file()}
+
+
+def remove_parts(out: Path) -> None:
+    """Remove what killed runs left unfinished in the folder of all results, which no other run may hold."""
+    for path in out.glob(f"{PART}*"):
+        shutil.rmtree(path, ignore_errors=True)
