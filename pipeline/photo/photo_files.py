@@ -14,6 +14,7 @@ import numpy as np
 import PIL.Image
 from numpy.typing import NDArray
 
+from ..raw.photos import check_scans
 from .video_files import open_video
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif")
@@ -25,9 +26,6 @@ MAX_PIXELS = 16_000_000
 # All formats but JPEG are decoded whole. The process's peak for 100 million px: JPEG 130 MB (progressive 360), PNG 210
 # to 840 by its kind, WebP 1,600. Pillow refuses 179 million by itself.
 MAX_STORED_PIXELS = 175_000_000
-# Each scan of a progressive JPEG goes over all of its pixels: cameras and programs write up to some ten, and a hostile
-# file of some 100 kB has thousands.
-MAX_SCANS, SCAN = 100, b"\xff\xda"
 # Of pictures that are written.
 JPEG_QUALITY = 88
 EXIF_ORIENTATION = 0x0112
@@ -150,9 +148,10 @@ def _check_kind(path: Path, picture: PIL.Image.Image) -> None:
             f"{path} has numbers of 32 bits, which do not say how light they are: save it with 8 or 16 bits."
         )
     if picture.format in ("JPEG", "MPO"):
-        scans = path.read_bytes().count(SCAN)
-        if scans > MAX_SCANS:
-            raise UnusableError(f"{path} is a JPEG of {scans} scans; expected up to {MAX_SCANS}. Save it again.")
+        try:
+            check_scans(path.read_bytes())
+        except ValueError as error:
+            raise UnusableError(f"{path} can't be read: {error}.") from error
 
 
 def _too_large(path: Path, pixels: str) -> str:

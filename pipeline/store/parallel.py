@@ -6,7 +6,6 @@ Nothing here listens for others: local processes talk by pipes, a cluster by TLS
 import itertools
 import multiprocessing
 import os
-import signal
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -18,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from tqdm import tqdm
 
 from .memory import keep_memory
-from .parent import end_with_parent
+from .parent import start_worker
 
 Result = TypeVar("Result")
 CONNECT_SECONDS = 10
@@ -91,7 +90,7 @@ def _map_in_processes(function: Callable[..., Result], tasks: Sequence[tuple], w
     left, deaths = deque(tasks), 0
     while left:
         before = len(left)
-        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), _start_worker)
+        pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), start_worker)
         try:
             coming, waiting = iter(list(left)), deque[Future[Result]]()
             while left:
@@ -107,11 +106,6 @@ def _map_in_processes(function: Callable[..., Result], tasks: Sequence[tuple], w
                 raise _dying(error) from error
         finally:
             pool.shutdown(cancel_futures=True)
-
-
-def _start_worker() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the parent, too, which ends its processes
-    end_with_parent()
 
 
 def _map_on_cluster(function: Callable[..., Result], tasks: Sequence[tuple], scheduler: str) -> Iterator[Result]:

@@ -1,12 +1,12 @@
 """Photos shared among processes: one that is killed costs the photo that killed it, and no other."""
 
 import os
-import threading
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future
-from multiprocessing.process import BaseProcess
 from typing import Any
+
+from pipeline.store.parent import start_worker
 
 KILLED = "The process that read it was killed, or crashed: it may take more memory than there is."
 # With fewer photos a process, its start takes longer than it saves: TensorFlow's takes five seconds.
@@ -63,7 +63,7 @@ def _until_killed(
     waiting: deque[tuple[tuple, Future[dict] | None]] = deque()
     # Forked, a process would share TensorFlow's locks with this one.
     spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=_end_with_parent)
+    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=start_worker)
     try:
         for task in tasks:
             waiting.append((task, None))
@@ -93,19 +93,3 @@ def _take(waiting: deque[tuple[tuple, Any]]) -> dict:
     result: dict = waiting[0][1].result()
     waiting.popleft()
     return result
-
-
-def _end_with_parent() -> None:
-    """End this process when the one that it works for is killed, which would leave it waiting for ever."""
-    import multiprocessing
-    import signal
-
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent has it too, and ends this one
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        threading.Thread(target=_end_after, args=(parent,), daemon=True).start()
-
-
-def _end_after(parent: BaseProcess) -> None:
-    parent.join()
-    os._exit(1)
