@@ -157,3 +157,15 @@ def test_a_box_round_points_is_the_annotated_one_where_three_tenths_of_the_union
     # A box round the whole photo holds all, and is another thing.
     assert choose_by_union(np.array([[0, 0, 300, 300]]), landmarks) is None
     assert choose_by_union(np.zeros((0, 4)), landmarks) is None
+
+
+@pytest.mark.parametrize("turn_deg", range(-165, 181, 15))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_chin_alone_says_which_way_round_the_line_of_the_eyes_is(mirrored, turn_deg):
+    face = upright_face()[:, :2]
+    if mirrored:
+        # The points of the right eye are on the other side, and the chin is where it was: no half turn.
+        face[:, 0] = 400 - face[:, 0]
+    turned = apply_similarity(make_similarity(1.0, np.deg2rad(turn_deg), (0, 0), (0, 0)), face)
+    difference = face_roll(turned) - np.deg2rad(turn_deg)
+    assert np.angle(np.exp(1j * difference)) == pytest.approx(0, abs=1e-9)
