@@ -175,3 +175,7 @@ def test_an_edge_of_two_triangles_weighs_as_much_as_one_at_the_rim():
     # A square of two triangles, which share the edge from 0 to 2.
     laplacian = _uniform_laplacian(np.array([[0, 1, 2], [0, 2, 3]], np.int32), 4).toarray()
     assert laplacian.tolist() == [[3, -1, -1, -1], [-1, 2, -1, 0], [-1, -1, 3, -1], [-1, 0, -1, 2]]
+
+
+def test_between_two_texels_the_nearer_one_is_taken():
+    assert nearest_texels(np.array([[0.55, 0.29], [0.29, 0.55]]), 6).tolist() == [[1, 3], [3, 1]]
