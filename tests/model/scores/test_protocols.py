@@ -258,3 +258,39 @@ class TestScoring:
         errors = scoring.score(perfect, truth, landmarks)
         assert list(errors) == [name for name in evaluation.PROTOCOLS if name != "nme68_2d_reannotated"]
         assert max(errors.values()) == pytest.approx(0, abs=1e-9)
+
+
+@pytest.mark.parametrize(("angle", "share"), [(14.99, 100), (15.01, 0), (0, 100), (180, 0)])
+def test_a_pair_is_smooth_under_15_degrees(angle, share):
+    assert smoothness.smooth_share(np.cos(np.deg2rad([angle, angle]))) == share
+
+
+def test_each_protocol_measures_its_own_points_in_its_own_dimensions():
+    """Landmarks are 3 px off in x and 4 px in z on either side of the mean; vertices 6 px, texels 12 px in y."""
+    truth_68, other = face(), np.random.default_rng(0).uniform(0, 60, (80, 3))
+    other[0], other[1] = [0, 0, 0], [60, 60, 0]
+    sides = np.where(np.arange(68) % 2, 4.0, -4.0)
+    landmarks = truth_68 + np.stack([np.full(68, 3.0), np.zeros(68), sides], axis=1)
+    depth = np.where(np.arange(80) % 2, 5.0, -5.0)
+    texels = other + np.stack([np.zeros(80), np.full(80, 12.0), depth], axis=1)
+    predicted = Points(landmarks, shifted(other, 6, 0, 0), texels)
+    errors = scoring.score(predicted, Points(truth_68, other, other), truth_68)
+    # The box of the landmarks is 60 px, that of the texels too; the eye corners are 50 px apart.
+    assert errors.pop("reconstruction") < 100 * 5.5 / 50
+    assert errors == pytest.approx(
+        {
+            "nme68_2d": 100 * 3 / 60,
+            "nme68_3d": 100 * 5 / 60,
+            "dense_2d": 100 * 12 / 60,
+            "dense_3d": 100 * 13 / 60,
+            "thesis_68": 100 * 5 / 50,
+            "thesis_mesh": 100 * 6 / 50,
+        }
+    )
+
+
+def test_each_bin_has_its_share_in_the_interval_of_the_bins_mean():
+    # Bins of one image each but the last, whose two are 0 and 12: their mean is 0, 6 or 12, and that of the bins
+    # (3 + 6 + that) / 3.
+    interval = statistics.bins_interval([3, 6, 0, 12], [0, 40, 80, -80], 2000, 1)
+    assert interval == pytest.approx((5, 3, 7))

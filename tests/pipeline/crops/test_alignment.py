@@ -157,3 +157,29 @@ def test_a_box_round_points_is_the_annotated_one_where_three_tenths_of_the_union
     # A box round the whole photo holds all, and is another thing.
     assert choose_by_union(np.array([[0, 0, 300, 300]]), landmarks) is None
     assert choose_by_union(np.zeros((0, 4)), landmarks) is None
+
+
+@pytest.mark.parametrize("turn_deg", range(-165, 181, 15))
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_the_chin_alone_says_which_way_round_the_line_of_the_eyes_is(mirrored, turn_deg):
+    face = upright_face()[:, :2]
+    if mirrored:
+        # The points of the right eye are on the other side, and the chin is where it was: no half turn.
+        face[:, 0] = 400 - face[:, 0]
+    turned = apply_similarity(make_similarity(1.0, np.deg2rad(turn_deg), (0, 0), (0, 0)), face)
+    difference = face_roll(turned) - np.deg2rad(turn_deg)
+    assert np.angle(np.exp(1j * difference)) == pytest.approx(0, abs=1e-9)
+
+
+def test_a_box_that_holds_just_half_of_the_landmarks_is_the_face_s():
+    points = np.array([[10.0, 10], [20, 20], [90, 90], [95, 95]])
+    assert choose_box(np.array([[0, 0, 30, 30, 0.9]]), points).tolist() == [0, 0, 30, 30]
+    assert choose_box(np.array([[0, 0, 15, 15, 0.9]]), points) is None
+
+
+def test_a_pattern_finer_than_the_new_pixels_becomes_its_mean():
+    stripes = np.zeros((64, 64, 3), np.uint8)
+    stripes[:, ::4] = 200
+    # A quarter of the size: each new pixel has one column of 200 and three of 0.
+    image = resample(stripes, make_similarity(0.25, 0, (31.5, 31.5), (7.5, 7.5)), 16)
+    assert np.abs(image.astype(int) - 50).max() <= 1

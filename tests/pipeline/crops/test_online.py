@@ -140,3 +140,27 @@ def test_a_policy_that_is_online_stores_no_copies_and_its_keys_need_it():
 def test_a_damaged_crop_is_refused():
     with pytest.raises(cv2.error):
         unpack_crop(np.zeros(0, np.uint8))
+
+
+def test_what_is_drawn_twice_or_thrice_is_drawn_anew_each_time():
+    """Shift to the right and down, gain of each channel, place and colour of each patch."""
+    moved = np.array([apply_similarity(move, np.array([31.5, 31.5])) for move in DRAWS.move])
+    covering = DRAWS.patch[:, :, 2] > DRAWS.patch[:, :, 0]
+    patches = DRAWS.patch[covering]
+    pairs = {
+        "shift": moved.T,
+        "gain": DRAWS.gain.T,
+        "patch": np.stack([patches[:, 0] + patches[:, 2], patches[:, 1] + patches[:, 3]]),
+        "sides": np.stack([patches[:, 2] - patches[:, 0], patches[:, 3] - patches[:, 1]]),
+        "colour": DRAWS.patch_colour[covering].T,
+    }
+    for name, values in pairs.items():
+        common = np.corrcoef(values)[np.triu_indices(len(values), 1)]
+        # Gains have a factor in common: 0.9 to 1.1, of channels of 0.5 to 1.5, is 4 % of their variance.
+        assert np.abs(common).max() < 0.12, name
+
+
+def test_noise_begins_anywhere_in_the_bank():
+    assert DRAWS.noise_start.min() < 2**18 / 500
+    assert 2**18 * (1 - 1 / 500) < DRAWS.noise_start.max() < 2**18
+    assert np.std(DRAWS.noise_start) == pytest.approx(2**18 / 12**0.5, rel=0.05)

@@ -53,3 +53,16 @@ def test_the_names_say_where_a_face_has_the_points():
     assert points[:, 2].argmax() == names.NOSE_TIP
     assert y[names.NOSE].argmax() == names.NOSE_ROOT - names.NOSE.start
     assert y[names.BROWS].min() > y[names.EYES].max() > y[names.NOSE_TIP] > y[names.MOUTH].max() > y[names.CHIN]
+
+
+def test_the_29_pairs_are_those_of_the_published_order():
+    pairs = """
+    jaw      0-16 1-15 2-14 3-13 4-12 5-11 6-10 7-9
+    brows    17-26 18-25 19-24 20-23 21-22
+    nostrils 31-35 32-34
+    eyes     36-45 37-44 38-43 39-42 40-47 41-46
+    lips     48-54 49-53 50-52 59-55 58-56 60-64 61-63 67-65
+    """
+    expected = {tuple(map(int, word.split("-"))) for word in pairs.split() if "-" in word}
+    assert len(expected) == 29
+    assert set(map(tuple, names.SYMMETRIC_PAIRS.tolist())) == expected

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from pipeline.uv.embedding import boundary_loops, count_flipped, embed
+from pipeline.uv.embedding import _uniform_laplacian, boundary_loops, count_flipped, embed
 from pipeline.uv.masks import face_mask, weight_mask
 from pipeline.uv.operator import make_operator
 from pipeline.uv.position_map import UVLayout, load_uv, nearest_texels, render_map, sample_map, save_uv
@@ -142,3 +142,40 @@ def test_the_four_regions_weigh_as_the_thesis_says():
     assert weights[60, 50] == np.float32(0.3)  # a cheek
     assert weights[5, 50] == 0.0
     assert set(np.unique(weights)) == {np.float32(w) for w in (0, 0.3, 0.4, 1)}
+
+
+@pytest.mark.parametrize("landmark", range(68))
+def test_each_landmark_is_in_the_hull_of_its_own_feature_and_in_no_other(landmark):
+    features = [range(36, 42), range(42, 48), range(27, 36), range(48, 68)]  # eyes, nose, and mouth with its inner lips
+    # All landmarks lie in the middle but this one: the hull of its feature is the line from there, in 10 texels.
+    uv = np.full((68, 2), 0.5)
+    uv[landmark] = [0.2, 0.5]
+    weights = weight_mask(np.ones((101, 101), bool), uv)
+    in_a_feature = any(landmark in feature for feature in features)
+    assert weights[50, 35] == np.float32(0.4 if in_a_feature else 0.3)
+    for feature in features:
+        others = uv.copy()
+        others[feature] = [0.5, 0.9]
+        # The other points of its feature are now elsewhere: from the middle no line leads to it.
+        weight = weight_mask(np.ones((101, 101), bool), others)[50, 35]
+        assert weight == np.float32(0.4 if in_a_feature and landmark not in feature else 0.3)
+
+
+def test_the_ring_round_a_landmark_is_one_texel_wide_on_each_side_and_stays_in_the_face():
+    mask = np.zeros((21, 21), bool)
+    mask[:, :11] = True
+    uv = np.tile([[0.5, 0.25]], (68, 1))  # column 10, the last one of the face, and row 5
+    weights = weight_mask(mask, uv)
+    expected = np.where(mask, np.float32(0.3), 0)
+    expected[4:7, 9:11] = 1
+    assert np.array_equal(weights, expected)
+
+
+def test_an_edge_of_two_triangles_weighs_as_much_as_one_at_the_rim():
+    # A square of two triangles, which share the edge from 0 to 2.
+    laplacian = _uniform_laplacian(np.array([[0, 1, 2], [0, 2, 3]], np.int32), 4).toarray()
+    assert laplacian.tolist() == [[3, -1, -1, -1], [-1, 2, -1, 0], [-1, -1, 3, -1], [-1, 0, -1, 2]]
+
+
+def test_between_two_texels_the_nearer_one_is_taken():
+    assert nearest_texels(np.array([[0.55, 0.29], [0.29, 0.55]]), 6).tolist() == [[1, 3], [3, 1]]

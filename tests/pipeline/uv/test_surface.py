@@ -6,7 +6,7 @@ import scipy.sparse
 
 from pipeline.face.face_model import FaceModel, save_model
 from pipeline.uv.position_map import UVLayout, save_uv
-from pipeline.uv.surface import load_surface, make_surface, read_points
+from pipeline.uv.surface import load_surface, make_surface, mesh_points, read_points
 
 SIZE = 9
 # The last but one is 0.1 texel beyond the mask's first column, the last at the corner of the map.
@@ -70,3 +70,15 @@ def test_a_surface_is_made_from_the_files_of_a_project(tmp_path):
 def test_a_missing_file_is_named(tmp_path):
     with pytest.raises(FileNotFoundError, match=r"model\.h5 is missing"):
         load_surface(tmp_path / "model.h5", tmp_path / "uv.h5")
+
+
+def test_of_a_whole_mesh_the_texels_of_the_face_are_taken_row_by_row():
+    mask = np.zeros((SIZE, SIZE), bool)
+    mask[1:4, 1:8] = True  # 3 rows and 7 columns
+    surface = make_surface(UV, TRIANGLES, np.arange(68) % 6, mask)
+    # A mesh with a vertex a texel: its number is in x.
+    vertices = np.arange(SIZE * SIZE)[:, None] * [1.0, 0, 0]
+    points = mesh_points(vertices, surface, scipy.sparse.eye_array(SIZE * SIZE).tocsr())
+    assert points.texels[:, 0].tolist() == [row * SIZE + column for row in (1, 2, 3) for column in range(1, 8)]
+    assert points.landmarks[:7, 0].tolist() == [0, 1, 2, 3, 4, 5, 0]
+    assert points.vertices[:, 0].tolist() == surface.vertices.tolist()

@@ -1,5 +1,6 @@
 """Comparisons of variants by hand, what the page says of them, and methods that others scored."""
 
+import dataclasses
 import json
 import re
 
@@ -7,11 +8,21 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.pages.comparison import Comparison, Correlation, Difference, Summary, loss_rises, rank_correlation
+from stages.pages.comparison import (
+    Comparison,
+    Correlation,
+    Difference,
+    Summary,
+    compare,
+    loss_rises,
+    rank_correlation,
+    summarise,
+)
 from stages.pages.methods import method_header, method_row, read_foreign
 from stages.pages.thesis_reference import Claim
 from stages.pages.thesis_tables import claim_text, conclude, conclusion_rows
 from stages.project.result_params import EvaluateParams
+from stages.project.results import Results
 
 PARAMS = EvaluateParams(bootstrap=100, seed=1, share_under=5.0, benchmark="none")
 CLAIM = Claim("a", "4.3", "prn", "final", "thesis_68", "better", lower_by=30.0, follows=23.1, note="at most")
@@ -156,3 +167,57 @@ def test_a_foreign_file_that_cannot_be_shown_is_named_and_the_others_are_shown(t
     assert len(left_out) == 2
     assert "folder.json is no file that can be read" in left_out[0]
     assert re.search(sentence, left_out[1])
+
+
+def results_of(variant, smooth, thesis_mesh):
+    """A variant of four images with these columns."""
+    table = pd.DataFrame({"sample_id": list("abcd"), "smooth_prediction": smooth, "thesis_mesh": thesis_mesh})
+    empty = pd.DataFrame()
+    return Results(variant, {}, empty, table, empty, empty, empty, empty, empty, empty)
+
+
+AHEAD = results_of("final", [97.0, 98, 96, 97], [3.0, 4, 5, 4])
+BEHIND = results_of("prn", [95.0, 95, 95, 95], [5.0, 5, 5, 5])
+
+
+@pytest.mark.parametrize(
+    ("metric", "difference", "lower_by"),
+    # Of smoothness 97 against 95 %: errors of 3 against 5 %. Of the mesh 4 against 5 %.
+    [("smooth_15deg", -2.0, 40.0), ("thesis_mesh", -1.0, 20.0)],
+)
+def test_the_smaller_error_is_lower_by_its_share_of_the_other_and_better(metric, difference, lower_by):
+    ahead, behind = compare(AHEAD, BEHIND, metric, PARAMS), compare(BEHIND, AHEAD, metric, PARAMS)
+    assert (ahead.difference, ahead.lower_by) == (difference, lower_by)
+    assert ahead.low < ahead.difference < ahead.high
+    assert (behind.difference, behind.low, behind.high) == (-difference, -ahead.high, -ahead.low)
+    # Lower by less than nothing: 2 of 3 %, and 1 of 4 %.
+    assert behind.lower_by == pytest.approx(-100 * abs(difference) / (5 - abs(difference)), abs=1e-3)
+    assert ahead.high <= 0 <= behind.low
+
+
+def test_a_claim_is_of_its_first_variant_against_the_second_and_told_so():
+    claims = [
+        Claim("ours", "4.6", "final", "prn", "smooth_15deg", "better"),
+        Claim("theirs", "4.6", "prn", "final", "smooth_15deg", "better"),
+    ]
+    found = {
+        c.name: compare(*((AHEAD, BEHIND) if c.variant == "final" else (BEHIND, AHEAD)), c.metric, PARAMS)
+        for c in claims
+    }
+    told = {row[1]: row[-2:] for row in conclusion_rows(claims, Comparison({}, None, found))}
+    assert told == {
+        "final against prn": ("better", "holds"),
+        "prn against final": ("worse", "does not hold"),
+    }
+
+
+def test_jumps_are_rises_of_more_than_a_tenth_and_each_seed_begins_anew():
+    losses = {1: [10.0, 10.9, 11.2, 9.0], 2: [5.0, 5.6, 5.0, 5.4]}
+    seeds = pd.concat(
+        pd.DataFrame({"seed": seed, "phase": "brief", "val_loss": values}) for seed, values in losses.items()
+    )
+    means = {"thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_prediction": 97.0, "smooth_truth": 99.0}
+    protocols = pd.DataFrame([{"error": name, "group": "all", "mean": mean} for name, mean in means.items()])
+    summary = summarise(dataclasses.replace(AHEAD, seeds=seeds, protocols=protocols))
+    # 9, 12 and -10 %; 12, 0 and 8 %.
+    assert summary == Summary(jumps=2, thesis_68=2.0, thesis_mesh=3.0, smooth_15deg=97.0, worst_rise=12.0)
