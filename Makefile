@@ -108,7 +108,7 @@ requirements:
 	requirements/compile.sh
 
 # The same pipeline on real faces, in a clone of HEAD that shares the cache and leaves the demo's results alone: `real` is our
-# own network, in about an hour on two cores; `real-gpu` at 128 px, in about ten minutes on a large GPU; `real-thesis`
+# own network, in three quarters of an hour on two cores; `real-gpu` at 128 px, in about ten minutes on a large GPU; `real-thesis`
 # every variant at the demo's size. The last takes a handful of 300W-LP pairs, too, and AFLW2000-3D in blocks by name: 72 %
 # to learn from, 8 % to validate, 20 % to test.
 REAL := work/real

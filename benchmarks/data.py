@@ -25,11 +25,14 @@ from pipeline.face.face_model import load_model
 from pipeline.face.similarity import similarity_scale
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.position_map import load_uv
+from stages.project.paths import AUGMENTED, LAYOUT, LEARN, MODEL, subset_folder
 
 ROOT = Path(__file__).parents[1]
 SUBSET = "AFLW2000"
 SAMPLE_STAGES = ("index", "meshes", "aligned", "position_maps")
 STAGES = (*SAMPLE_STAGES, "augmented")
+LEVELLED = ("aligned", "position_maps")
+LEVEL, POLICY = "on", "full"
 MARGIN = 1.5
 JPEG_QUALITY = 75
 
@@ -98,7 +101,8 @@ def write_params(project: Path, size: int, workers: int) -> None:
     """The project's own parameters, for this data."""
     yaml = YAML()
     params = yaml.load(ROOT / "params.yaml")
-    params["data"] |= {"root": "raw", "subsets": {SUBSET: {"folder": SUBSET, "use": "learn"}}, "size": size}
+    subset = {"folder": SUBSET, "use": LEARN, "boxes": "meshes"}
+    params["data"] |= {"root": "raw", "subsets": {SUBSET: subset}, "size": size, "levels": [LEVEL]}
     # Few to learn from: what is augmented is measured a sample, and would take longer than all other stages together.
     params["split"] |= {"tested": [SUBSET], "validation_fraction": 0.95}
     params["compute"]["workers"] = workers
@@ -108,17 +112,22 @@ def write_params(project: Path, size: int, workers: int) -> None:
 def run_all(project: Path, size: int, workers: int) -> Iterator[tuple[str, Run]]:
     """Run the data stages from scratch."""
     write_params(project, size, workers)
-    for name in ("work", "data/split.csv", *(f"data/{stage}" for stage in STAGES)):
-        path = project / name
-        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
+    for name in ("work", "data/split", *(f"data/{stage}" for stage in STAGES)):
+        shutil.rmtree(project / name, ignore_errors=True)
     for stage in STAGES:
         if stage == "augmented":
             run_stage(project, ["split"], workers)
-        arguments = {"index": [SUBSET], "meshes": [SUBSET], "augmented": ["full", "on"]}.get(stage, [SUBSET, "on"])
-        seconds, peak = run_stage(project, [stage, *arguments], workers)
-        shards = [path for folder in (project / f"data/{stage}").iterdir() for path in list_shards(folder)]
+        seconds, peak = run_stage(project, [stage, POLICY if stage == "augmented" else SUBSET], workers)
+        shards = list_shards(project / folder_of(stage))
         samples = sum(len(read_shard(path, ["sample_id"])["sample_id"]) for path in shards)
         yield stage, Run(seconds, samples, sum(path.stat().st_size for path in shards), peak)
+
+
+def folder_of(stage: str) -> Path:
+    """Folder of a stage's shards in the project."""
+    if stage == "augmented":
+        return AUGMENTED / POLICY / LEVEL
+    return subset_folder(stage, LEARN, SUBSET, LEVEL if stage in LEVELLED else None)
 
 
 def run_stage(project: Path, command: list[str], workers: int) -> tuple[float, float]:
@@ -144,7 +153,7 @@ def time_reference(
     project: Path, size: int, count: int
 ) -> tuple[Seconds, dict[str, np.ndarray], dict[str, np.ndarray]]:
     """Make some samples in the usual way on one core, once to warm up and once by the clock."""
-    model, layout = load_model(project / "data/face_model/model.h5"), load_uv(project / "data/uv_embedding/uv.h5")
+    model, layout = load_model(project / MODEL), load_uv(project / LAYOUT)
     photos = sorted((project / "raw" / SUBSET).glob("*_000.jpg"))
     chosen = [photos[i] for i in np.linspace(0, len(photos) - 1, count).astype(int)]
     output = project / "reference"
@@ -176,7 +185,7 @@ def time_reference(
 def compare(project: Path, positions: dict[str, np.ndarray], images: dict[str, np.ndarray]) -> tuple[float, int]:
     """Largest differences between the stages' samples and the reference's, in px and in grey values."""
     error, differing, found = 0.0, 0, 0
-    for path in list_shards(project / f"data/position_maps/{SUBSET}-on"):
+    for path in list_shards(project / folder_of("position_maps")):
         names = read_shard(path, ["sample_id"])["sample_id"]
         for row in [row for row, name in enumerate(names) if name in positions]:
             sample = {name: values[0] for name, values in read_shard(path, rows=slice(row, row + 1)).items()}

@@ -103,11 +103,10 @@ def test_the_face_of_a_photo_is_valid(validate, embedded, tmp_path):
 
 
 @pytest.mark.skipif(not (FACE_DATA / "bfm").is_dir(), reason="It takes BFM in FACE_DATA/bfm.")
-def test_the_face_of_bfm_which_has_vertices_in_no_triangle_is_valid(validate):
+def test_the_face_of_bfm_is_valid(validate):
     from pipeline.raw.bfm import load_bfm
 
     model: FaceModel = load_bfm(FACE_DATA / "bfm")
     mesh = Mesh(np.asarray(model.mean, np.float64) / 1000, model.triangles)
-    assert len(np.setdiff1d(np.arange(len(model.mean)), model.triangles)) >= 1
     moves = np.moveaxis(model.expression_basis, 2, 0)[:2] / 1000
     assert validate(morph_glb(mesh, moves, ("a", "b"))) == []
