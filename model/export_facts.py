@@ -95,7 +95,13 @@ def read_facts(path: Path) -> ExportFacts:
 
 
 def facts_in(session: Any) -> ExportFacts | None:
-    """Read the facts of an ONNX network that is open (`open_session`); None if it has none."""
+    """Read the facts of an ONNX network that is open (`open_session`); None if it has none.
+
+    Raises
+    ------
+    ValueError
+        If one of them is of another kind.
+    """
     text = session.get_modelmeta().custom_metadata_map.get(PROPERTY)
     return None if text is None else _parse(text)
 

@@ -46,7 +46,7 @@ def annotations():
         "Exp_Para": rng.normal(size=(29, 1)),
         "Pose_Para": np.array([[0.1, -0.4, 0.2, 20, 18, -9, 1e-4]], np.float32),
         "pt3d_68": rng.uniform(0, 40, (3, 68)).astype(np.float32),
-        "roi": np.array([[1, 1, 40, 40]], np.int16),
+        "roi": np.array([[1, 1, 48, 40]], np.int16),
     }
 
 

@@ -15,8 +15,8 @@ import skimage.data
 
 from pipeline.photo.bundle import load_bundle
 from tests.helpers.lookups import watch, without_network
+from tests.helpers.photo_project import make_photo_project
 from tests.helpers.places import ROOT
-from tests.stages.test_photo_commands import project  # noqa: F401
 
 BUNDLE = ("--bundle", "b.face3d", "--method", "network")
 COMMANDS = [
@@ -28,6 +28,13 @@ COMMANDS = [
     ("stages.track", "clip.avi", "--out", "tracked"),
     ("stages.bundle", "--out", "new.face3d"),
 ]
+
+
+@pytest.fixture(scope="module")
+def project(embedded, tmp_path_factory):
+    root = tmp_path_factory.mktemp("photos")
+    make_photo_project(root, embedded)
+    return root
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +68,7 @@ def test_whoever_is_asked_for_is_noticed(tmp_path, code):
 
 
 @pytest.mark.slow
-def test_onnx_runtime_would_ask_and_does_not(tmp_path, project):  # noqa: F811
+def test_onnx_runtime_would_ask_and_does_not(tmp_path, project):
     """Its telemetry keeps a file in the home at once; without it this test proves nothing any more."""
     network = load_bundle(project / "b.face3d").network.onnx
     (tmp_path / "network.onnx").write_bytes(network)
@@ -75,7 +82,7 @@ def test_onnx_runtime_would_ask_and_does_not(tmp_path, project):  # noqa: F811
 
 @pytest.mark.slow
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: " ".join(command[:2]))
-def test_no_command_asks_for_a_host_or_keeps_something_for_one(watched, project, command):  # noqa: F811
+def test_no_command_asks_for_a_host_or_keeps_something_for_one(watched, project, command):
     if "clip.avi" in command:
         writer = cv2.VideoWriter(str(project / "clip.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 10, (512, 512))
         for _ in range(3):

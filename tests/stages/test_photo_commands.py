@@ -1,6 +1,5 @@
 """The three commands for photos as a user runs them: a bundle with a network, on a real photo."""
 
-import dataclasses
 import json
 import os
 import shutil
@@ -10,18 +9,10 @@ import sys
 import cv2
 import numpy as np
 import pytest
-import skimage.data
 import trimesh
 
-from model.scaling import Scaling, to_network
-from pipeline.face import camera
-from pipeline.photo.bundle import save_bundle
-from pipeline.photo.bundling import make_layout
-from pipeline.photo.embedded import embedded_model
-from pipeline.photo.map_network import make_network
-from pipeline.uv.position_map import render_map
 from stages.photo.processes import PHOTOS_A_PROCESS
-from tests.helpers.made_networks import REAL, write_onnx
+from tests.helpers.photo_project import make_photo_project
 from tests.helpers.places import ROOT
 
 pytestmark = pytest.mark.slow
@@ -30,19 +21,8 @@ BUNDLE = ("--bundle", "b.face3d")
 
 @pytest.fixture(scope="module")
 def project(embedded, tmp_path_factory):
-    """A folder with photos and a bundle whose network sees the mean face in every crop, darker where it is dark."""
     root = tmp_path_factory.mktemp("photos")
-    model, _ = embedded_model()
-    layout = make_layout(model, REAL.size)
-    pose = np.array([0, 0, 0, REAL.size / 2, REAL.size / 2, 0, 42 / np.ptp(model.mean[model.landmarks, 1])])
-    position_map = render_map(layout.operator, camera.project(model.mean, pose, REAL.size)[None])[0]
-    onnx = write_onnx(to_network(position_map, Scaling(REAL.scaling, REAL.size), layout.face_mask), gain=0.01)
-    network = make_network(onnx, REAL, model, layout)
-    save_bundle(root / "b.face3d", dataclasses.replace(embedded, network=network))
-    photo = skimage.data.astronaut()
-    cv2.imwrite(str(root / "photo.png"), photo[..., ::-1])
-    cv2.imwrite(str(root / "head_down.png"), photo[::-1, ::-1, ::-1])
-    cv2.imwrite(str(root / "wall.png"), np.full((120, 120, 3), 200, np.uint8))
+    make_photo_project(root, embedded)
     return root
 
 
