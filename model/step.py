@@ -54,6 +54,13 @@ class TrainingStep(keras.Model):
         self.traces = 0
         self.built = True
 
+    def __setattr__(self, name: str, value: Any) -> None:
+        """Set an attribute; on JAX, Keras looks for layers in all of the state after each step, which takes longer."""
+        if name == "_jax_state":
+            object.__setattr__(self, name, value)
+        else:
+            super().__setattr__(name, value)
+
     def call(self, batch: Mapping[str, Tensor], training: bool | None = None) -> dict[str, Tensor]:
         """Losses (n,) of each output."""
         self.traces += 1

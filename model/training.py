@@ -274,6 +274,9 @@ class Keeper(keras.callbacks.Callback):
         Why it cannot go on; empty while it can.
     """
 
+    # What Keras calls after a step only moves a bar: a thread does, so that no step waits until the one before is done.
+    async_safe = True
+
     def __init__(
         self,
         step: TrainingStep,
