@@ -1,6 +1,7 @@
 """A file of a network's weights that says what they are of, so that it can be read elsewhere."""
 
 import hashlib
+import io
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -50,8 +51,8 @@ def save_weights(path: Path, model: "keras.Model", facts: WeightsFacts) -> None:
         file.attrs[FACTS] = json.dumps(asdict(facts))
 
 
-def read_facts(path: Path) -> WeightsFacts:
-    """Read what weights are of.
+def read_facts(path: Path, content: bytes | None = None) -> WeightsFacts:
+    """Read what weights are of, from a file or from the bytes that `path` is to have.
 
     Raises
     ------
@@ -59,7 +60,7 @@ def read_facts(path: Path) -> WeightsFacts:
         If it is no HDF5 file, or says nothing, or something else than `save_weights` does.
     """
     try:
-        with h5py.File(path) as file:
+        with h5py.File(path if content is None else io.BytesIO(content)) as file:
             facts = json.loads(file.attrs[FACTS])
         return WeightsFacts(NetworkConfig(**facts["network"]), facts["scaling"], facts["layout"])
     except (OSError, KeyError, TypeError, ValueError) as error:

@@ -18,10 +18,11 @@ from pipeline.crops.policy import AugmentationPolicy
 from pipeline.raw.photos import read_photo
 from pipeline.store.encoding import encode_positions
 from pipeline.store.resume import ShardContent
-from pipeline.store.shards import read_dataset, read_shard, reading
+from pipeline.store.shards import read_dataset, reading
+from stages.project.maps import select_labels, select_rows
 from stages.project.params import AugmentedParams, ComputeParams, DataParams, read, sentences
 from stages.project.paths import AUGMENTED
-from stages.project.selection import IMAGES, rows_of_part, select_rows
+from stages.project.selection import rows_of_part
 from stages.project.shard_stage import Task, run_stage
 from stages.project.strict import check
 
@@ -70,9 +71,7 @@ def augment(
 
 def keep_crops(source: Path, rows: tuple[int, ...], folder: Path, size: int) -> ShardContent:
     """Make one shard of compact samples: crop (N, L) uint8, padded JPEGs, and all labels but the maps."""
-    with reading(source) as file:
-        others = [name for name in sorted(file) if name not in IMAGES]
-    datasets = {name: values[list(rows)] for name, values in read_shard(source, others).items()}
+    datasets = select_labels(source, rows)
     photos = zip(*(datasets[name] for name in ("photo", "photo_sha256", "similarity")), strict=True)
     crops = [crop_with_border(read_photo(folder / name, digest), each, size) for name, digest, each in photos]
     return ShardContent({**datasets, "crop": pad_rows(crops)}, len(rows))

@@ -29,8 +29,8 @@ def main(bundle: Path, name: str | None) -> None:
         if network is None or not network.weights:
             raise ValueError(f"{bundle} holds no weights to train further: `export` of this version writes such.")
         path = weights_of(name)
+        facts = read_facts(path, network.weights)  # refused before there is a file that a run would start from
         write_bytes(path, network.weights)
-        facts = read_facts(path)
     click.echo(
         f"import_bundle: {network.facts}; {path}. Go on from it by -S train.init={name} -S "
         f"train.scaling={facts.scaling}."

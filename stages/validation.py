@@ -1,10 +1,14 @@
 """Stage `validation`: the samples that training is judged on, apart from those that are only tested."""
 
+from pathlib import Path
+
 import click
 
+from pipeline.store.resume import ShardContent
+from stages.project.maps import complete_rows, holds_maps, select_rows
 from stages.project.params import ComputeParams, DataParams, read, sentences
-from stages.project.paths import VALIDATION
-from stages.project.selection import rows_of_part, select_rows
+from stages.project.paths import LAYOUT, MODEL, VALIDATION
+from stages.project.selection import rows_of_part
 from stages.project.shard_stage import Task, run_stage
 
 
@@ -13,11 +17,17 @@ def main() -> None:
     """Gather the validation samples of all subsets, at each level."""
     with sentences():
         data, compute = read("data", DataParams), read("compute", ComputeParams)
-        tasks = {
-            level: [Task((path,), (path, rows)) for _, path, rows in rows_of_part("validation", level)]
-            for level in data.levels
-        }
-        run_stage("validation", select_rows, tasks, VALIDATION, data.max_reject_fraction, compute)
+        tasks: dict[str, list[Task]] = {level: [] for level in data.levels}
+        for level, group in tasks.items():
+            for subset, path, rows in rows_of_part("validation", level):
+                aligned = data.shards("aligned", subset, level) / path.name
+                group.append(Task((path, aligned, MODEL, LAYOUT), (path, rows, aligned, data.size)))
+        run_stage("validation", gather, tasks, VALIDATION, data.max_reject_fraction, compute)
+
+
+def gather(source: Path, rows: tuple[int, ...], aligned: Path, size: int) -> ShardContent:
+    """Make one shard: some samples of one shard of position maps."""
+    return select_rows(source, rows) if holds_maps(source) else complete_rows(source, rows, aligned, size)
 
 
 if __name__ == "__main__":

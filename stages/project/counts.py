@@ -11,9 +11,10 @@ from pipeline.face.similarity import apply_similarity
 from pipeline.raw.agreement import landmark_distances
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.position_map import load_uv
+from stages.project.maps import read_maps
 from stages.project.params import DataParams
 from stages.project.paths import AUGMENTED, LAYOUT, LEVELLED_STAGES, SUBSET_STAGES, VALIDATION
-from stages.project.samples import locate, read_maps, read_part, spread
+from stages.project.samples import locate, read_part, spread
 from stages.project.shard_stage import read_counts
 from stages.project.strict import check
 
@@ -104,7 +105,7 @@ def outside_percent(root: Path, level: str, size: int) -> dict[str, dict[str, fl
     check(bool(places), "The training part has no position maps: every sample was rejected.")
     scalings = {name: scaling for name in SCALINGS if np.isfinite((scaling := Scaling(name, size)).highest)}
     totals = {name: np.zeros(3) for name in scalings}
-    for position_map in read_maps(places):
+    for position_map in read_maps(root, places, size):
         for name, total in totals.items():
             total += clipped_share(position_map, face_mask, scalings[name])
     return {

@@ -150,6 +150,7 @@ class DataParams:
     levels: list[str]
     samples_per_shard: int
     max_reject_fraction: float
+    stored_maps: bool = True
 
     def __post_init__(self) -> None:
         fraction = self.max_reject_fraction

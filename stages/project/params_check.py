@@ -112,6 +112,8 @@ def find_problems(params: dict[str, Any]) -> list[str]:
             _attempt(found, sections["crop"].check_detected, data)
         if "profiled" in sections:
             _attempt(found, sections["profiled"].check_subsets, data)
+    if data and "augmented" in sections:
+        found += _without_maps(data, sections["augmented"])
     if "augmented" in sections:
         found += _bad_names("augmented.policies", sections["augmented"].policies)
     if "evaluate" in sections and not Path(sections["evaluate"].benchmark).is_dir():
@@ -196,6 +198,16 @@ def _size_problems(data: DataParams, settings: dict[str, VariantSettings]) -> It
             names = [name for name in steps if steps[name] == step]
             if data.size % step:
                 yield f"data.size is {data.size}; network.{key} of {', '.join(names)} needs a multiple of {step} px."
+
+
+def _without_maps(data: DataParams, augmented: AugmentedParams) -> Iterator[str]:
+    """Policies that store what is not there."""
+    stored = [name for name, policy in augmented.policies.items() if not policy.online]
+    if stored and not data.stored_maps:
+        yield (
+            f"data.stored_maps is false, and augmented.policies has {', '.join(stored)}, which store maps: take them "
+            "out, with the entries of thesis.variants that learn from them, or set data.stored_maps to true."
+        )
 
 
 def _missing_folders(data: DataParams) -> Iterator[str]:

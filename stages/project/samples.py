@@ -16,6 +16,7 @@ from pipeline.store import samples as stored
 from pipeline.store.samples import Sample
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
+from stages.project.maps import read_maps
 from stages.project.paths import FOUND, LEVELLED_STAGES, PARTS, SPLIT, SUBSET_STAGES, subset_folder
 from stages.project.strict import check
 
@@ -138,14 +139,6 @@ def spread(items: Sequence[T], limit: int) -> Sequence[T]:
     return [items[index] for index in np.linspace(0, len(items) - 1, limit).round().astype(int)]
 
 
-def read_maps(places: Sequence[Sample]) -> Iterator[NDArray[np.float32]]:
-    """Read the position maps alone, one at a time."""
-    for shard, group in itertools.groupby(places, lambda place: place.shard):
-        with reading(shard) as file:
-            for place in group:
-                yield read_dataset(file["position_map"], place.row)
-
-
 def read_truths(root: Path, places: Sequence[Sample]) -> Iterator[Truth]:
     """Read samples with their annotated landmarks, one at a time."""
     for shard, group in itertools.groupby(places, lambda place: place.shard):
@@ -188,7 +181,7 @@ def mean_training_map(root: Path, level: str, face_mask: NDArray[np.bool_]) -> N
     places = spread(locate(root, level, read_part(root, "train")), MEAN_MAP_SAMPLES)
     check(bool(places), "The training part has no position maps: there is no mean map to compare with.")
     total = np.zeros((*face_mask.shape, 3))
-    for position_map in read_maps(places):
+    for position_map in read_maps(root, places, len(face_mask)):
         total += position_map
         total[..., 2] -= position_map[face_mask, 2].mean(dtype=np.float64)
     return total / len(places)

@@ -1,14 +1,11 @@
-"""The samples that are learnt from and validated on, chosen from the shards of position maps by the split."""
+"""The samples that are learnt from and validated on: their rows in the shards of position maps, by the split."""
 
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.store.resume import ShardContent
-from pipeline.store.shards import list_shards, read_shard, read_stored, reading
+from pipeline.store.shards import list_shards, read_shard
 from pipeline.store.tables import read_table
 from stages.project.paths import LEARN, SPLIT, subset_folder
-
-IMAGES = ("image", "position_map")
 
 
 def rows_of_part(part: str, level: str) -> Iterator[tuple[str, Path, tuple[int, ...]]]:
@@ -26,11 +23,3 @@ def rows_of_part(part: str, level: str) -> Iterator[tuple[str, Path, tuple[int, 
             rows = tuple(row for row, name in enumerate(names) if name in wanted)
             if rows:
                 yield subset, path, rows
-
-
-def select_rows(source: Path, rows: tuple[int, ...]) -> ShardContent:
-    """Make one shard of some rows of another, whose images are copied as they are stored."""
-    with reading(source) as file:
-        others = [name for name in sorted(file) if name not in IMAGES]
-    datasets = {name: values[list(rows)] for name, values in read_shard(source, others).items()}
-    return ShardContent({**datasets, **{name: read_stored(source, name)[rows] for name in IMAGES}}, len(rows))

@@ -147,6 +147,10 @@ MISTAKES = [
     (("data.subsets.AFLW2000.use", "learn"), "No subset is tested on: set use to test for one in data.subsets, or "),
     (("evaluate.benchmark", "data/tables"), "evaluate.benchmark is data/tables, which is no folder: name one, or "),
     (
+        ("data.stored_maps", False),
+        "data.stored_maps is false, and augmented.policies has none, full, mild, which store maps: take them out, ",
+    ),
+    (
         ("data.root", "data/raw"),
         "data.root is data/raw, which is no folder: link or move the data there, or set it to ",
     ),

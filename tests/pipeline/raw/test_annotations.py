@@ -1,3 +1,5 @@
+import shutil
+
 import cv2
 import numpy as np
 import pytest
@@ -6,6 +8,7 @@ import scipy.io
 from pipeline.raw.annotations import hash_pair, list_pairs, read_annotation
 from pipeline.raw.photos import decode_photo
 from pipeline.raw.splitting import assign_parts, identity
+from stages.index import read_pairs
 
 
 def annotation(**changes):
@@ -31,6 +34,26 @@ def test_an_annotation_is_read_with_its_landmarks_in_0_based_pixels(tmp_path):
 def test_an_annotation_of_300w_lp_has_no_true_landmarks(tmp_path):
     scipy.io.savemat(tmp_path / "a.mat", annotation(pt3d_68=None))
     assert np.isnan(read_annotation(tmp_path / "a.mat").true_landmarks).all()
+
+
+def test_the_first_40_and_10_coefficients_are_labels_for_a_face_model_of_as_many_vectors(tmp_path):
+    raw = tmp_path / "raw"
+    raw.mkdir()
+    few = annotation(Shape_Para=np.arange(40.0)[:, None], Exp_Para=np.arange(10.0)[:, None], pt3d_68=None)
+    scipy.io.savemat(raw / "a.mat", few)
+    cv2.imwrite(str(raw / "a.jpg"), np.random.default_rng(0).integers(0, 255, (40, 40, 3)).astype(np.uint8))
+    scipy.io.savemat(raw / "b.mat", annotation())
+    shutil.copy(raw / "a.jpg", raw / "b.jpg")
+    shard = read_pairs("SET", raw, [("a.jpg", "a.mat"), ("b.jpg", "b.mat")], ())
+    assert not shard.rejected
+    first, second = shard.datasets["shape"]
+    assert first[:40].tolist() == second[:40].tolist() == list(range(40))
+    assert np.isnan(first[40:]).all()
+    assert not np.isnan(second).any()
+    assert np.isnan(shard.datasets["expression"][0, 10:]).all()
+    scipy.io.savemat(raw / "a.mat", few | {"Exp_Para": np.arange(29.0)[:, None]})
+    with pytest.raises(ValueError, match=r"Shape_Para in .* shape \(40, 1\); expected 199 values"):
+        read_annotation(raw / "a.mat")
 
 
 @pytest.mark.parametrize(
