@@ -33,7 +33,7 @@ from stages.photo.annotating import (
     write_tables,
 )
 from stages.photo.batches import open_once
-from stages.photo.options import FILE, ReconstructorOptions, reconstructor_options
+from stages.photo.options import FILE, ReconstructorOptions, folder, reconstructor_options
 from stages.photo.processes import in_processes, share_cores
 from stages.photo.results import check_folder
 from stages.project.params import sentences
@@ -73,7 +73,7 @@ def annotate(paths: list[Path], options: ReconstructorOptions, out: Path) -> Ite
 
 @click.command()
 @click.argument("photos", nargs=-1)
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the labels.")
+@click.option("--out", type=folder, required=True, help="Folder of the labels.")
 @click.option("--review", "verdicts", type=FILE, help="A table of the page's: its refused pairs are moved aside.")
 @reconstructor_options
 def main(photos: tuple[str, ...], out: Path, verdicts: Path | None, options: ReconstructorOptions) -> None:

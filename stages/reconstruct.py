@@ -17,7 +17,7 @@ from pipeline.store.files import holding
 from stages.photo.batches import Batch, digest_maker, name_frames, name_photos, reconstruct_photos
 from stages.photo.files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
 from stages.photo.folders import remove_parts
-from stages.photo.options import ReconstructorOptions, reconstructor_options
+from stages.photo.options import ReconstructorOptions, folder, reconstructor_options
 from stages.photo.results import FACES_FILE, check_folder, keep_results, read_results
 from stages.project.params import sentences
 from stages.project.strict import check
@@ -52,9 +52,15 @@ def _printable(name: str) -> str:
 
 @click.command()
 @click.argument("photos", nargs=-1)
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the results.")
+@click.option("--out", type=folder, required=True, help="Folder of the results.")
 @click.option("--video", help="A video file, or the number of a webcam, instead of photos.")
-@click.option("--every", default=25, show_default=True, help="Take each so many-th frame of a video; of a webcam one.")
+@click.option(
+    "--every",
+    type=click.IntRange(1),
+    default=25,
+    show_default=True,
+    help="Take each so many-th frame of a video; of a webcam one.",
+)
 @reconstructor_options
 @click.option(
     "--write",

@@ -11,6 +11,7 @@ import click
 import pandas as pd
 
 from model.scores.summary import describe, summarise
+from pipeline.store.files import naming
 from stages.photo.options import FILE
 from stages.project.foreign import read_mesh, read_vertices_of, score_folder
 from stages.project.frames import OFFSETS, frame_hints
@@ -34,6 +35,11 @@ def main(predictions: Path, truth: Path, out: Path, indices: Path | None) -> Non
     """
     with sentences():
         check(out.suffix == ".json", f"--out is {out}; expected a name that ends in .json.")
+        # What an earlier run left would stand beside ours if this one fails.
+        tables = {name: out.with_name(f"{out.stem}_{name}.csv") for name in ("per_image", "protocols", "failed")}
+        with naming(out):
+            for path in (out, *tables.values()):
+                path.unlink(missing_ok=True)
         params, mesh = read("evaluate", EvaluateParams), read_mesh()
         vertices_of = None
         if indices is not None:
@@ -48,9 +54,10 @@ def main(predictions: Path, truth: Path, out: Path, indices: Path | None) -> Non
         scores = scores.drop(columns=[name for name in scores if str(name).startswith("frame_")])
         described = describe(scores, params.share_under, params.bootstrap, params.seed)
         metrics = summarise(scores, described, len(failed)) | offsets
-        write_json(out, metrics)
-        for name, table in (("per_image", scores), ("protocols", described), ("failed", failed)):
-            write_csv(table, out.with_name(f"{out.stem}_{name}.csv"), "%.4f")
+        with naming(out):
+            write_json(out, metrics)
+            for path, table in zip(tables.values(), (scores, described, failed), strict=True):
+                write_csv(table, path, "%.4f")
     for row in _reasons(failed):
         click.echo(row)
     for hint in hints:

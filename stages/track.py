@@ -18,7 +18,7 @@ from pipeline.photo.tracking import track_faces
 from pipeline.photo.video_files import open_video
 from pipeline.store.files import holding
 from stages.photo.bundles import embedded_bundle
-from stages.photo.options import FILE
+from stages.photo.options import FILE, folder
 from stages.photo.video import (
     Portrait,
     Seen,
@@ -36,7 +36,7 @@ from stages.project.strict import check
 
 @click.command()
 @click.argument("video")
-@click.option("--out", type=click.Path(path_type=Path, file_okay=False), required=True, help="Folder of the results.")
+@click.option("--out", type=folder, required=True, help="Folder of the results.")
 @click.option("--overlay/--no-overlay", default=True, show_default=True, help="Write the video with its meshes.")
 @click.option("--bundle", "bundle_file", type=FILE, help="Another face model, see docs/photos.md.")
 def main(video: str, out: Path, overlay: bool, bundle_file: Path | None) -> None:

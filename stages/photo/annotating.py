@@ -252,10 +252,14 @@ def review(out: Path, verdicts: Path) -> None:
     ValueError
         If the table is no such table, or names a face that the folder does not have.
     """
+    other = f"{verdicts} is no table of verdicts; expected the columns face and verdict."
     try:
         said = {row["face"]: row["verdict"] for row in read_table(verdicts)}
+        columns = verdicts.read_text(encoding="utf-8").partition("\n")[0].split(",")
     except (KeyError, ValueError, csv.Error) as error:
-        raise ValueError(f"{verdicts} is no table of verdicts; expected the columns face and verdict.") from error
+        raise ValueError(other) from error
+    # A table of no face has no row that would lack a column.
+    check(bool(said) or "verdict" in columns, other)
     wrong = sorted(set(map(str, said.values())) - {ACCEPT, REFUSE})
     check(not wrong, f"{verdicts} has the verdict {', '.join(wrong)}; expected {ACCEPT} or {REFUSE}.")
     records = read_records(out)

@@ -15,7 +15,15 @@ METHODS = ("auto", "fit", "network")
 DETECTORS, LANDMARKERS = ("facemesh", "mtcnn", "dlib"), ("facemesh", "network", "asm", "dlib")
 PICTURE_SUFFIXES = (".jpg", ".png")
 FILE = click.Path(path_type=Path, dir_okay=False)
+FOLDER = click.Path(path_type=Path, file_okay=False)
 Command = Callable[..., Any]
+
+
+def folder(text: str) -> Path:
+    """Folder that an option names. Empty, as a variable of the shell that is not set, would be the current one."""
+    if not text:
+        raise click.BadParameter("the name is empty; expected a folder, such as `faces`.")
+    return FOLDER.convert(text, None, None)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -18,6 +18,8 @@ AS_IT_IS, DEPTH, DEPTH_FLIPPED = "frame_as_it_is", "frame_z", "frame_z_flipped"
 TIMES = 3.0
 # Percent; a frame that differs from another by no more is as good.
 EQUAL = 0.05
+# Pixels; a mean offset that is known as well as this, and as near to whole pixels, is of how these are counted.
+WHOLE = 0.1
 OFFSETS = ("offset_x_px", "offset_y_px")
 
 
@@ -78,9 +80,25 @@ def frame_hints(table: pd.DataFrame) -> list[str]:
             f"{means[AS_IT_IS]:.2f} % (mean offset x {x:+.2f}, y {y:+.2f} px). Expected are pixels of the raw photo, "
             "0-based, x right, y down."
         )
+    else:
+        hints += _pixel_hint(table)
     if DEPTH in means and means[DEPTH] > TIMES * means[DEPTH_FLIPPED] + EQUAL:
         hints.append(
             f"Z grows away from the viewer in them: negated it would be {means[DEPTH_FLIPPED]:.2f} % off, instead of "
             f"{means[DEPTH]:.2f} %. Expected is z towards the viewer."
         )
     return hints
+
+
+def _pixel_hint(table: pd.DataFrame) -> list[str]:
+    """Say that all landmarks lie one pixel off, which makes too little of an error to be told by it."""
+    offsets = table[[*OFFSETS]]
+    mean, known = offsets.mean(), offsets.std() / len(offsets) ** 0.5
+    whole = mean.round()
+    if not (whole.abs().max() == 1 and ((mean - whole).abs() <= WHOLE + 2 * known).all() and known.max() <= WHOLE):
+        return []
+    x, y = (f"{value:+.2f}" for value in mean)
+    return [
+        f"They lie one pixel off (mean offset x {x}, y {y} px): expected are 0-based pixels, y down, so that the first "
+        "pixel's middle is (0, 0); a method that counts from 1, or takes y as height - y - 1, is off by as much."
+    ]

@@ -333,6 +333,7 @@ class TestReview:
             ("face,verdict\nnobody,refused\n", "names faces that out does not have: nobody."),
             ("face,verdict\none,maybe\n", "has the verdict maybe; expected accepted or refused."),
             ("name\none\n", "is no table of verdicts; expected the columns face and verdict."),
+            ("A line of prose.\n", "is no table of verdicts; expected the columns face and verdict."),
         ],
     )
     def test_a_wrong_table_is_answered_in_a_sentence_and_moves_nothing(self, work, text, sentence):

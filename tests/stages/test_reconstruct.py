@@ -230,6 +230,20 @@ class TestCommand:
         assert result.exit_code == 1
         assert sentence in result.stderr
 
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (("--out", ""), "'--out': the name is empty; expected a folder, such as `faces`."),
+            (("--out", "faces", "--every", "0"), "0 is not in the range x>=1"),
+        ],
+    )
+    def test_an_empty_folder_and_no_step_are_refused(self, photos, tmp_path, monkeypatch, arguments, sentence):
+        monkeypatch.chdir(tmp_path)
+        result = self.call(photos / "a.png", *arguments)
+        assert result.exit_code == 2
+        assert sentence in result.stderr
+        assert [path.name for path in tmp_path.iterdir()] == ["photos"]
+
     def test_write_takes_kinds_with_commas_between_them(self, photos, tmp_path):
         for number, words in enumerate((("ply,points",), ("ply, points", "ply"), ("ply", "points"))):
             kinds = [word for kind in words for word in ("--write", kind)]

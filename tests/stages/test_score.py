@@ -4,16 +4,19 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 import scipy.io
 import scipy.sparse
+from click.testing import CliRunner
 
 from pipeline.face.camera import project
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.surface import load_surface, make_surface, read_points
+from stages import score
 from stages.project.foreign import Mesh, read_vertices_of, score_folder
 from stages.project.frames import frame_hints
 from stages.project.predictions import Predictions
@@ -189,6 +192,15 @@ def test_a_wrong_frame_is_named_where_another_would_score_several_times_better(h
     assert all(hint.startswith(start) for hint in hints)
 
 
+@pytest.mark.parametrize("offset", [(1, 1, 0), (1, -1, 0), (0, -1, 0)])
+def test_one_pixel_off_is_told_though_the_method_is_off_by_as_much_itself(hints_of, offset):
+    rng = np.random.default_rng(1)
+    hints, _ = hints_of(lambda p: p + rng.normal(0, 0.5, p.shape) + np.array(offset))
+    assert [hint[:23] for hint in hints] == ["They lie one pixel off "]
+    assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape) + np.array([0.5, 0.5, 0]))[0]
+    assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape))[0]
+
+
 def test_y_and_z_may_both_be_wrong(hints_of):
     hints, _ = hints_of(lambda p: (p - p.mean(axis=0)) * [1, -1, -1])
     assert [hint[:9] for hint in hints] == ["Y grows u", "Z grows a"]
@@ -318,6 +330,22 @@ def test_our_own_predictions_as_files_have_the_scores_of_our_own_evaluation(proj
     assert not [name for row in theirs for name in row if name.startswith("frame")]
     assert metrics["nme68_2d"] == pytest.approx(np.mean([float(row["nme68_2d"]) for row in theirs]), abs=1e-3)
     assert (metrics["images"], metrics["failed"]) == (6, 0)
+
+
+def test_a_run_that_fails_leaves_no_result_of_an_earlier_one(project_folder, monkeypatch):
+    monkeypatch.chdir(project_folder)
+    Path("nothing").mkdir()
+    Path("truth").mkdir()
+    write_annotation(Path("truth/a.mat"), (0, 0, 0, 1, 1, 1, 1), np.ones((68, 3)))
+    names = ["old.json", "old_failed.csv", "old_per_image.csv", "old_protocols.csv"]
+    for name in [*names, "old_notes.csv"]:
+        Path(name).write_text("{}")
+    arguments = ["--predictions", "nothing", "--truth", "truth", "--out", "old.json"]
+    result = CliRunner().invoke(score.main, arguments)
+    assert result.exit_code == 1
+    assert "could be scored" in result.output
+    assert [name for name in names if Path(name).exists()] == []
+    assert Path("old_notes.csv").exists()
 
 
 def test_the_re_annotated_landmarks_of_aflw2000_are_3_percent_from_the_original_ones(face_data_or_none, tmp_path):
