@@ -21,7 +21,8 @@ def main() -> None:
         for level, group in tasks.items():
             for subset, path, rows in rows_of_part("validation", level):
                 aligned = data.shards("aligned", subset, level) / path.name
-                group.append(Task((path, aligned, MODEL, LAYOUT), (path, rows, aligned, data.size)))
+                inputs = (path,) if holds_maps(path) else (path, aligned, MODEL, LAYOUT)
+                group.append(Task(inputs, (path, rows, aligned, data.size)))
         run_stage("validation", gather, tasks, VALIDATION, data.max_reject_fraction, compute)
 
 

@@ -202,10 +202,20 @@ def _mesh_faces(levels: list[Image], found: list[Detection], networks: dict[str,
     faces = []
     for each in found:
         region = Region(each.centre, REGION * each.side, line_roll(*each.keypoints[:2]))
-        face = follow(levels, region, networks, each.score, each.keypoints)
+        face = _surer_way_up(levels, follow(levels, region, networks, each.score, each.keypoints), networks)
         if face.box[2:].max() >= MIN_SIDE:
             faces.append(face)
     return faces
+
+
+def _surer_way_up(levels: list[Image], face: MeshFace, networks: dict[str, Network]) -> MeshFace:
+    """A face, or the one that stands on its head in its place, where Face Mesh is sure of it and surer.
+
+    The detector finds a face on its head, too, and Face Mesh's score may pass it.
+    """
+    region = mesh_region(face.mesh)
+    other = follow(levels, region._replace(roll=region.roll + np.pi), networks, face.score, face.keypoints)
+    return other if other.confidence > max(face.confidence, CERTAIN) else face
 
 
 def _once(faces: list[MeshFace]) -> list[MeshFace]:
