@@ -59,6 +59,8 @@ FILES = {
 MIN_PRESENCE, SURE_SCORE = 0.5, 0.75
 # Face Mesh is this sure of a face that stands upright; of one on its head it is less so, and its points are wrong.
 CERTAIN = 0.95
+# Radians off the photo's horizontal that the eyes of a face may be that stands upright.
+UPRIGHT = np.pi / 6
 # Smaller faces than this, in px of the photo, have no features.
 MIN_SIDE = 20
 # Where the whole photo shows no face, or one smaller than this share of its longer side, squares of half that side are
@@ -162,8 +164,12 @@ def find_faces(photo: Image, networks: dict[str, Network]) -> list[MeshFace]:
         return []
     levels = halvings(photo)
     whole = Region(np.array([width - 1, height - 1]) / 2, max(height, width), 0.0)
-    upright = _mesh_faces(levels, detect(levels, whole, "near", networks), networks)
-    faces = _present([*upright, *_mesh_faces(levels, detect(levels, whole, "far", networks), networks)])
+    # Both detectors see most faces. On 400 photos of AFLW2000-3D what Face Mesh makes of the one's place is as good as
+    # the surer of what it makes of both, and takes two thirds of the time.
+    far = _mesh_faces(levels, detect(levels, whole, "far", networks), networks)
+    others = [each for each in detect(levels, whole, "near", networks) if not _is_known(each, far)]
+    upright = _mesh_faces(levels, others, networks)
+    faces = _present([*upright, *far])
     for turn in (0.5, 1.0, -0.5):
         if _certainty(faces) < CERTAIN:
             turned = whole._replace(roll=turn * np.pi)
@@ -187,6 +193,21 @@ def _present(faces: list[MeshFace]) -> list[MeshFace]:
 
 def _certainty(faces: list[MeshFace]) -> float:
     return max((face.confidence for face in faces), default=0.0)
+
+
+def _is_known(found: Detection, faces: list[MeshFace]) -> bool:
+    """Whether a detection is of an upright face that Face Mesh is certain of already.
+
+    The detectors place a face that lies on its side less well, so that a second one may be of use.
+    """
+    certain = [face for face in faces if face.confidence >= CERTAIN and abs(mesh_region(face.mesh).roll) < UPRIGHT]
+    return bool((_shared(certain, found.centre, found.side) > SAME_FACE).any())
+
+
+def _shared(faces: list[MeshFace], centre: Array, side: float) -> Array:
+    """Share (K,) of the union of each face's square and another that they have in common."""
+    centres = np.array([face.box[:2] + face.box[2:] / 2 for face in faces]).reshape(-1, 2)
+    return share_of_union(centres, np.array([face.box[2:].mean() for face in faces]), centre, side)
 
 
 def _centres(height: int, width: int, side: float) -> Iterator[Array]:
@@ -214,7 +235,10 @@ def _surer_way_up(levels: list[Image], face: MeshFace, networks: dict[str, Netwo
     The detector finds a face on its head, too, and Face Mesh's score may pass it.
     """
     region = mesh_region(face.mesh)
-    other = follow(levels, region._replace(roll=region.roll + np.pi), networks, face.score, face.keypoints)
+    turned = region._replace(roll=region.roll + np.pi)
+    if mesh_points(levels, turned, networks["mesh"])[1] <= face.confidence:
+        return face
+    other = follow(levels, turned, networks, face.score, face.keypoints)
     return other if other.confidence > max(face.confidence, CERTAIN) else face
 
 
@@ -222,9 +246,7 @@ def _once(faces: list[MeshFace]) -> list[MeshFace]:
     """Keep each face once, as it was seen best."""
     kept: list[MeshFace] = []
     for face in sorted(faces, key=lambda face: -face.confidence):
-        centres = np.array([other.box[:2] + other.box[2:] / 2 for other in kept]).reshape(-1, 2)
-        sides = np.array([other.box[2:].mean() for other in kept])
-        common = share_of_union(centres, sides, face.box[:2] + face.box[2:] / 2, float(face.box[2:].mean()))
+        common = _shared(kept, face.box[:2] + face.box[2:] / 2, float(face.box[2:].mean()))
         if not (common > SAME_FACE).any():
             kept.append(face)
     return kept
