@@ -1,4 +1,4 @@
-"""Photos and videos as people have them: any of the usual formats, turned as their EXIF says, of bounded memory.
+"""Photos as people have them: any of the usual formats, turned as their EXIF says, of bounded memory.
 
 `pipeline.raw.photos` reads annotated photos instead, whose annotations belong to the pixels as stored.
 """
@@ -6,7 +6,7 @@
 import contextlib
 import importlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -15,7 +15,6 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from ..raw.photos import check_scans
-from .video_files import open_video
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -228,33 +227,6 @@ def is_plain_jpeg(path: Path, size: tuple[int, ...]) -> bool:
         with PIL.Image.open(path, formats=_formats(path)) as picture:
             upright = _orientation(picture) not in TURNS
             return picture.format == "JPEG" and upright and picture.size[::-1] == tuple(size)
-
-
-def read_frames(source: str) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Read a video, frame by frame.
-
-    Parameters
-    ----------
-    source : str
-        A video file, or the number of a webcam.
-
-    Yields
-    ------
-    name : str
-        The file's name without ending, or ``camera<number>``, and the number of the frame from 0.
-    frame : (H, W, 3) uint8
-        RGB, turned as the file says.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the source is no number, and no such file exists.
-    ValueError
-        If OpenCV cannot open the source, or reads no frame from it. Damage after the first frame ends the video.
-    """
-    video = open_video(source)
-    for number, (_, frame) in enumerate(video.frames):
-        yield f"{video.name}_{number:06d}", frame
 
 
 def encode_image(image: NDArray[np.uint8], extension: str) -> bytes:

@@ -12,11 +12,13 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.photo.masks import cover_faces, open_mask, paint_over
-from pipeline.photo.photo_files import PHOTO_SUFFIXES, open_photo, read_frames
+from pipeline.photo.photo_files import PHOTO_SUFFIXES, open_photo
+from pipeline.photo.video_files import Video, describe_missing, open_video
 from pipeline.store.arrays import Image
 from pipeline.store.files import digest_file, digest_modules, while_unchanged
 from stages.photo.bundles import choose_bundle
@@ -153,12 +155,30 @@ def _open(path: Path, mask: Path | None) -> Opened:
 
 
 def name_frames(video: str, every: int) -> Iterator[Photo]:
-    """Each so many-th frame of a video, or the first of a webcam, as `name_photos` gives photos."""
-    file = Path(video)
-    if video.isdecimal() and not file.is_file():
-        return (Photo(_safe(name), partial(_whole, frame)) for name, frame in islice(read_frames(video), 1))
-    frames = islice(read_frames(video), 0, None, every)
-    return (Photo(_safe(name), partial(_whole, frame), (file,)) for name, frame in frames)
+    """Each so many-th frame of a video, or the first of a webcam, as `name_photos` gives photos.
+
+    Their names are the video's and their number from 0. If the video has fewer frames than it announces, that is told.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        See `open_video`.
+    """
+    opened = open_video(video)
+    return _name_frames(opened, every, Path(video) if Path(video).is_file() else None)
+
+
+def _name_frames(video: Video, every: int, file: Path | None) -> Iterator[Photo]:
+    number = -1
+    with contextlib.closing(video.frames) as frames:
+        for number, (_, frame) in enumerate(frames):
+            if number % every == 0:
+                name = _safe(f"{video.name}_{number:06d}")
+                yield Photo(name, partial(_whole, frame), () if file is None else (file,))
+            if file is None:
+                return
+    if missing := describe_missing(video, number + 1):
+        click.echo(missing, err=True)
 
 
 def _whole(frame: Image) -> Opened:
