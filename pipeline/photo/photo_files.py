@@ -77,6 +77,17 @@ def list_photos(arguments: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(photos))
 
 
+def count_passed_over(folder: Path) -> dict[str, int]:
+    """How many entries of a folder `list_photos` passes over: hidden ones, folders, and files by their endings."""
+    passed: dict[str, int] = {}
+    photos = set(_only_photos(folder.iterdir()))
+    for path in sorted(set(folder.iterdir()) - photos):
+        hidden = path.name.startswith(".")
+        kind = "hidden" if hidden else "folders" if path.is_dir() else ascii(path.suffix.lower())[1:-1]
+        passed[kind or "without an ending"] = passed.get(kind or "without an ending", 0) + 1
+    return dict(sorted(passed.items()))
+
+
 def _only_photos(paths: Iterable[Path]) -> list[Path]:
     return sorted(
         path
@@ -85,14 +96,16 @@ def _only_photos(paths: Iterable[Path]) -> list[Path]:
     )
 
 
-def open_photo(path: Path) -> tuple[NDArray[np.uint8], int]:
+def open_photo(path: Path, behind: str = "white") -> tuple[NDArray[np.uint8], int]:
     """Open a photo as a person sees it.
 
     Parameters
     ----------
     path : Path
         JPEG, PNG, WebP, BMP or TIFF; HEIC where pillow-heif is installed. Grey, palette, CMYK and 16 bits become 8-bit
-        RGB, what is transparent becomes white. Of an animation the first picture is taken.
+        RGB. Of an animation the first picture is taken.
+    behind : str
+        Colour that is seen where the picture is transparent.
 
     Returns
     -------
@@ -116,7 +129,7 @@ def open_photo(path: Path) -> tuple[NDArray[np.uint8], int]:
                 _check_kind(path, picture)
                 usable = width * height <= MAX_STORED_PIXELS
                 if usable:
-                    return _decode(picture)
+                    return _decode(picture, behind)
     except PIL.UnidentifiedImageError as error:
         raise ValueError(
             f"{path} is damaged, or no picture of kind {', '.join(FORMATS)} or HEIC; save it as one of them."
@@ -177,7 +190,7 @@ def _formats(path: Path) -> tuple[str, ...]:
     return (*FORMATS, "HEIF")
 
 
-def _decode(picture: PIL.Image.Image) -> tuple[NDArray[np.uint8], int]:
+def _decode(picture: PIL.Image.Image, behind: str) -> tuple[NDArray[np.uint8], int]:
     width, height = picture.size
     reduced = 1
     while -(-width // reduced) * -(-height // reduced) > MAX_PIXELS:
@@ -193,8 +206,7 @@ def _decode(picture: PIL.Image.Image) -> tuple[NDArray[np.uint8], int]:
     if orientation in TURNS:
         whole = whole.transpose(TURNS[orientation])
     if whole.mode == "RGBA":
-        white = PIL.Image.new("RGBA", whole.size, "white")
-        whole = PIL.Image.alpha_composite(white, whole)
+        whole = PIL.Image.alpha_composite(PIL.Image.new("RGBA", whole.size, behind), whole)
     return np.array(whole if whole.mode == "RGB" else whole.convert("RGB")), reduced
 
 

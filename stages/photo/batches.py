@@ -23,7 +23,7 @@ from pipeline.store.arrays import Image
 from pipeline.store.files import digest_file, digest_modules, while_unchanged
 from stages.photo.bundles import choose_bundle
 from stages.photo.files import WriteOptions, write_faces
-from stages.photo.folders import PAGE, clear
+from stages.photo.folders import PAGE, clear, utf8_name
 from stages.photo.options import ReconstructorOptions
 from stages.photo.processes import KILLED, in_processes, share_cores, tell_failure
 from stages.photo.reconstructor import Reconstructor, open_reconstructor
@@ -67,7 +67,7 @@ def name_photos(paths: Iterable[Path], mask: Path | None = None) -> list[Photo]:
     """Name each photo's folder by its stem, or by its whole name where two photos share a stem.
 
     No name leads out of the folder that they lie in, is hidden there, or is that of the table of results: such a one
-    gets ``_`` before it.
+    gets ``_`` before it. A byte of a name that is no UTF-8, which no JSON may hold, becomes ``%`` and its number.
 
     Parameters
     ----------
@@ -108,6 +108,7 @@ def name_photos(paths: Iterable[Path], mask: Path | None = None) -> list[Photo]:
 
 
 def _safe(name: str) -> str:
+    name = utf8_name(name)
     return f"_{name}" if name.startswith(".") or _same_file(name) == FACES_FILE else name
 
 
@@ -281,7 +282,10 @@ def reconstruct_photo(photo: Photo, known: dict | None, batch: Batch, threads: i
         return result | {"faces": write_faces(folder, picture, faces, reconstructor, batch.write, covered)}
     except Exception as error:
         # What is wrong with the photo stays so; what is wrong with the machine may not.
-        result |= {"error": tell_failure(error), "made_from": made_from if isinstance(error, ValueError) else ""}
+        result |= {
+            "error": utf8_name(tell_failure(error)),
+            "made_from": made_from if isinstance(error, ValueError) else "",
+        }
     clear(folder)
     return result
 

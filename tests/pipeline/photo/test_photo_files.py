@@ -9,7 +9,7 @@ import PIL.Image
 import pytest
 
 from pipeline.photo import photo_files
-from pipeline.photo.photo_files import encode_grey, encode_image, list_photos, open_photo
+from pipeline.photo.photo_files import count_passed_over, encode_grey, encode_image, list_photos, open_photo
 
 COLOURS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[0, 0, 0], [255, 255, 255], [255, 255, 0]]], np.uint8)
 # What a camera stores of an upright picture, by EXIF's definition: where row 0 and column 0 of the stored pixels lie
@@ -195,6 +195,22 @@ def folder(tmp_path, monkeypatch):
 
 def test_a_folder_gives_its_photos_sorted_and_nothing_else(folder):
     assert list_photos(["photos"]) == [folder / name for name in ("a.png", "b.JPG", "c.webp", "odd[1].jpg")]
+
+
+def test_what_a_folder_holds_besides_its_photos_is_counted_by_its_ending(folder):
+    for name in (".DS_Store", "a.TXT", "README", "clip.mp4", "odd.a\nb", os.fsdecode(b"odd.\xff")):
+        (folder / name).touch()
+    (folder / "loop").symlink_to("loop")
+    assert count_passed_over(folder) == {
+        ".a\\nb": 1,
+        ".mp4": 1,
+        ".txt": 2,
+        ".\\udcff": 1,
+        "folders": 2,
+        "hidden": 2,
+        "without an ending": 2,
+    }
+    assert count_passed_over(folder / "sub") == {}
 
 
 def test_files_patterns_and_folders_keep_their_order_and_each_photo_comes_once(folder):

@@ -3,6 +3,7 @@
 import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -112,6 +113,30 @@ class TestWhatFails:
             assert Path("out", row["photo"], "face1.ply").is_file()
             assert Path("out", row["photo"], "index.html").is_file()
         assert sorted(path.name for path in Path("out").iterdir() if path.is_file()) == ["faces.json"]
+
+    def test_names_that_are_no_utf_8_are_written_as_in_an_address(self, folder):
+        names = [os.fsdecode(name) for name in (b"\xff.jpg", b"\xfe.jpg", b"a\xc3\xa4\x80.jpg")]
+        for name in names[1:]:
+            write_photo(Path("odd") / name, (30, 40))
+        Path("odd", names[0]).write_text("no picture")
+        result = call("odd", "--out", "out", *PLY)
+        assert result.exit_code == 1
+        assert dict(faces()) == {"%FF": 0, "%FE": 1, "aä%80": 1}
+        assert "%FF: odd/%FF.jpg is damaged, or no picture" in result.stderr
+        # Strict readers take no half of a pair of surrogates, even as an escape.
+        assert not re.search(rb"\\u[dD][89a-fA-F]", Path("out/faces.json").read_bytes())
+        assert {path.name for path in Path("out").iterdir()} == {"%FE", "aä%80", "faces.json"}
+        before = files()
+        assert call("odd", "--out", "out", *PLY).exit_code == 1
+        assert files() == before
+
+    def test_what_a_folder_holds_besides_photos_is_told_in_a_line(self, folder):
+        for name in ("notes.txt", "more.TXT", ".DS_Store", "clip.mp4"):
+            (Path("in") / name).touch()
+        result = call("in", "in/a.png", "--out", "out", *PLY)
+        assert result.stdout.splitlines()[0] == "reconstruct: passed over in in: 1 .mp4, 2 .txt, 1 hidden"
+        assert result.exit_code == 0
+        assert "passed over" not in call("in/a.png", "--out", "out", *PLY).stdout
 
     def test_photos_among_which_the_results_would_lie_are_refused(self, folder):
         write_photo(Path("a/face1.png"), (30, 40))
