@@ -171,13 +171,12 @@ def name_frames(video: str, every: int) -> Iterator[Photo]:
 
 def _name_frames(video: Video, every: int, file: Path | None) -> Iterator[Photo]:
     number = -1
-    with contextlib.closing(video.frames) as frames:
-        for number, (_, frame) in enumerate(frames):
-            if number % every == 0:
-                name = _safe(f"{video.name}_{number:06d}")
-                yield Photo(name, partial(_whole, frame), () if file is None else (file,))
-            if file is None:
-                return
+    for number, (_, frame) in enumerate(video.frames):
+        if number % every == 0:
+            name = _safe(f"{video.name}_{number:06d}")
+            yield Photo(name, partial(_whole, frame), () if file is None else (file,))
+        if file is None:
+            return
     if missing := describe_missing(video, number + 1):
         click.echo(missing, err=True)
 

@@ -154,7 +154,7 @@ def test_covered_points_pull_less_at_the_fit_and_are_not_followed(embedded, face
     wrong = face.mesh.copy()
     wrong[covered, 0] += 12
     right, misled, masked = (
-        fit_mesh(dataclasses.replace(face, mesh=mesh, covered=known), embedded, 512).vertices[:, :2]
+        fit_mesh(dataclasses.replace(face, mesh=mesh, covered=known), embedded, (512, 512)).vertices[:, :2]
         for mesh, known in ((face.mesh, None), (wrong, None), (wrong, covered))
     )
     near = right[:, 0] < face.mesh[4, 0]  # what is seen stays where it is
