@@ -144,6 +144,9 @@ def find_masks(photos: list[Path], mask: Path) -> list[Path | None]:
     by_name = {path.stem: path for path in masks} | {path.name: path for path in masks}
     found = [by_name.get(photo.name, by_name.get(photo.stem)) for photo in photos]
     check(any(found), f"No mask in {mask} has the name of a photo: that of a.jpg is named a.jpg, or a.png.")
+    others = len(set(masks) - set(found))
+    if others:
+        click.echo(f"reconstruct: passed over in {mask}: {others} masks without a photo of their name")
     return found
 
 

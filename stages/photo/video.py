@@ -66,7 +66,11 @@ def check_record(out: Path, video: Video, source: str) -> None:
         known = json.loads(path.read_bytes())["video"]
     except (OSError, ValueError, KeyError, TypeError):
         known = "something else"
-    check(known == _place(source), f"{path} is of {known}: choose another folder by --out, or delete its results.")
+    check(
+        known == _place(source),
+        f"{out} has results of another video of that name, {known} ({path.name} says so): choose another folder by "
+        "--out, or delete them.",
+    )
 
 
 def _record_path(out: Path, name: str) -> Path:

@@ -176,8 +176,8 @@ def test_a_video_does_not_write_over_another_of_the_same_name(video, tmp_path):
     result = call(other, "--out", out)
     assert result.exit_code == 1
     assert result.stderr == (
-        f"Error: {out / 'clip_track.json'} is of {video.resolve()}: choose another folder by --out, or delete its "
-        "results.\n"
+        f"Error: {out} has results of another video of that name, {video.resolve()} (clip_track.json says so): choose "
+        "another folder by --out, or delete them.\n"
     )
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
     assert call(video, "--out", out, "--no-overlay").exit_code == 0
@@ -186,7 +186,7 @@ def test_a_video_does_not_write_over_another_of_the_same_name(video, tmp_path):
 @pytest.mark.parametrize("content", ["", "[]", "{}", "no JSON"])
 def test_a_record_of_something_else_is_not_written_over(video, tmp_path, content):
     (tmp_path / "clip_track.json").write_text(content)
-    assert "clip_track.json is of something else: choose another folder" in call(video, "--out", tmp_path).stderr
+    assert "that name, something else (clip_track.json says so)" in call(video, "--out", tmp_path).stderr
     assert (tmp_path / "clip_track.json").read_text() == content
 
 
