@@ -11,7 +11,6 @@ from pathlib import Path
 import click
 
 from pipeline.photo.labels import check_coefficients
-from pipeline.photo.photo_files import list_photos
 from pipeline.store.files import digest_file, holding, write_bytes
 from stages.pages.review_page import REFUSE, review_page
 from stages.photo.annotating import (
@@ -33,6 +32,7 @@ from stages.photo.annotating import (
     write_tables,
 )
 from stages.photo.batches import open_once
+from stages.photo.folders import list_named
 from stages.photo.options import FILE, ReconstructorOptions, folder, reconstructor_options
 from stages.photo.processes import in_processes, share_cores
 from stages.photo.results import check_folder
@@ -85,7 +85,7 @@ def main(photos: tuple[str, ...], out: Path, verdicts: Path | None, options: Rec
             if photos:
                 from tqdm import tqdm
 
-                paths = list_photos(photos)
+                paths = list_named("annotate", photos)
                 for record in tqdm(annotate(paths, options, out), total=len(paths), unit="photo", disable=None):
                     if record["error"]:
                         click.echo(f"{record['photo']}: {record['error']}", err=True)

@@ -21,6 +21,8 @@ from stages.project.strict import check
 
 # A feature that is larger than this fills the picture.
 MOST_SCALE = 3.0
+# In distances of the outer eye corners, of which a face is about two high: further, no feature is on the face.
+MOST_SHIFT = 1.0
 
 
 @click.command()
@@ -50,7 +52,11 @@ def main(
         check_not_input(out, photo)
         check_not_input(out.with_suffix(".obj"), photo)
         check(0 < scale <= MOST_SCALE, f"--scale is {scale:g}; expected a number above 0, up to {MOST_SCALE:g}.")
-        check(bool(np.isfinite(shift).all()), f"--shift is {shift}; expected three numbers.")
+        check(
+            bool((np.abs(shift) <= MOST_SHIFT).all()),
+            f"--shift is {' '.join(f'{part:g}' for part in shift)}; expected three numbers from {-MOST_SHIFT:g} to "
+            f"{MOST_SHIFT:g}, each in distances of the outer eye corners.",
+        )
         reconstructor = open_reconstructor(options, os.cpu_count() or 1)
         picture, found = open_largest(photo, reconstructor)
         triangles = reconstructor.surface.triangles

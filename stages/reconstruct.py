@@ -12,11 +12,10 @@ from typing import Any
 
 import click
 
-from pipeline.photo.photo_files import list_photos
 from pipeline.store.files import holding
 from stages.photo.batches import Batch, digest_maker, name_frames, name_photos, reconstruct_photos
 from stages.photo.files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
-from stages.photo.folders import remove_parts
+from stages.photo.folders import list_named, remove_parts
 from stages.photo.options import ReconstructorOptions, folder, reconstructor_options
 from stages.photo.results import FACES_FILE, check_folder, keep_results, read_results
 from stages.project.params import sentences
@@ -104,7 +103,7 @@ def main(
             pupil_distance is None or 0 < pupil_distance < 1000,
             f"--pupil-distance is {pupil_distance}; expected millimetres, 54 to 74 for most adults.",
         )
-        named = name_frames(video, every) if video else name_photos(list_photos(photos), mask)
+        named = name_frames(video, every) if video else name_photos(list_named("reconstruct", photos), mask)
         if isinstance(named, list):
             check_folder(out, [photo.name for photo in named], [path for photo in named for path in photo.files])
         wanted = WriteOptions(kinds, fill, unit, pupil_distance)

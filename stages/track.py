@@ -1,10 +1,11 @@
 """The faces of a video, followed from frame to frame: numbers, animated meshes, an overlay. A command, not a stage.
 
 ``python -m stages.track VIDEO --out DIR`` follows every face, smooths it, and writes DIR/VIDEO.csv, for each face
-DIR/VIDEO_face1.glb, and DIR/VIDEO_overlay.mp4.
+DIR/VIDEO_face1.glb, DIR/VIDEO_overlay.mp4, and DIR/VIDEO_track.json, which says what video that was.
 """
 
 import os
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -15,7 +16,7 @@ from pipeline.crops.face_mesh import open_files
 from pipeline.face.face_model import name_expressions
 from pipeline.photo.bundle import load_bundle
 from pipeline.photo.tracking import track_faces
-from pipeline.photo.video_files import open_video
+from pipeline.photo.video_files import describe_missing, open_video
 from pipeline.store.files import holding
 from stages.photo.bundles import embedded_bundle
 from stages.photo.options import FILE, folder
@@ -23,12 +24,14 @@ from stages.photo.video import (
     Portrait,
     Seen,
     best_portrait,
+    check_record,
     keep,
     remove_earlier,
     table_header,
     write_faces_table,
     write_glb,
     write_overlay,
+    write_record,
 )
 from stages.project.params import sentences
 from stages.project.strict import check
@@ -50,27 +53,38 @@ def main(video: str, out: Path, overlay: bool, bundle_file: Path | None) -> None
         same = table.exists() and Path(video).exists() and table.samefile(video)
         check(not same, f"{table} would be written over the file that is read: choose another folder by --out.")
         with holding(out):
+            check_record(out, opened, video)
+            write_record(out, opened, video, 0)
             remove_earlier(out, opened.name)
             tracked = track_faces(opened.frames, bundle, networks)
             if overlay:
                 tracked = write_overlay(tracked, bundle, out / f"{opened.name}_overlay", opened.rate)
             seen: list[Seen] = []
             portraits: dict[int, Portrait] = {}
-            frames = 0
+            frames, unwritten = 0, None
             try:
-                for time, photo, faces in tqdm(tracked, total=opened.length or None, unit="frame", disable=None):
-                    for face in faces:
-                        seen.append(keep(frames, time, face, bundle))
-                        portraits[face.number] = best_portrait(portraits.get(face.number), photo, face)
-                    frames += 1
+                with closing(tracked):
+                    for time, photo, faces in tqdm(tracked, total=opened.length or None, unit="frame", disable=None):
+                        for face in faces:
+                            seen.append(keep(frames, time, face, bundle))
+                            portraits[face.number] = best_portrait(portraits.get(face.number), photo, face)
+                        frames += 1
+                if missing := describe_missing(opened, frames):
+                    click.echo(missing, err=True)
             except KeyboardInterrupt:
                 click.echo("Stopped; what was seen is written.", err=True)
-            tracked.close()
+            except OSError as error:  # the overlay's at its end: the other files may be written all the same
+                if not frames:
+                    raise
+                unwritten = error
+            write_record(out, opened, video, frames)
             header = table_header(name_expressions(bundle.model), bundle.model.shape_basis.shape[2])
             write_faces_table(table, header, seen)
             for number, portrait in portraits.items():
                 path = out / f"{opened.name}_face{number}.glb"
                 write_glb(path, bundle, portrait, [each for each in seen if each.number == number])
+            if unwritten:
+                raise unwritten
             check(bool(seen), f"No face was found in {video}; {table} is empty.")
     click.echo(f"track: {frames} frames, {len(portraits)} faces; {table}")
 

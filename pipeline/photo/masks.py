@@ -29,7 +29,8 @@ def open_mask(path: Path, photo: Image) -> NDArray[np.bool_]:
     Parameters
     ----------
     path : Path
-        A picture of the photo's size; white is covered.
+        A picture of the photo's size; white is covered, or 1 where there are only 0 and 1. If parts of it are
+        transparent, what is opaque is covered.
     photo : (H, W, 3) uint8
         As `open_photo` gives it.
 
@@ -41,7 +42,8 @@ def open_mask(path: Path, photo: Image) -> NDArray[np.bool_]:
     Raises
     ------
     ValueError
-        If it can't be read, has another size, or covers nothing or everything.
+        If it can't be read, has another size, covers nothing or everything, or says what is covered by transparency
+        and by black and white.
     """
     picture, _ = open_photo(path)
     if picture.shape != photo.shape:
@@ -50,10 +52,24 @@ def open_mask(path: Path, photo: Image) -> NDArray[np.bool_]:
             f"The mask {path} is a picture of {width} x {height} px, its photo one of {columns} x {rows}: draw it over "
             "the photo, as a picture of the same size."
         )
-    covered = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) > COVERED
+    grey = cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY)
+    # What shines through differs by what is behind it.
+    through = (picture - open_photo(path, behind="black")[0]).max(axis=-1)
+    if (through > COVERED).any():
+        covered, light = through <= COVERED, grey[through == 0] > COVERED
+        if light.any() and not light.all():
+            raise ValueError(
+                f"The mask {path} has light, dark and transparent parts: save it without transparency, white where the "
+                "face is covered and black elsewhere."
+            )
+    else:
+        covered = grey > (0 if grey.max() == 1 else COVERED)
     if covered.all() or not covered.any():
         what = "everything" if covered.all() else "nothing"
-        raise ValueError(f"The mask {path} covers {what}: it is white where the face is covered, and black elsewhere.")
+        raise ValueError(
+            f"The mask {path} covers {what}: it is white where the face is covered, and black elsewhere; or "
+            "opaque there, and transparent elsewhere."
+        )
     return covered
 
 

@@ -1,4 +1,4 @@
-"""Photos and videos as people have them: any of the usual formats, turned as their EXIF says, of bounded memory.
+"""Photos as people have them: any of the usual formats, turned as their EXIF says, of bounded memory.
 
 `pipeline.raw.photos` reads annotated photos instead, whose annotations belong to the pixels as stored.
 """
@@ -6,7 +6,7 @@
 import contextlib
 import importlib
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from pathlib import Path
 
 import cv2
@@ -15,7 +15,6 @@ import PIL.Image
 from numpy.typing import NDArray
 
 from ..raw.photos import check_scans
-from .video_files import open_video
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
@@ -78,6 +77,17 @@ def list_photos(arguments: Iterable[str]) -> list[Path]:
     return list(dict.fromkeys(photos))
 
 
+def count_passed_over(folder: Path) -> dict[str, int]:
+    """How many entries of a folder `list_photos` passes over: hidden ones, folders, and files by their endings."""
+    passed: dict[str, int] = {}
+    photos = set(_only_photos(folder.iterdir()))
+    for path in sorted(set(folder.iterdir()) - photos):
+        hidden = path.name.startswith(".")
+        kind = "hidden" if hidden else "folders" if path.is_dir() else ascii(path.suffix.lower())[1:-1]
+        passed[kind or "without an ending"] = passed.get(kind or "without an ending", 0) + 1
+    return dict(sorted(passed.items()))
+
+
 def _only_photos(paths: Iterable[Path]) -> list[Path]:
     return sorted(
         path
@@ -86,14 +96,16 @@ def _only_photos(paths: Iterable[Path]) -> list[Path]:
     )
 
 
-def open_photo(path: Path) -> tuple[NDArray[np.uint8], int]:
+def open_photo(path: Path, behind: str = "white") -> tuple[NDArray[np.uint8], int]:
     """Open a photo as a person sees it.
 
     Parameters
     ----------
     path : Path
         JPEG, PNG, WebP, BMP or TIFF; HEIC where pillow-heif is installed. Grey, palette, CMYK and 16 bits become 8-bit
-        RGB, what is transparent becomes white. Of an animation the first picture is taken.
+        RGB. Of an animation the first picture is taken.
+    behind : str
+        Colour that is seen where the picture is transparent.
 
     Returns
     -------
@@ -117,7 +129,7 @@ def open_photo(path: Path) -> tuple[NDArray[np.uint8], int]:
                 _check_kind(path, picture)
                 usable = width * height <= MAX_STORED_PIXELS
                 if usable:
-                    return _decode(picture)
+                    return _decode(picture, behind)
     except PIL.UnidentifiedImageError as error:
         raise ValueError(
             f"{path} is damaged, or no picture of kind {', '.join(FORMATS)} or HEIC; save it as one of them."
@@ -178,7 +190,7 @@ def _formats(path: Path) -> tuple[str, ...]:
     return (*FORMATS, "HEIF")
 
 
-def _decode(picture: PIL.Image.Image) -> tuple[NDArray[np.uint8], int]:
+def _decode(picture: PIL.Image.Image, behind: str) -> tuple[NDArray[np.uint8], int]:
     width, height = picture.size
     reduced = 1
     while -(-width // reduced) * -(-height // reduced) > MAX_PIXELS:
@@ -194,8 +206,7 @@ def _decode(picture: PIL.Image.Image) -> tuple[NDArray[np.uint8], int]:
     if orientation in TURNS:
         whole = whole.transpose(TURNS[orientation])
     if whole.mode == "RGBA":
-        white = PIL.Image.new("RGBA", whole.size, "white")
-        whole = PIL.Image.alpha_composite(white, whole)
+        whole = PIL.Image.alpha_composite(PIL.Image.new("RGBA", whole.size, behind), whole)
     return np.array(whole if whole.mode == "RGB" else whole.convert("RGB")), reduced
 
 
@@ -228,33 +239,6 @@ def is_plain_jpeg(path: Path, size: tuple[int, ...]) -> bool:
         with PIL.Image.open(path, formats=_formats(path)) as picture:
             upright = _orientation(picture) not in TURNS
             return picture.format == "JPEG" and upright and picture.size[::-1] == tuple(size)
-
-
-def read_frames(source: str) -> Iterator[tuple[str, NDArray[np.uint8]]]:
-    """Read a video, frame by frame.
-
-    Parameters
-    ----------
-    source : str
-        A video file, or the number of a webcam.
-
-    Yields
-    ------
-    name : str
-        The file's name without ending, or ``camera<number>``, and the number of the frame from 0.
-    frame : (H, W, 3) uint8
-        RGB, turned as the file says.
-
-    Raises
-    ------
-    FileNotFoundError
-        If the source is no number, and no such file exists.
-    ValueError
-        If OpenCV cannot open the source, or reads no frame from it. Damage after the first frame ends the video.
-    """
-    video = open_video(source)
-    for number, (_, frame) in enumerate(video.frames):
-        yield f"{video.name}_{number:06d}", frame
 
 
 def encode_image(image: NDArray[np.uint8], extension: str) -> bytes:

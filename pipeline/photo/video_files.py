@@ -31,7 +31,7 @@ class Video(NamedTuple):
         Number of frames, as the file says; 0 if it is not known.
     frames : iterator of (time, frame)
         Seconds, which grow from the first frame on, and (H, W, 3) uint8, RGB, turned as the file says. Damage after the
-        first frame ends it; if there is no frame, it raises a ValueError.
+        first frame ends it, see `describe_missing`; if there is no frame, it raises a ValueError.
     """
 
     name: str
@@ -70,6 +70,16 @@ def open_video(source: str) -> Video:
     count = max(int(capture.get(cv2.CAP_PROP_FRAME_COUNT)), 0) if is_file else 0
     name = Path(source).stem if is_file else f"camera{source}"
     return Video(name, rate, count, _read(capture, f"The {'video' if is_file else 'webcam'} {source}", is_file, rate))
+
+
+def describe_missing(video: Video, read: int) -> str:
+    """Say that fewer frames of a video were read than its file announces; empty where none is missing, or not known."""
+    if read >= video.length:
+        return ""
+    return (
+        f"{video.name}: {read} of {video.length} frames were read: the video is cut or damaged, or its file announces "
+        "more than it has."
+    )
 
 
 def _check_name(name: str) -> None:
@@ -130,4 +140,5 @@ def open_writer(stem: Path, rate: float, height: int, width: int) -> tuple[Path,
             writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*codec), rate, (width, height))
         if writer.isOpened():
             return path, writer
-    raise OSError(f"{path} can't be written as a video: free the disk or the folder, or leave the overlay out.")
+        path.unlink(missing_ok=True)
+    raise OSError(f"No video can be written in {stem.parent}: free the disk or the folder, or leave the overlay out.")

@@ -30,6 +30,7 @@ from pipeline.store.files import digest_file, write_bytes
 from pipeline.store.tables import read_table, write_table
 from stages.pages.review_page import ACCEPT, REFUSE, starts_refused
 from stages.photo.batches import name_photos, open_once
+from stages.photo.folders import utf8_name
 from stages.photo.options import ReconstructorOptions
 from stages.photo.pictures import around, draw_face, shrink_to
 from stages.photo.processes import KILLED, tell_failure
@@ -98,7 +99,7 @@ def choose_photos(out: Path, paths: list[Path], maker: str) -> Iterator[tuple[st
         if known is not None:
             same = known["sha256"] == digest
             check(
-                same or known["photo"] == str(path.resolve()),
+                same or known["photo"] == _place(path),
                 f"{out} has labels of another photo named {name}, {known['photo']}: rename one, or choose another "
                 "folder.",
             )
@@ -115,6 +116,10 @@ def _check_names(names: list[str], all_names: set[str]) -> None:
         check(
             stem == name or stem not in all_names, f"{name} is named as a further face of the photo {stem}: rename it."
         )
+
+
+def _place(path: Path) -> str:
+    return utf8_name(str(path.resolve()))
 
 
 def _digest(path: Path) -> str:
@@ -161,7 +166,7 @@ def annotate_photo(
     OSError
         If something can't be written.
     """
-    record: Record = {"photo": str(path.resolve()), "sha256": digest, "maker": maker, "error": "", "faces": []}
+    record: Record = {"photo": _place(path), "sha256": digest, "maker": maker, "error": "", "faces": []}
     reconstructor = open_once(options, threads)
     bundle = reconstructor.bundle
     if bundle is None:
@@ -172,7 +177,7 @@ def annotate_photo(
         check(bool(faces), "No face was found in it.")
         fits = [reconstructor.reconstruct(photo, face) for face in faces]
     except Exception as error:
-        failed = record | {"error": tell_failure(error)}
+        failed = record | {"error": utf8_name(tell_failure(error))}
         if isinstance(error, ValueError):  # another may not come again
             write_record(out, name, failed)
         return failed
@@ -186,7 +191,7 @@ def annotate_photo(
 
 def tell_killed(_name: str, path: Path, digest: str, maker: str, *_: object) -> Record:
     """Give the record of a photo that `annotate_photo` did not live to give; it is tried again in the next run."""
-    return {"photo": str(path.resolve()), "sha256": digest, "maker": maker, "error": KILLED, "faces": []}
+    return {"photo": _place(path), "sha256": digest, "maker": maker, "error": KILLED, "faces": []}
 
 
 def _write_face(

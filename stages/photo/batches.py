@@ -12,16 +12,18 @@ from itertools import chain, islice
 from pathlib import Path
 from typing import NamedTuple
 
+import click
 import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.photo.masks import cover_faces, open_mask, paint_over
-from pipeline.photo.photo_files import PHOTO_SUFFIXES, open_photo, read_frames
+from pipeline.photo.photo_files import PHOTO_SUFFIXES, open_photo
+from pipeline.photo.video_files import Video, describe_missing, open_video
 from pipeline.store.arrays import Image
 from pipeline.store.files import digest_file, digest_modules, while_unchanged
 from stages.photo.bundles import choose_bundle
 from stages.photo.files import WriteOptions, write_faces
-from stages.photo.folders import PAGE, clear
+from stages.photo.folders import PAGE, clear, utf8_name
 from stages.photo.options import ReconstructorOptions
 from stages.photo.processes import KILLED, in_processes, share_cores, tell_failure
 from stages.photo.reconstructor import Reconstructor, open_reconstructor
@@ -65,7 +67,7 @@ def name_photos(paths: Iterable[Path], mask: Path | None = None) -> list[Photo]:
     """Name each photo's folder by its stem, or by its whole name where two photos share a stem.
 
     No name leads out of the folder that they lie in, is hidden there, or is that of the table of results: such a one
-    gets ``_`` before it.
+    gets ``_`` before it. A byte of a name that is no UTF-8, which no JSON may hold, becomes ``%`` and its number.
 
     Parameters
     ----------
@@ -106,6 +108,7 @@ def name_photos(paths: Iterable[Path], mask: Path | None = None) -> list[Photo]:
 
 
 def _safe(name: str) -> str:
+    name = utf8_name(name)
     return f"_{name}" if name.startswith(".") or _same_file(name) == FACES_FILE else name
 
 
@@ -141,6 +144,9 @@ def find_masks(photos: list[Path], mask: Path) -> list[Path | None]:
     by_name = {path.stem: path for path in masks} | {path.name: path for path in masks}
     found = [by_name.get(photo.name, by_name.get(photo.stem)) for photo in photos]
     check(any(found), f"No mask in {mask} has the name of a photo: that of a.jpg is named a.jpg, or a.png.")
+    others = len(set(masks) - set(found))
+    if others:
+        click.echo(f"reconstruct: passed over in {mask}: {others} masks without a photo of their name")
     return found
 
 
@@ -153,12 +159,29 @@ def _open(path: Path, mask: Path | None) -> Opened:
 
 
 def name_frames(video: str, every: int) -> Iterator[Photo]:
-    """Each so many-th frame of a video, or the first of a webcam, as `name_photos` gives photos."""
-    file = Path(video)
-    if video.isdecimal() and not file.is_file():
-        return (Photo(_safe(name), partial(_whole, frame)) for name, frame in islice(read_frames(video), 1))
-    frames = islice(read_frames(video), 0, None, every)
-    return (Photo(_safe(name), partial(_whole, frame), (file,)) for name, frame in frames)
+    """Each so many-th frame of a video, or the first of a webcam, as `name_photos` gives photos.
+
+    Their names are the video's and their number from 0. If the video has fewer frames than it announces, that is told.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        See `open_video`.
+    """
+    opened = open_video(video)
+    return _name_frames(opened, every, Path(video) if Path(video).is_file() else None)
+
+
+def _name_frames(video: Video, every: int, file: Path | None) -> Iterator[Photo]:
+    number = -1
+    for number, (_, frame) in enumerate(video.frames):
+        if number % every == 0:
+            name = _safe(f"{video.name}_{number:06d}")
+            yield Photo(name, partial(_whole, frame), () if file is None else (file,))
+        if file is None:
+            return
+    if missing := describe_missing(video, number + 1):
+        click.echo(missing, err=True)
 
 
 def _whole(frame: Image) -> Opened:
@@ -261,7 +284,10 @@ def reconstruct_photo(photo: Photo, known: dict | None, batch: Batch, threads: i
         return result | {"faces": write_faces(folder, picture, faces, reconstructor, batch.write, covered)}
     except Exception as error:
         # What is wrong with the photo stays so; what is wrong with the machine may not.
-        result |= {"error": tell_failure(error), "made_from": made_from if isinstance(error, ValueError) else ""}
+        result |= {
+            "error": utf8_name(tell_failure(error)),
+            "made_from": made_from if isinstance(error, ValueError) else "",
+        }
     clear(folder)
     return result
 

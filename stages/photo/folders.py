@@ -4,9 +4,13 @@ import contextlib
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import click
+
+from pipeline.photo.photo_files import count_passed_over, list_photos
+from pipeline.raw.pairs import describe_passed_over
 from pipeline.store.files import naming
 
 PAGE = "index.html"
@@ -17,6 +21,26 @@ OWN = re.compile(
     r"face\d+(\.(glb|mtl|obj|ply|png)|_(depth|map|texture)\.png|_(depth|map|visible)\.npy|_(overlay|pose)\.jpg"
     r"|_(expression|facemesh|landmarks)\.csv)"
 )
+
+
+def list_named(command: str, arguments: Iterable[str]) -> list[Path]:
+    """List the photos that the arguments of a command name, and say what of their folders is passed over.
+
+    Raises
+    ------
+    FileNotFoundError
+        See `list_photos`.
+    """
+    photos = list_photos(arguments)
+    for folder in dict.fromkeys(Path(argument) for argument in arguments if Path(argument).is_dir()):
+        if passed_over := describe_passed_over(count_passed_over(folder)):
+            click.echo(f"{command}: passed over in {folder}: {passed_over}")
+    return photos
+
+
+def utf8_name(name: str) -> str:
+    """A name whose bytes that are no UTF-8, which no JSON may hold, are written as in an address: ``%FF``."""
+    return "".join(f"%{ord(sign) - 0xDC00:02X}" if "\udc80" <= sign <= "\udcff" else sign for sign in name)
 
 
 @contextlib.contextmanager

@@ -110,7 +110,7 @@ def open_by_fit(options: ReconstructorOptions, bundle: Bundle, networks: dict[st
     """Reconstruct by the face model of a bundle, fitted to the points of Face Mesh: see `pipeline.photo.fitting`."""
 
     def fit(photo: Image, face: Face) -> Reconstruction:
-        return fit_mesh(with_mesh(photo, face, bundle, networks), bundle, len(photo))
+        return fit_mesh(with_mesh(photo, face, bundle, networks), bundle, photo.shape[:2])
 
     made_by = f"fit of the face model {bundle.about['name']!r} to the points of Face Mesh"
     return _of_face_model(bundle, open_finder(options, networks), fit, made_by, networks)

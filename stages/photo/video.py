@@ -1,5 +1,6 @@
 """The files of the faces of a video: a table, a GLB for each face, and the video with the meshes over it."""
 
+import json
 import re
 from collections.abc import Generator, Iterable
 from pathlib import Path
@@ -14,11 +15,13 @@ from pipeline.photo.animation import animated_glb
 from pipeline.photo.bundle import Bundle
 from pipeline.photo.fitting import correct, read_mesh
 from pipeline.photo.tracking import ALL_SEEN, TrackedFace
-from pipeline.photo.video_files import VIDEO_SUFFIXES, open_writer
+from pipeline.photo.video_files import VIDEO_SUFFIXES, Video, open_video, open_writer
 from pipeline.store.arrays import Array, Image
-from pipeline.store.files import write_bytes
+from pipeline.store.files import beside, write_bytes
+from pipeline.store.quiet import quiet_stderr
 from pipeline.store.tables import write_table
 from stages.photo.pictures import draw_fast
+from stages.project.strict import check
 
 POSE = ("yaw", "pitch", "roll", "tx", "ty", "scale")
 
@@ -42,9 +45,49 @@ class Portrait(NamedTuple):
     face: TrackedFace
 
 
+def write_record(out: Path, video: Video, source: str, frames: int) -> None:
+    """Write which video the results of its name are of, how many frames of it were read, and how many it announces."""
+    record = {"video": _place(source), "frames": frames, "frames_announced": video.length}
+    write_bytes(_record_path(out, video.name), (json.dumps(record, indent=1) + "\n").encode())
+
+
+def check_record(out: Path, video: Video, source: str) -> None:
+    """Refuse to write over the results of another video.
+
+    Raises
+    ------
+    ValueError
+        If the folder holds results of a video that has the same name, and is another file.
+    """
+    path = _record_path(out, video.name)
+    if not path.exists():
+        return
+    try:
+        known = json.loads(path.read_bytes())["video"]
+    except (OSError, ValueError, KeyError, TypeError):
+        known = "something else"
+    check(
+        known == _place(source),
+        f"{out} has results of another video of that name, {known} ({path.name} says so): choose another folder by "
+        "--out, or delete them.",
+    )
+
+
+def _record_path(out: Path, name: str) -> Path:
+    return out / f"{name}_track.json"
+
+
+def _place(source: str) -> str:
+    return str(Path(source).resolve()) if Path(source).is_file() else f"camera{source}"
+
+
 def remove_earlier(out: Path, name: str) -> None:
     """Remove what an earlier run wrote of a video of that name, which may have had more faces, or an overlay."""
-    own = re.compile(rf"{re.escape(name)}(\.csv|_face\d+\.glb|_overlay({'|'.join(map(re.escape, VIDEO_SUFFIXES))}))")
+    video = "|".join(map(re.escape, VIDEO_SUFFIXES))
+    whole = rf"{re.escape(name)}(\.csv|_face\d+\.glb|_overlay({video}))"
+    # What a killed run left unfinished, see `beside`.
+    part = rf"\.{re.escape(name)}(\.csv|_face\d+\.glb|_track\.json|_overlay)\..+\.part({video})?"
+    own = re.compile(f"{whole}|{part}")
     for path in out.iterdir():
         if own.fullmatch(path.name):
             path.unlink()
@@ -100,7 +143,8 @@ def write_overlay(
 ) -> Generator[tuple[float, Image, list[TrackedFace]]]:
     """Write each frame with its faces drawn over it, and pass it on.
 
-    A video file has a constant rate: a frame is written as often as it was to be seen, so that the time stays true.
+    A video file has a constant rate: a frame is written as often as it was to be seen, so that the time stays true. It
+    gets its name when it is whole: at the end, or where it is closed before.
 
     Parameters
     ----------
@@ -115,22 +159,34 @@ def write_overlay(
     Raises
     ------
     OSError
-        If no video can be written.
+        If no video can be written, or it is not whole at the end. Nothing is left of it then.
     """
     writer: Any = None
-    written = 0
+    written, part = 0, beside(stem)
     try:
         for time, frame, faces in frames:
             if writer is None:
-                _, writer = open_writer(stem, rate, *frame.shape[:2])
+                part, writer = open_writer(part, rate, *frame.shape[:2])
             drawn = frame
             for face in faces:
                 vertices, _ = correct(face.fit, face.mesh, ALL_SEEN, bundle)
                 drawn = draw_fast(drawn, vertices, bundle.model.triangles, read_mesh(bundle, face.mesh))
             while written <= round(time * rate):
-                writer.write(drawn[..., ::-1])
+                with quiet_stderr():  # a full disk would be told a frame
+                    writer.write(drawn[..., ::-1])
                 written += 1
             yield time, frame, faces
     finally:
         if writer is not None:
             writer.release()
+            _finish(part, stem.with_name(stem.name + part.suffix), written)
+
+
+def _finish(part: Path, path: Path, frames: int) -> None:
+    """Give a written video its name, if all frames are in it: OpenCV does not tell of a full disk."""
+    try:
+        if open_video(str(part)).length != frames:
+            raise OSError(f"{path} could not be written whole: free the disk or the folder, or leave the overlay out.")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from pipeline.crops.face_mesh import find_faces, open_networks
+from pipeline.photo.fitting import APART, keypoint_distance
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.photos import read_photo
 
@@ -38,3 +39,11 @@ def test_a_face_stands_as_it_is_annotated(face_data, name, quarters):
     distance = np.linalg.norm(points - truth[LANDMARKS], axis=1).mean() / size
     # Upside down it is over 0.6.
     assert distance < 0.15
+
+
+@pytest.mark.parametrize("quarters", range(4))
+@pytest.mark.parametrize("name", PHOTOS)
+def test_the_detector_agrees_where_it_sees_a_turned_face_upright(face_data, name, quarters):
+    photo = read_photo(face_data / f"AFLW2000/{name}.jpg")
+    face = find_faces(np.ascontiguousarray(np.rot90(photo, quarters)), open_networks())[0]
+    assert keypoint_distance(face) < APART

@@ -3,6 +3,7 @@
 import csv
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 
@@ -232,6 +233,17 @@ class TestAgain:
         assert (state[ONE], state[TWO]) == ("deleted by hand", "not reviewed")
         annotated("photos", "--out", "out")
         assert (work / "out/faces/one.mat").is_file()
+
+    def test_a_name_that_is_no_utf_8_is_written_as_in_an_address(self, work):
+        (work / "photos/one.jpg").rename(work / "photos" / os.fsdecode(b"\xff.jpg"))
+        (work / "photos/none.jpg").rename(work / "photos" / os.fsdecode(b"\xfe.jpg"))
+        result = annotated("photos", "--out", "out")
+        assert "photos/%FE.jpg: No face was found in it." in result.stderr
+        assert files(work / "out/faces") == sorted(
+            f"{name}.{ending}" for name in ("%FF", TWO, SECOND) for ending in ("jpg", "mat")
+        )
+        assert {row["photo"] for row in table(work / "out/faces.csv")} == {"%FF", "%FE", TWO, "broken"}
+        annotated("photos", "--out", "out")
 
     def test_pairs_are_no_photos_to_label(self, work):
         annotated("photos", "--out", "out")

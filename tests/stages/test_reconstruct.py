@@ -186,11 +186,16 @@ class TestCommand:
         assert result.exit_code == 1
         assert "mask.png is a picture of 50 x 50 px, its photo one of 200 x 150" in result.stderr
 
-    def test_a_folder_of_masks_has_the_photos_names(self, tmp_path):
+    def test_a_folder_of_masks_has_the_photos_names(self, tmp_path, capsys):
         for name in ("a.png", "b.jpg", "notes.txt"):
             (tmp_path / name).touch()
         photos = [Path("x/a.jpg"), Path("x/b.jpg"), Path("x/c.jpg")]
         assert batches.find_masks(photos, tmp_path) == [tmp_path / "a.png", tmp_path / "b.jpg", None]
+        assert capsys.readouterr().out == ""
+        assert batches.find_masks(photos[1:], tmp_path) == [tmp_path / "b.jpg", None]
+        assert capsys.readouterr().out == (
+            f"reconstruct: passed over in {tmp_path}: 1 masks without a photo of their name\n"
+        )
         assert batches.find_masks(photos[:1], tmp_path / "b.jpg") == [tmp_path / "b.jpg"]
         for those, mask, sentence in (
             (photos, "b.jpg", "--mask is one file, and there are 3 photos: name a folder of masks"),

@@ -88,10 +88,21 @@ def test_an_edit_that_changes_nothing_leaves_the_photo_and_writes_its_mesh(asked
     [
         (("--scale", "100"), "--scale is 100; expected a number above 0, up to 3."),
         (("--scale", "-1"), "--scale is -1; expected a number above 0, up to 3."),
-        (("--shift", "nan", "0", "0"), "--shift is (nan, 0.0, 0.0); expected three numbers."),
+        *(
+            (
+                ("--shift", *shift),
+                f"--shift is {' '.join(shift)}; expected three numbers from -1 to 1, each in distances of the outer "
+                "eye corners.",
+            )
+            for shift in (("nan", "0", "0"), ("0", "inf", "0"), ("0", "0", "-1.01"), ("1e+300", "0", "0"))
+        ),
     ],
 )
 def test_what_is_no_change_of_a_feature_is_refused(asked, change, sentence):
     result = call(edit, "face.png", "--region", "nose", "--out", "new.png", *change)
     assert result.stderr == f"Error: {sentence}\n"
     assert asked == []
+
+
+def test_the_largest_shift_is_taken(asked):
+    assert call(edit, "face.png", "--region", "nose", "--out", "new.png", "--shift", "1", "-1", "1").exit_code == 0

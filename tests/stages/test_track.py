@@ -3,6 +3,10 @@
 import csv
 import itertools
 import json
+import os
+import re
+import resource
+import signal
 import struct
 
 import cv2
@@ -16,6 +20,8 @@ from pipeline.face.camera import camera_matrix
 from pipeline.photo.video_files import open_video, open_writer
 from pipeline.store.files import holding
 from stages import track
+from stages.photo.video import write_overlay
+from tests.helpers.processes import run_alone
 
 FRAMES, STEP = 12, 4
 PICTURE = cv2.resize(skimage.data.astronaut(), (320, 320), interpolation=cv2.INTER_AREA)[:200]
@@ -50,7 +56,11 @@ def test_a_video_gives_a_table_a_glb_and_an_overlay(video, tmp_path, embedded):
     result = call(video, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
     assert result.stdout == f"track: {FRAMES} frames, 1 faces; {tmp_path / 'out/clip.csv'}\n"
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"clip.csv", "clip_face1.glb", "clip_overlay.mp4"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {
+        *("clip.csv", "clip_face1.glb", "clip_overlay.mp4", "clip_track.json")
+    }
+    record = json.loads((tmp_path / "out/clip_track.json").read_text())
+    assert record == {"video": str(video.resolve()), "frames": FRAMES, "frames_announced": FRAMES}
 
     rows = read_rows(tmp_path / "out/clip.csv")
     assert list(rows[0]) == [
@@ -137,10 +147,14 @@ def test_a_video_without_a_face_and_one_that_is_missing_are_said(video, tmp_path
 def test_files_of_an_earlier_run_do_not_stay_and_those_of_others_do(video, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
-    for name in ("clip_face2.glb", "clip_face12.glb", "clip_overlay.avi", "clip_face2.png", "clip2_face2.glb"):
+    unfinished = (".clip_overlay.host.7.8.part.mp4", ".clip.csv.host.7.8.part", ".clip_face1.glb.host.7.8.part")
+    for name in ("clip_face2.glb", "clip_face12.glb", "clip_overlay.avi", *unfinished):
+        (out / name).write_text(name)
+    others = {"clip_face2.png", "clip2_face2.glb", ".clip2_overlay.host.7.8.part.mp4", ".clip_photo.jpg"}
+    for name in others:
         (out / name).write_text(name)
     assert call(video, "--out", out, "--no-overlay").exit_code == 0
-    assert {path.name for path in out.iterdir()} == {"clip.csv", "clip_face1.glb", "clip_face2.png", "clip2_face2.glb"}
+    assert {path.name for path in out.iterdir()} == others | {"clip.csv", "clip_face1.glb", "clip_track.json"}
 
 
 def test_a_video_is_not_written_over(video, tmp_path):
@@ -150,6 +164,101 @@ def test_a_video_is_not_written_over(video, tmp_path):
     assert result.exit_code == 1
     assert "clip.csv would be written over the file that is read: choose another folder by --out." in result.stderr
     assert other.read_bytes() == before
+
+
+def test_a_video_does_not_write_over_another_of_the_same_name(video, tmp_path):
+    out = tmp_path / "out"
+    assert call(video, "--out", out, "--no-overlay").exit_code == 0
+    before = {path.name: path.read_bytes() for path in out.iterdir()}
+    other = tmp_path / "other/clip.avi"
+    other.parent.mkdir()
+    other.write_bytes(video.read_bytes())
+    result = call(other, "--out", out)
+    assert result.exit_code == 1
+    assert result.stderr == (
+        f"Error: {out} has results of another video of that name, {video.resolve()} (clip_track.json says so): choose "
+        "another folder by --out, or delete them.\n"
+    )
+    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
+    assert call(video, "--out", out, "--no-overlay").exit_code == 0
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", "no JSON"])
+def test_a_record_of_something_else_is_not_written_over(video, tmp_path, content):
+    (tmp_path / "clip_track.json").write_text(content)
+    assert "that name, something else (clip_track.json says so)" in call(video, "--out", tmp_path).stderr
+    assert (tmp_path / "clip_track.json").read_text() == content
+
+
+def test_frames_that_a_cut_video_lacks_are_told(tmp_path, monkeypatch, embedded):
+    monkeypatch.setattr(track, "embedded_bundle", lambda: embedded)
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 25, (320, 200))
+    for _ in range(10):
+        writer.write(PICTURE[..., ::-1])
+    writer.release()
+    content = path.read_bytes()
+    path.write_bytes(content[: len(content) * 65 // 100])  # each frame is a tenth of it
+    result = call(path, "--out", tmp_path / "out", "--no-overlay")
+    assert result.exit_code == 0
+    record = json.loads((tmp_path / "out/clip_track.json").read_text())
+    read = record["frames"]
+    assert read in (6, 7)  # the seventh is half there
+    assert record["frames_announced"] == 10
+    assert result.stderr == (
+        f"clip: {read} of 10 frames were read: the video is cut or damaged, or its file announces more than it has.\n"
+    )
+    assert len(read_rows(tmp_path / "out/clip.csv")) == read
+
+
+def noisy_frames():
+    """Frames of noise, of which an overlay takes 10 kB each, without faces."""
+    generator = np.random.default_rng(1)
+    for number in range(30):
+        yield number / 25, generator.integers(0, 256, (64, 96, 3), np.uint8), []
+
+
+def overlay_and_die(stem):
+    """Write an overlay, and kill this process where its last frame has been written."""
+    for time, _, _ in write_overlay(noisy_frames(), None, stem, 25):
+        if round(time * 25) == 29:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_kill_leaves_no_overlay_under_its_name(tmp_path):
+    with pytest.raises(AssertionError, match="ended with -9"):
+        run_alone(overlay_and_die, tmp_path / "clip_overlay")
+    # `test_files_of_an_earlier_run_do_not_stay_and_those_of_others_do`: the next run removes it.
+    (part,) = tmp_path.iterdir()
+    assert re.fullmatch(r"\.clip_overlay\..+\.part\.mp4", part.name)
+
+
+@pytest.fixture
+def little_space():
+    """No file may have more than 50 kB meanwhile."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, limits[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+
+def test_an_overlay_for_which_there_is_no_space_is_told_in_a_sentence_alone(tmp_path, little_space, capfd):
+    with pytest.raises(OSError, match=r"clip_overlay\.mp4 could not be written whole: free the disk"):
+        list(write_overlay(noisy_frames(), None, tmp_path / "clip_overlay", 25))
+    assert list(tmp_path.iterdir()) == []
+    assert capfd.readouterr() == ("", "")
+
+
+def test_without_space_for_the_overlay_the_other_files_are_whole(video, tmp_path, monkeypatch):
+    def fail(*_):
+        raise OSError("No space.")
+
+    monkeypatch.setattr("stages.photo.video._finish", fail)
+    result = call(video, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert result.stderr == "Error: No space.\n"
+    assert len(read_rows(tmp_path / "out/clip.csv")) == FRAMES
+    assert (tmp_path / "out/clip_face1.glb").is_file()
 
 
 def test_two_runs_into_one_folder_do_not_mix(video, tmp_path):

@@ -17,7 +17,7 @@ from pipeline.photo.fitting import ASIDE, FURTHER, doubt_of, fit_mesh, keypoint_
 from pipeline.uv.position_map import sample_map
 from pipeline.uv.surface import adjacent_triangles
 
-HEIGHT = 512
+HEIGHT, WIDTH = SIZE = 512, 512
 UNSURE = (
     "Likely wrong: seen from the side, half covered, or no face (Face Mesh's score is {}; of a face that it sees well "
     "it is over 0.999)."
@@ -51,7 +51,7 @@ def truth(embedded, seed):
 @pytest.mark.parametrize("seed", range(4))
 def test_a_face_that_the_model_can_express_comes_back(embedded, seed):
     pose, coefficients = truth(embedded, seed)
-    found = fit_mesh(seen_as(placed(embedded.points, coefficients, pose)), embedded, HEIGHT)
+    found = fit_mesh(seen_as(placed(embedded.points, coefficients, pose)), embedded, SIZE)
     assert found.doubt == ""
     assert np.rad2deg(np.abs(found.pose[:3] - pose[:3])).max() < 0.2
     assert found.pose[3:5] == pytest.approx(pose[3:5], abs=0.5)
@@ -69,9 +69,9 @@ def test_a_stretched_face_that_no_coefficients_make_is_followed_by_the_correctio
     mesh = placed(embedded.points, coefficients, pose)
     chin = np.exp(-(np.linalg.norm(mesh[:, :2] - mesh[152, :2], axis=1) ** 2) / 30**2)
     mesh[:, 1] += 12 * chin
-    found = fit_mesh(seen_as(mesh), embedded, HEIGHT)
+    found = fit_mesh(seen_as(mesh), embedded, SIZE)
     with_none = dataclasses.replace(embedded, correction=np.zeros_like(embedded.correction))
-    without = fit_mesh(seen_as(mesh), with_none, HEIGHT)
+    without = fit_mesh(seen_as(mesh), with_none, SIZE)
     # Against the vertices next to the points: where no vertex is near, what they are apart by in the mean face.
     near = np.linalg.norm(embedded.spread @ embedded.model.mean - embedded.points.mean[:, None], axis=2)
     vertex = near.argmin(axis=1)
@@ -90,7 +90,7 @@ def test_a_face_from_the_side_is_turned_further_about_what_is_seen_of_it(embedde
         np.zeros(len(embedded.prior.mean)),
     )
     mesh = placed(embedded.points, coefficients, pose)
-    found = fit_mesh(seen_as(mesh), embedded, HEIGHT)
+    found = fit_mesh(seen_as(mesh), embedded, SIZE)
     assert np.rad2deg(found.pose[1]) == pytest.approx(side * (40 + FURTHER * 15), abs=0.3)
     assert np.rad2deg(found.pose[[0, 2]] - pose[[0, 2]]) == pytest.approx(0, abs=0.3)
     # The brow and the jaw of the far side are the model's; those of the near side are read off the points.
@@ -102,7 +102,7 @@ def test_a_face_from_the_side_is_turned_further_about_what_is_seen_of_it(embedde
 
 
 def test_what_is_read_is_of_the_photo(embedded, face):
-    found = fit_mesh(face, embedded, HEIGHT)
+    found = fit_mesh(face, embedded, SIZE)
     assert found.doubt == ""
     assert (found.similarity == np.eye(3)).all()
     assert found.mesh is face.mesh
@@ -115,7 +115,7 @@ def test_what_is_read_is_of_the_photo(embedded, face):
 
 
 def test_mesh_landmarks_and_map_agree(embedded, face):
-    found = fit_mesh(face, embedded, HEIGHT)
+    found = fit_mesh(face, embedded, SIZE)
     surface, size = embedded.surface, float(face.box[2:].mean())
     # Jaw and brows of the registration are not moved to the model's own landmarks: see `pipeline.photo.registration`.
     inner = slice(NOSE_ROOT, None)
@@ -134,14 +134,14 @@ def test_mesh_landmarks_and_map_agree(embedded, face):
 
 
 def test_the_mesh_is_smooth(embedded, face):
-    found = fit_mesh(face, embedded, HEIGHT)
+    found = fit_mesh(face, embedded, SIZE)
     triangles = embedded.surface.triangles
     assert np.array_equal(np.sort(embedded.surface.pairs, axis=1), np.sort(adjacent_triangles(triangles), axis=1))
     assert smooth_share(adjacent_cosines(found.vertices, triangles, embedded.surface.pairs)) > 97
 
 
 def test_the_mesh_faces_the_viewer(embedded, face):
-    found = fit_mesh(face, embedded, HEIGHT)
+    found = fit_mesh(face, embedded, SIZE)
     corners = found.vertices[embedded.surface.triangles]
     # y is down, so that what is counter-clockwise from outside has a negative z here.
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
@@ -150,7 +150,7 @@ def test_the_mesh_faces_the_viewer(embedded, face):
 
 def test_noise_is_doubted(embedded):
     mesh = np.random.default_rng(0).uniform(100, 300, (468, 3))
-    doubt = fit_mesh(seen_as(mesh), embedded, HEIGHT).doubt
+    doubt = fit_mesh(seen_as(mesh), embedded, SIZE).doubt
     assert doubt.startswith("Likely wrong: the points found are ")
     assert doubt.endswith("% of the face's size from those of any face.")
 
@@ -158,15 +158,15 @@ def test_noise_is_doubted(embedded):
 def test_noise_of_a_few_hundredths_is_not_doubted_yet_twice_as_much_is(embedded, face):
     size = float(face.box[2:].mean())
     noise = size * np.random.default_rng(0).normal(size=(468, 3))
-    few, many = (fit_mesh(seen_as(face.mesh + share * noise), embedded, HEIGHT) for share in (0.02, 0.06))
+    few, many = (fit_mesh(seen_as(face.mesh + share * noise), embedded, SIZE) for share in (0.02, 0.06))
     assert few.doubt == ""
     assert many.doubt
 
 
 def test_what_face_mesh_is_not_sure_of_is_doubted(embedded, face):
-    unsure = fit_mesh(dataclasses.replace(face, confidence=0.1), embedded, HEIGHT)
+    unsure = fit_mesh(dataclasses.replace(face, confidence=0.1), embedded, SIZE)
     assert unsure.doubt == UNSURE.format("0.100")
-    sure = fit_mesh(face, embedded, HEIGHT)
+    sure = fit_mesh(face, embedded, SIZE)
     assert np.array_equal(unsure.vertices, sure.vertices)
 
 
@@ -180,7 +180,7 @@ def test_a_face_seen_from_the_side_is_turned_further_and_keeps_the_rest_of_its_p
     pose = ASIDE_POSE.copy()
     pose[1] = yaw
     mesh = placed(embedded.points, np.zeros(len(embedded.prior.mean)), pose)
-    found = fit_mesh(seen_as(mesh), embedded, HEIGHT)
+    found = fit_mesh(seen_as(mesh), embedded, SIZE)
     assert found.pose[:3] == pytest.approx([0.1, yaw + np.sign(yaw) * FURTHER * (abs(yaw) - ASIDE), -0.7], abs=5e-3)
     assert found.doubt == ""
 
@@ -226,7 +226,7 @@ def test_what_face_mesh_guesses_of_the_hidden_half_is_not_followed(embedded):
     hidden = sides[mesh[sides, 2].mean(axis=1).argmin()]
     wrong = mesh.copy()
     wrong[hidden, :2] += 3
-    right, misled = (fit_mesh(seen_as(each), embedded, HEIGHT) for each in (mesh, wrong))
+    right, misled = (fit_mesh(seen_as(each), embedded, SIZE) for each in (mesh, wrong))
     assert np.abs(misled.vertices[:, :2] - right.vertices[:, :2]).max() < 0.05
     assert np.abs(misled.landmarks[:, :2] - right.landmarks[:, :2]).max() < 0.05
 
@@ -258,7 +258,7 @@ def test_points_that_left_what_the_detector_saw_are_doubted(embedded, face):
     size = float(face.box[2:].mean())
     away = dataclasses.replace(face, keypoints=points + size * np.array([0.09, 0.12]))
     assert keypoint_distance(away) == pytest.approx(0.15)
-    assert fit_mesh(away, embedded, HEIGHT).doubt.startswith("Likely wrong: half covered or seen from the side")
+    assert fit_mesh(away, embedded, SIZE).doubt.startswith("Likely wrong: half covered or seen from the side")
     assert keypoint_distance(dataclasses.replace(face, keypoints=None)) == 0
 
 
@@ -267,11 +267,35 @@ def test_a_learnt_map_reads_all_landmarks_and_without_one_the_hidden_ones_are_th
 
     pose = np.array([0, np.deg2rad(70), 0, 250, 260, 0, 1.2e-3])
     face = seen_as(placed(embedded.points, np.zeros(len(embedded.prior.mean)), pose))
-    without = fit_mesh(face, embedded, HEIGHT).landmarks
-    mapped = fit_mesh(face, dataclasses.replace(embedded, landmark_map=table_map()), HEIGHT).landmarks
+    without = fit_mesh(face, embedded, SIZE).landmarks
+    mapped = fit_mesh(face, dataclasses.replace(embedded, landmark_map=table_map()), SIZE).landmarks
     apart = np.linalg.norm(mapped[:, :2] - read_landmarks(face.mesh)[:, :2], axis=1)
     assert apart.max() < 1e-9
     other = np.linalg.norm(without - mapped, axis=1) > 1e-6
     # A yaw of 70 degrees hides one side: the corner of one eye is read in both, that of the other is not.
     assert sorted(other[[36, 45]]) == [False, True]
     assert 10 < other.sum() < 34
+
+
+@pytest.mark.parametrize("side", ["left", "right", "top", "bottom"])
+def test_landmarks_beyond_the_border_of_the_photo_are_the_model_s(embedded, side):
+    pose = np.array([0, 0, 0, 250, 260, 0, 1.2e-3])
+    mesh = placed(embedded.points, np.zeros(len(embedded.prior.mean)), pose)
+    whole = fit_mesh(seen_as(mesh), embedded, SIZE).landmarks
+    middle = whole[:, :2].mean(axis=0)
+    # The photo ends, or begins, in the middle of the face.
+    height, width = (HEIGHT, int(middle[0])) if side == "right" else (int(middle[1]), WIDTH)
+    height, width = (height, width) if side in ("right", "bottom") else (HEIGHT, WIDTH)
+    if side in ("left", "top"):
+        axis = 0 if side == "left" else 1
+        mesh[:, axis] -= middle[axis]
+        whole[:, axis] -= middle[axis]
+    found = fit_mesh(seen_as(mesh), embedded, (height, width)).landmarks
+    x, y = whole[:, 0], whole[:, 1]
+    inside = (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    assert 20 < inside.sum() < 48
+    read = read_landmarks(mesh)
+    assert found[inside, :2] == pytest.approx(read[inside, :2])
+    # Jaw and brows of the model are elsewhere than where they are read.
+    jaw_and_brows = ~inside & (np.arange(68) < NOSE_ROOT)
+    assert np.median(np.linalg.norm((found - read)[jaw_and_brows, :2], axis=1)) > 1

@@ -18,10 +18,12 @@ PHOTO = np.full((60, 80, 3), 90, np.uint8)
 
 @pytest.fixture
 def mask(tmp_path):
-    """A mask that is white in a box, in any kind that a program saves."""
+    """A mask that is white in a box, in any kind that a program saves; its values themselves where white is None."""
 
     def save(name, values, white=255):
-        cv2.imwrite(str(tmp_path / name), np.where(values, white, 0).astype(np.uint8 if white == 255 else np.uint16))
+        if white is not None:
+            values = np.where(values, white, 0).astype(np.uint8 if white == 255 else np.uint16)
+        cv2.imwrite(str(tmp_path / name), values)
         return tmp_path / name
 
     return save
@@ -50,6 +52,41 @@ def test_white_is_covered(mask, name, white):
 def test_a_mask_of_another_size_or_without_two_parts_is_refused(mask, values, sentence):
     with pytest.raises(ValueError, match=sentence):
         open_mask(mask("a.png", values), PHOTO)
+
+
+@pytest.mark.parametrize("white", [1, 255])
+def test_ones_among_zeros_are_covered(mask, white):
+    covered = box(slice(16, 32), slice(8, 40))
+    assert np.array_equal(open_mask(mask("a.png", white * covered.astype(np.uint8), None), PHOTO), covered)
+
+
+@pytest.mark.parametrize("value", [2, 100, 127])
+def test_a_mask_that_is_dark_all_over_is_not_guessed_at(mask, value):
+    with pytest.raises(ValueError, match="covers nothing: it is white where"):
+        open_mask(mask("a.png", value * box(3, 3).astype(np.uint8), None), PHOTO)
+
+
+@pytest.mark.parametrize("colour", [(0, 0, 0), (255, 255, 255), (30, 40, 200)])
+def test_of_a_picture_with_transparent_parts_what_is_opaque_is_covered(mask, colour):
+    covered = box(slice(16, 32), slice(8, 40))
+    opacity = np.where(covered, 255, 0)
+    opacity[15], opacity[32] = 90, 90  # brushes have soft rims
+    picture = np.dstack([np.broadcast_to(np.uint8(colour), PHOTO.shape), opacity.astype(np.uint8)])
+    assert np.array_equal(open_mask(mask("a.png", picture, None), PHOTO), covered)
+
+
+def test_a_mask_that_is_opaque_all_over_says_by_its_colours_what_is_covered(mask):
+    covered = box(slice(16, 32), slice(8, 40))
+    for opacity in (255, 254):
+        picture = np.dstack([np.where(covered, 255, 0)] * 3 + [np.full(covered.shape, opacity)]).astype(np.uint8)
+        assert np.array_equal(open_mask(mask("a.png", picture, None), PHOTO), covered)
+
+
+def test_a_mask_of_light_dark_and_transparent_parts_is_refused(mask):
+    light, opaque = box(slice(16, 32), slice(8, 40)), box(slice(8, 40), slice(8, 40))
+    picture = np.dstack([np.where(light, 255, 0)] * 3 + [np.where(opaque, 255, 0)]).astype(np.uint8)
+    with pytest.raises(ValueError, match=r"a\.png has light, dark and transparent parts: save it without transparency"):
+        open_mask(mask("a.png", picture, None), PHOTO)
 
 
 def test_what_is_covered_becomes_like_its_surroundings_and_nothing_else_changes():
@@ -117,7 +154,7 @@ def test_covered_points_pull_less_at_the_fit_and_are_not_followed(embedded, face
     wrong = face.mesh.copy()
     wrong[covered, 0] += 12
     right, misled, masked = (
-        fit_mesh(dataclasses.replace(face, mesh=mesh, covered=known), embedded, 512).vertices[:, :2]
+        fit_mesh(dataclasses.replace(face, mesh=mesh, covered=known), embedded, (512, 512)).vertices[:, :2]
         for mesh, known in ((face.mesh, None), (wrong, None), (wrong, covered))
     )
     near = right[:, 0] < face.mesh[4, 0]  # what is seen stays where it is

@@ -1,4 +1,3 @@
-import itertools
 import os
 import sys
 import zlib
@@ -10,7 +9,7 @@ import PIL.Image
 import pytest
 
 from pipeline.photo import photo_files
-from pipeline.photo.photo_files import encode_grey, encode_image, list_photos, open_photo, read_frames
+from pipeline.photo.photo_files import count_passed_over, encode_grey, encode_image, list_photos, open_photo
 
 COLOURS = np.array([[[255, 0, 0], [0, 255, 0], [0, 0, 255]], [[0, 0, 0], [255, 255, 255], [255, 255, 0]]], np.uint8)
 # What a camera stores of an upright picture, by EXIF's definition: where row 0 and column 0 of the stored pixels lie
@@ -198,6 +197,22 @@ def test_a_folder_gives_its_photos_sorted_and_nothing_else(folder):
     assert list_photos(["photos"]) == [folder / name for name in ("a.png", "b.JPG", "c.webp", "odd[1].jpg")]
 
 
+def test_what_a_folder_holds_besides_its_photos_is_counted_by_its_ending(folder):
+    for name in (".DS_Store", "a.TXT", "README", "clip.mp4", "odd.a\nb", os.fsdecode(b"odd.\xff")):
+        (folder / name).touch()
+    (folder / "loop").symlink_to("loop")
+    assert count_passed_over(folder) == {
+        ".a\\nb": 1,
+        ".mp4": 1,
+        ".txt": 2,
+        ".\\udcff": 1,
+        "folders": 2,
+        "hidden": 2,
+        "without an ending": 2,
+    }
+    assert count_passed_over(folder / "sub") == {}
+
+
 def test_files_patterns_and_folders_keep_their_order_and_each_photo_comes_once(folder):
     assert list_photos(["photos/sub/d.jpeg", "photos/*.png", "photos"]) == [
         folder / name for name in ("sub/d.jpeg", "a.png", "b.JPG", "c.webp", "odd[1].jpg")
@@ -220,42 +235,6 @@ def test_files_patterns_and_folders_keep_their_order_and_each_photo_comes_once(f
 def test_arguments_that_name_nothing_are_said(folder, argument, message):
     with pytest.raises(FileNotFoundError, match=message):
         list_photos(["photos", argument])
-
-
-@pytest.fixture
-def video(tmp_path):
-    path = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (48, 32))
-    assert writer.isOpened()
-    for number in range(5):
-        writer.write((colours(16) // (number + 1))[..., ::-1])
-    writer.release()
-    return path
-
-
-def test_a_video_gives_its_frames_in_rgb_and_in_order(video):
-    frames = list(read_frames(str(video)))
-    assert [name for name, _ in frames] == [f"clip_{number:06d}" for number in range(5)]
-    for number, (_, frame) in enumerate(frames):
-        assert frame.dtype == np.uint8
-        assert np.abs(frame[8::16, 8::16].astype(int) - COLOURS // (number + 1)).max() <= 20
-
-
-def test_a_video_is_read_no_further_than_it_is_asked_for(video):
-    assert len(list(itertools.islice(read_frames(str(video)), 2))) == 2
-
-
-def test_a_video_that_is_missing_or_damaged_is_said(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no video 'gone\.mp4'; expected a file, or the number of a webcam"):
-        next(read_frames("gone.mp4"))
-    (tmp_path / "bad.avi").write_bytes(b"no video")
-    with pytest.raises(ValueError, match=r"bad\.avi gives no frame"):
-        next(read_frames(str(tmp_path / "bad.avi")))
-
-
-def test_a_webcam_that_is_not_there_is_said():
-    with pytest.raises(ValueError, match="The webcam 987 gives no frame"):
-        next(read_frames("987"))
 
 
 def test_an_encoded_png_has_the_pixels_and_a_jpeg_is_near_them(tmp_path):

@@ -1,7 +1,9 @@
 """A batch of photos goes on after any of them, and its next run goes on from where it ended."""
 
+import itertools
 import json
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -111,6 +113,30 @@ class TestWhatFails:
             assert Path("out", row["photo"], "face1.ply").is_file()
             assert Path("out", row["photo"], "index.html").is_file()
         assert sorted(path.name for path in Path("out").iterdir() if path.is_file()) == ["faces.json"]
+
+    def test_names_that_are_no_utf_8_are_written_as_in_an_address(self, folder):
+        names = [os.fsdecode(name) for name in (b"\xff.jpg", b"\xfe.jpg", b"a\xc3\xa4\x80.jpg")]
+        for name in names[1:]:
+            write_photo(Path("odd") / name, (30, 40))
+        Path("odd", names[0]).write_text("no picture")
+        result = call("odd", "--out", "out", *PLY)
+        assert result.exit_code == 1
+        assert dict(faces()) == {"%FF": 0, "%FE": 1, "aä%80": 1}
+        assert "%FF: odd/%FF.jpg is damaged, or no picture" in result.stderr
+        # Strict readers take no half of a pair of surrogates, even as an escape.
+        assert not re.search(rb"\\u[dD][89a-fA-F]", Path("out/faces.json").read_bytes())
+        assert {path.name for path in Path("out").iterdir()} == {"%FE", "aä%80", "faces.json"}
+        before = files()
+        assert call("odd", "--out", "out", *PLY).exit_code == 1
+        assert files() == before
+
+    def test_what_a_folder_holds_besides_photos_is_told_in_a_line(self, folder):
+        for name in ("notes.txt", "more.TXT", ".DS_Store", "clip.mp4"):
+            (Path("in") / name).touch()
+        result = call("in", "in/a.png", "--out", "out", *PLY)
+        assert result.stdout.splitlines()[0] == "reconstruct: passed over in in: 1 .mp4, 2 .txt, 1 hidden"
+        assert result.exit_code == 0
+        assert "passed over" not in call("in/a.png", "--out", "out", *PLY).stdout
 
     def test_photos_among_which_the_results_would_lie_are_refused(self, folder):
         write_photo(Path("a/face1.png"), (30, 40))
@@ -331,3 +357,60 @@ def test_a_batch_that_is_killed_goes_on_where_it_ended(embedded, tmp_path):
     assert times == {name: (tmp_path / f"out/{name}/face1.ply").stat().st_mtime_ns for name in done}
     subprocess.run([*run, "--out", "whole"], cwd=tmp_path, env=environment, check=True)
     assert files(tmp_path / "out") == files(tmp_path / "whole")
+
+
+@pytest.fixture
+def video(tmp_path):
+    path = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (48, 32))
+    for number in range(10):
+        writer.write(np.full((32, 48, 3), (0, 10, 20 * number), np.uint8))
+    writer.release()
+    return path
+
+
+def test_each_so_many_th_frame_of_a_video_is_taken_in_rgb_and_in_order(video, capsys):
+    photos = list(batches.name_frames(str(video), 4))
+    assert [photo.name for photo in photos] == ["clip_000000", "clip_000004", "clip_000008"]
+    assert [photo.files for photo in photos] == [(video,)] * 3
+    for photo, red in zip(photos, (0, 80, 160), strict=True):
+        opened = photo.decode()
+        assert opened.photo.dtype == np.uint8
+        assert opened.photo.mean(axis=(0, 1)) == pytest.approx((red, 10, 0), abs=4)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_a_video_is_read_no_further_than_it_is_asked_for(video, capsys):
+    frames = batches.name_frames(str(video), 1)
+    assert len(list(itertools.islice(frames, 2))) == 2
+    frames.close()
+    assert capsys.readouterr() == ("", "")
+
+
+def test_frames_that_a_cut_video_lacks_are_told_once(tmp_path, capsys):
+    video = tmp_path / "clip.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10, (96, 64))
+    generator = np.random.default_rng(1)
+    for _ in range(10):
+        writer.write(generator.integers(0, 256, (64, 96, 3), np.uint8))
+    writer.release()
+    content = video.read_bytes()
+    video.write_bytes(content[: len(content) * 6 // 10])
+    read = len(list(batches.name_frames(str(video), 1)))
+    assert 4 <= read <= 6
+    assert capsys.readouterr() == (
+        "",
+        f"clip: {read} of 10 frames were read: the video is cut or damaged, or its file announces more than it has.\n",
+    )
+    assert len(list(batches.name_frames(str(video), 4))) == 2
+    assert f"clip: {read} of 10 frames" in capsys.readouterr().err
+
+
+def test_a_video_that_is_missing_or_damaged_and_a_webcam_that_is_not_there_are_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"no video 'gone\.mp4'; expected a file, or the number of a webcam"):
+        batches.name_frames("gone.mp4", 1)
+    (tmp_path / "bad.avi").write_bytes(b"no video")
+    with pytest.raises(ValueError, match=r"bad\.avi gives no frame"):
+        next(batches.name_frames(str(tmp_path / "bad.avi"), 1))
+    with pytest.raises(ValueError, match="The webcam 987 gives no frame"):
+        next(batches.name_frames("987", 1))
