@@ -54,8 +54,8 @@ def read_point_file(path: Path) -> NDArray[np.float64]:
     Parameters
     ----------
     path : Path
-        An ``.obj``, of which the vertices are read; an ``.npy``, a ``.txt``, or a ``.mat`` with one array of `MAT_NAMES`: (K, 3), or (K, 2) without z,
-        or either of them transposed.
+        An ``.obj``, of which the vertices are read; an ``.npy``, a ``.txt``, or a ``.mat`` with one array of
+        `MAT_NAMES`: (K, 3), or (K, 2) without z, or either of them transposed.
 
     Returns
     -------

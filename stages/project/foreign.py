@@ -23,7 +23,7 @@ from pipeline.raw.pairs import describe_passed_over, list_annotations, photo_of
 from pipeline.raw.photos import check_photo, read_content
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface, mesh_points
-from stages.project.frames import frame_errors
+from stages.project.frames import frame_hints, mean_offset
 from stages.project.paths import LAYOUT, MODEL
 from stages.project.published import Benchmark
 from stages.project.results import FAILED_COLUMNS
@@ -45,7 +45,7 @@ def score_folder(
     mesh: Mesh | None,
     benchmark: Benchmark,
     vertices_of: NDArray[np.int64] | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Score every annotation of a folder that has a prediction.
 
     Parameters
@@ -65,9 +65,11 @@ def score_folder(
     Returns
     -------
     scores : DataFrame
-        As per_image.csv of a run, with the errors that the predictions allow, and the columns of `frames.frame_errors`.
+        As per_image.csv of a run, with the errors that the predictions allow, and their mean offset.
     failed : DataFrame
         Annotations that could not be used or have no usable prediction, with the reason.
+    hints : list of str
+        Sentences on what the predictions seem to be meant as, from `frames.frame_hints`.
 
     Raises
     ------
@@ -78,17 +80,19 @@ def score_folder(
     if passed_over:
         click.echo(f"score: passed over in {truths}: {describe_passed_over(passed_over)}")
     check(bool(annotations), f"{truths} holds no annotations (.mat).")
-    rows, failed = [], []
+    scored, failed = [], []
     for path in tqdm(annotations, unit="image", desc="score", disable=None):
         sample_id = path.relative_to(truths).with_suffix("").as_posix()
         try:
             predicted = find_point_file(predictions, sample_id)
-            rows.append(score_sample(sample_id, path, predicted, mesh, benchmark, vertices_of))
+            scored.append(score_sample(sample_id, path, predicted, mesh, benchmark, vertices_of))
         except (ValueError, OSError) as error:
             failed.append((sample_id, "score", str(error)))
     first = f" First: {failed[0][2]}" if failed else ""
-    check(bool(rows), f"Nothing in {predictions} could be scored against {truths}.{first}")
-    return pd.DataFrame(rows).round(4), pd.DataFrame(failed, columns=FAILED_COLUMNS)
+    check(bool(scored), f"Nothing in {predictions} could be scored against {truths}.{first}")
+    rows, predicted_landmarks, true = zip(*scored, strict=True)
+    hints = frame_hints(predicted_landmarks, true)
+    return pd.DataFrame(rows).round(4), pd.DataFrame(failed, columns=FAILED_COLUMNS), hints
 
 
 def score_sample(
@@ -98,8 +102,8 @@ def score_sample(
     mesh: Mesh | None,
     benchmark: Benchmark,
     vertices_of: NDArray[np.int64] | None = None,
-) -> dict:
-    """Score one prediction: a row of per_image.csv.
+) -> tuple[dict, NDArray[np.float64], NDArray[np.float64]]:
+    """Score one prediction: a row of per_image.csv, and the predicted landmarks, (68, 3) or (68, 2), and the true.
 
     Raises
     ------
@@ -134,9 +138,11 @@ def score_sample(
         raise ValueError(f"{prediction_path} has {points}; expected {LANDMARKS} landmarks{vertices}.")
     numbers = [value for value in row.values() if isinstance(value, float)]
     check(bool(np.isfinite(numbers).all()), f"{prediction_path} has points that no error can be measured of.")
-    row |= frame_errors(predicted, landmarks)
+    row |= mean_offset(predicted, landmarks)
     second = benchmark.landmarks_of(sample_id)
-    return row if second is None else row | {"nme68_2d_reannotated": float(error_3ddfa(predicted, second))}
+    if second is not None:
+        row["nme68_2d_reannotated"] = float(error_3ddfa(predicted, second))
+    return row, predicted, landmarks
 
 
 def score_mesh(predicted: NDArray, true: NDArray, landmarks: NDArray, mesh: Mesh) -> dict[str, float]:

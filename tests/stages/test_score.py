@@ -15,10 +15,10 @@ from click.testing import CliRunner
 
 from pipeline.face.camera import project
 from pipeline.face.face_model import FaceModel
+from pipeline.face.landmarks import MIRRORED
 from pipeline.uv.surface import load_surface, make_surface, read_points
 from stages import score
 from stages.project.foreign import Mesh, read_vertices_of, score_folder
-from stages.project.frames import frame_hints
 from stages.project.predictions import Predictions
 from stages.project.published import Benchmark, read_benchmark
 from stages.project.samples import locate, read_truths
@@ -98,7 +98,7 @@ def test_landmarks_that_are_off_by_some_pixels_have_the_error_that_one_computes_
     for name in POSES:
         # 3 px to the right, 4 px down: 5 px. All 7 px nearer: no protocol counts where the face lies along z.
         save(tmp_path / "predicted", name, vertices_of(mesh, name)[mesh.model.landmarks] + np.array([3, 4, 7]))
-    table, failed = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    table, failed, _ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
     assert failed.empty
     assert table["sample_id"].tolist() == ["set/one", "set/three", "set/two"]
     assert table["truth"].tolist() == ["pt3d_68", "model", "pt3d_68"]
@@ -115,7 +115,7 @@ def test_landmarks_that_are_off_by_some_pixels_have_the_error_that_one_computes_
 def test_a_mesh_has_every_protocol(mesh, truths, tmp_path):
     for name in POSES:
         save(tmp_path / "predicted", name, vertices_of(mesh, name) + np.array([0, 2, -30]))
-    table, _ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    table, *_ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
     for row in table.to_dict("records"):
         vertices = vertices_of(mesh, row["sample_id"].removeprefix("set/"))
         landmarks = vertices[mesh.model.landmarks]
@@ -139,7 +139,7 @@ def test_what_cannot_be_scored_is_listed_with_its_reason(mesh, truths, tmp_path)
     save(predicted, "five", vertices_of(mesh, "one"))
     write_annotation(truths / "set/six.mat", POSES["one"])
     save(predicted, "six", vertices_of(mesh, "one"))
-    table, failed = score_folder(predicted, truths, mesh, NOTHING_PUBLISHED)
+    table, failed, _ = score_folder(predicted, truths, mesh, NOTHING_PUBLISHED)
     assert table["sample_id"].tolist() == ["set/one"]
     reasons = dict(zip(failed["sample"], failed["reason"], strict=True))
     assert sorted(reasons) == ["set/five", "set/four", "set/six", "set/three", "set/two"]
@@ -157,9 +157,9 @@ def hints_of(mesh, truths, tmp_path):
     def told(change, **options):
         for name in POSES:
             save(tmp_path / "predicted", name, change(vertices_of(mesh, name)))
-        table, failed = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED, **options)
+        table, failed, hints = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED, **options)
         assert failed.empty
-        return frame_hints(table), table
+        return hints, table
 
     return told
 
@@ -182,8 +182,9 @@ def hints_of(mesh, truths, tmp_path):
         ),
         (lambda p: (p - p.mean(axis=0)) * [1, -1, 1], "Y grows upwards in them: "),
         (lambda p: p[:, [1, 0, 2]], "X and y are exchanged in them: "),
+        (lambda p: p * [-1, 1, 1] + [99, 0, 0], "X grows to the left in them: the 68 landmarks in 2D would be 0.00 %"),
         (lambda p: p * [3, 3, 1], "They are in pixels of another size, such as a crop's: "),
-        (lambda p: p * [1, 1, -1], "Z grows away from the viewer in them: negated it would be 0.00 % off, instead of "),
+        (lambda p: p * [1, 1, -1], "Z grows away from the viewer in them: z would be 0.00 % off, negated, instead of "),
     ],
 )
 def test_a_wrong_frame_is_named_where_another_would_score_several_times_better(hints_of, change, start):
@@ -201,6 +202,57 @@ def test_one_pixel_off_is_told_though_the_method_is_off_by_as_much_itself(hints_
     assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape))[0]
 
 
+@pytest.mark.parametrize(
+    ("change", "start"),
+    [
+        (lambda p: p[MIRRORED], "Right and left are exchanged in the order of their landmarks: the 68"),
+        (lambda p: p[MIRRORED] * [-1, 1, 1] + [99, 0, 0], "They are of the mirrored photo: the 68"),
+        (lambda p: np.vstack([p[1:], p[:1]]), "They begin with the second landmark: the 68"),
+        (lambda p: np.vstack([p[:1], p[:-1]]), "They have a point before the first landmark: the 68"),
+        (lambda p: np.vstack([p[1:], p[:1]])[:, :2], "They begin with the second landmark: the 68"),
+        (lambda p: p[::-1], None),
+    ],
+)
+def test_another_order_of_the_landmarks_is_named(hints_of, mesh, change, start):
+    hints, _ = hints_of(lambda vertices: change(vertices[mesh.model.landmarks]))
+    assert [hint[: len(start)] for hint in hints if "in 2D" in hint] == ([] if start is None else [start])
+
+
+@pytest.mark.parametrize(
+    ("factor", "start"),
+    [
+        (1.9, None),
+        (4.0, "Z is in another unit in them: z would be 0.00 % off, scaled by one number for all images, instead of "),
+        (0.1, "Z is in another unit in them: z would be 0.00 % off, scaled by one number for all images, instead of "),
+        (-4.0, "Z grows away from the viewer in them, in another unit: z would be 0.00 % off, negated and scaled by "),
+    ],
+)
+def test_another_unit_of_depth_is_named_with_how_far_it_is_off(hints_of, factor, start):
+    """Errors of a method's own, of which a half as much again is no unit; 1.9 times of no error but the unit's is."""
+    rng = np.random.default_rng(0)
+    noise = 0.0 if start else 3.0
+    hints, _ = hints_of(lambda p: (p + rng.normal(0, noise, p.shape)) * [1, 1, factor])
+    assert [hint[: len(start)] for hint in hints] == ([] if start is None else [start])
+    assert all(f"(it spreads {abs(factor):.3g} times as far as the true one)" in hint for hint in hints)
+
+
+def test_one_number_scales_the_depth_of_all_images_and_not_each_its_own(hints_of):
+    factors = iter([0.02, 1.0, 50.0])
+    hints, _ = hints_of(lambda p: p * [1, 1, next(factors)])
+    assert hints == []
+
+
+def test_a_hint_needs_an_error_three_times_as_large(hints_of, mesh):
+    """Shifted by d and off by e at right angles to it, the error is 3 e where d is e times the root of 8."""
+    sides = np.resize([-1.0, 1.0], 68)[:, None]
+
+    def off(shift):
+        return hints_of(lambda p: p[mesh.model.landmarks] + np.array([shift, 0, 0]) + sides * [0, 1, 0])[0]
+
+    assert off(0.9 * 8**0.5) == []
+    assert [hint[:24] for hint in off(1.1 * 8**0.5)] == ["They have another origin"]
+
+
 def test_y_and_z_may_both_be_wrong(hints_of):
     hints, _ = hints_of(lambda p: (p - p.mean(axis=0)) * [1, -1, -1])
     assert [hint[:9] for hint in hints] == ["Y grows u", "Z grows a"]
@@ -215,8 +267,8 @@ def test_the_mean_offset_is_in_pixels_of_the_photo_right_and_down(hints_of):
 
 def test_landmarks_without_z_have_the_error_in_2d_alone(hints_of, mesh):
     _, table = hints_of(lambda p: p[mesh.model.landmarks, :2] + np.array([3, 4]))
-    assert {"nme68_2d", "offset_x_px", "frame_as_it_is"} <= set(table)
-    assert not {"nme68_3d", "thesis_68", "dense_2d", "frame_z"} & set(table)
+    assert {"nme68_2d", "offset_x_px"} <= set(table)
+    assert not {"nme68_3d", "thesis_68", "dense_2d"} & set(table)
     for row in table.to_dict("records"):
         landmarks = vertices_of(mesh, row["sample_id"].removeprefix("set/"))[mesh.model.landmarks]
         assert row["nme68_2d"] == pytest.approx(500 / box_size(landmarks), abs=2e-3)
@@ -266,7 +318,7 @@ def test_hostile_predictions_are_failed_images_each_with_its_reason(mesh, truths
     os.mkfifo(tmp_path / "predicted/set/two.npy")
     save(tmp_path / "predicted", "three", np.full((68, 3), 1e300))
     os.mkfifo(truths / "set/four.mat")
-    table, failed = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    table, failed, _ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
     assert table["sample_id"].tolist() == ["set/one"]
     reasons = dict(zip(failed["sample"], failed["reason"], strict=True))
     assert "two.npy is no file that can be read, but a folder, a pipe" in reasons["set/two"]
@@ -285,7 +337,7 @@ def test_nothing_to_score_is_an_error(mesh, truths, tmp_path):
 def test_without_a_face_model_landmarks_can_still_be_scored(mesh, truths, tmp_path):
     for name in POSES:
         save(tmp_path / "predicted", name, vertices_of(mesh, name)[mesh.model.landmarks])
-    table, failed = score_folder(tmp_path / "predicted", truths, None, NOTHING_PUBLISHED)
+    table, failed, _ = score_folder(tmp_path / "predicted", truths, None, NOTHING_PUBLISHED)
     assert table["nme68_2d"].max() < 1e-3
     assert failed["sample"].tolist() == ["set/three"]
     assert "no pt3d_68" in failed["reason"].iloc[0]
@@ -362,7 +414,7 @@ def test_the_re_annotated_landmarks_of_aflw2000_are_3_percent_from_the_original_
         second = benchmark.landmarks_of(name)
         if second is not None:
             np.save(tmp_path / f"{name}.npy", np.column_stack([second, np.zeros(68)]))
-    table, failed = score_folder(tmp_path, annotations, None, benchmark)
+    table, failed, _ = score_folder(tmp_path, annotations, None, benchmark)
     assert len(failed) <= 2
     assert 2.5 < table["nme68_2d"].mean() < 3.5
     assert table["nme68_2d_reannotated"].max() == 0
