@@ -29,6 +29,12 @@ from stages.project.published import Benchmark
 from stages.project.results import FAILED_COLUMNS
 from stages.project.strict import check
 
+# What all but landmarks is scored by, and what to do where it is missing.
+FACE_MODEL = (
+    f"the face model, {MODEL}, and its layout, {LAYOUT}: put its files where docs/data.md says, and run `dvc repro "
+    "uv_embedding`"
+)
+
 
 @dataclasses.dataclass(frozen=True)
 class Mesh:
@@ -133,7 +139,9 @@ def score_sample(
         row |= score_mesh(predicted, true_vertices(annotation, annotation_path, mesh), landmarks, mesh)
         predicted = predicted[mesh.model.landmarks]
     else:
-        vertices = f" or {len(mesh.model.mean)} vertices" if mesh else ""
+        vertices = (
+            f" or the {len(mesh.model.mean)} vertices of {MODEL}" if mesh else f". Other points need {FACE_MODEL}"
+        )
         points = f"{len(predicted)} points{'' if predicted.shape[1] == 3 else ' without z'}"
         raise ValueError(f"{prediction_path} has {points}; expected {LANDMARKS} landmarks{vertices}.")
     numbers = [value for value in row.values() if isinstance(value, float)]
@@ -166,7 +174,7 @@ def true_landmarks(annotation: Annotation, path: Path, mesh: Mesh | None) -> NDA
     if np.isfinite(annotation.true_landmarks).all():
         return annotation.true_landmarks.astype(np.float64)
     if mesh is None:
-        raise ValueError(f"{path} has no pt3d_68, and without data/face_model and data/uv_embedding no other truth.")
+        raise ValueError(f"{path} has no pt3d_68; any other truth needs {FACE_MODEL}.")
     return true_vertices(annotation, path, mesh)[mesh.model.landmarks]
 
 

@@ -127,6 +127,25 @@ def test_a_mesh_has_every_protocol(mesh, truths, tmp_path):
         assert row["smooth_truth"] == row["smooth_prediction"]
 
 
+def test_a_rough_mesh_is_not_as_smooth_as_its_truth(mesh, truths, tmp_path):
+    rough = vertices_of(mesh, "one") + np.random.default_rng(0).normal(0, 5, mesh.model.mean.shape)
+    save(tmp_path / "predicted", "one", rough)
+    table, *_ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    assert table["smooth_truth"].iloc[0] > 90
+    assert table["smooth_prediction"].iloc[0] < 30
+
+
+def test_the_error_against_the_second_annotation_is_the_prediction_s(mesh, truths, tmp_path):
+    landmarks = vertices_of(mesh, "one")[mesh.model.landmarks]
+    save(tmp_path / "predicted", "one", landmarks + np.array([3, 4, 0]))
+    second = landmarks[:, :2] * 2 + np.array([3, 0])
+    benchmark = Benchmark({"one": second}, {})
+    table, *_ = score_folder(tmp_path / "predicted", truths, mesh, benchmark)
+    off = np.linalg.norm(landmarks[:, :2] + [3, 4] - second, axis=1).mean()
+    assert table["nme68_2d_reannotated"].iloc[0] == pytest.approx(100 * off / box_size(second), abs=2e-3)
+    assert table["nme68_2d"].iloc[0] == pytest.approx(500 / box_size(landmarks), abs=2e-3)
+
+
 def test_what_cannot_be_scored_is_listed_with_its_reason(mesh, truths, tmp_path):
     predicted = tmp_path / "predicted"
     save(predicted, "one", vertices_of(mesh, "one"))
@@ -143,7 +162,9 @@ def test_what_cannot_be_scored_is_listed_with_its_reason(mesh, truths, tmp_path)
     assert table["sample_id"].tolist() == ["set/one"]
     reasons = dict(zip(failed["sample"], failed["reason"], strict=True))
     assert sorted(reasons) == ["set/five", "set/four", "set/six", "set/three", "set/two"]
-    assert f"67 points; expected 68 landmarks or {GRID**2} vertices" in reasons["set/two"]
+    assert (
+        f"67 points; expected 68 landmarks or the {GRID**2} vertices of data/face_model/model.h5." in reasons["set/two"]
+    )
     assert "not finite" in reasons["set/three"]
     assert "no prediction for set/four" in reasons["set/four"]
     assert "scale" in reasons["set/five"]
@@ -200,6 +221,7 @@ def test_one_pixel_off_is_told_though_the_method_is_off_by_as_much_itself(hints_
     assert [hint[:23] for hint in hints] == ["They lie one pixel off "]
     assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape) + np.array([0.5, 0.5, 0]))[0]
     assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape))[0]
+    assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape) + np.array([2, 0, 0]))[0]
 
 
 @pytest.mark.parametrize(
@@ -332,6 +354,23 @@ def test_nothing_to_score_is_an_error(mesh, truths, tmp_path):
         score_folder(tmp_path / "empty", truths, mesh, NOTHING_PUBLISHED)
     with pytest.raises(ValueError, match="holds no annotations"):
         score_folder(tmp_path / "empty", tmp_path / "empty", mesh, NOTHING_PUBLISHED)
+
+
+@pytest.mark.parametrize("count", [53215, 53490, 43867, 35709, 67])
+def test_without_a_face_model_a_mesh_is_told_what_it_needs_and_where_that_is_put(mesh, truths, tmp_path, count):
+    save(tmp_path / "predicted", "one", vertices_of(mesh, "one")[mesh.model.landmarks])
+    save(tmp_path / "predicted", "two", np.zeros((count, 3)))
+    _, failed, _ = score_folder(tmp_path / "predicted", truths, None, NOTHING_PUBLISHED)
+    reasons = dict(zip(failed["sample"], failed["reason"], strict=True))
+    needed = (
+        "the face model, data/face_model/model.h5, and its layout, data/uv_embedding/uv.h5: put its files where "
+        "docs/data.md says, and run `dvc repro uv_embedding`."
+    )
+    assert reasons["set/two"].endswith(f"two.npy has {count} points; expected 68 landmarks. Other points need {needed}")
+    assert reasons["set/three"].endswith("has no prediction for set/three (.npy, .mat, .obj, _kpt.txt).")
+    save(tmp_path / "predicted", "three", np.zeros((68, 3)))
+    _, failed, _ = score_folder(tmp_path / "predicted", truths, None, NOTHING_PUBLISHED)
+    assert failed["reason"].iloc[0].endswith(f"three.mat has no pt3d_68; any other truth needs {needed}")
 
 
 def test_without_a_face_model_landmarks_can_still_be_scored(mesh, truths, tmp_path):
