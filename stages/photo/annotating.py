@@ -254,7 +254,7 @@ def review(out: Path, verdicts: Path) -> None:
     """
     other = f"{verdicts} is no table of verdicts; expected the columns face and verdict."
     try:
-        said = {row["face"]: row["verdict"] for row in read_table(verdicts)}
+        said = {row["face"]: row["verdict"] for row in read_table(verdicts, ["face", "verdict"])}
         columns = verdicts.read_text(encoding="utf-8").partition("\n")[0].split(",")
     except (KeyError, ValueError, csv.Error) as error:
         raise ValueError(other) from error
