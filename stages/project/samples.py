@@ -200,7 +200,15 @@ def annotated_yaw(root: Path, sample_ids: Iterable[str]) -> NDArray[np.float64]:
 
 
 def read_accepted(root: Path, sample_ids: Iterable[str]) -> list[dict[str, str]]:
-    """Rows of ``data/index/<subset>/accepted.csv`` for some samples, in their order."""
+    """Rows of ``data/index/<subset>/accepted.csv`` for some samples, in their order.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a table is missing.
+    ValueError
+        If one is damaged, or lacks a sample.
+    """
     sample_ids = list(sample_ids)
     rows = dict[str, dict[str, str]]()
     for subset in sorted({subset_of(sample_id) for sample_id in sample_ids}):

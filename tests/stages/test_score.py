@@ -275,6 +275,21 @@ def test_a_hint_needs_an_error_three_times_as_large(hints_of, mesh):
     assert [hint[:24] for hint in off(1.1 * 8**0.5)] == ["They have another origin"]
 
 
+def test_one_landmark_that_is_lost_hides_no_frame_and_counts_in_the_mean_offset(hints_of, mesh):
+    """It is 300 px off, the others 20: recentred 300 / 68 = 4.4 px are left, a fifth of what there is."""
+    lost = np.zeros((68, 3))
+    lost[7, 1] = 300
+    hints, table = hints_of(lambda p: p[mesh.model.landmarks] + lost + np.array([20, 0, 0]))
+    assert [hint[:24] for hint in hints] == ["They have another origin"]
+    assert table["offset_y_px"].tolist() == pytest.approx([300 / 68] * 3, abs=1e-3)
+
+
+def test_the_frame_that_is_told_is_the_best_and_not_any_that_is_better(hints_of):
+    rng = np.random.default_rng(0)
+    hints, _ = hints_of(lambda p: p * [1.15, 1.15, 1] + rng.normal(0, 0.1, p.shape))
+    assert [hint[:32] for hint in hints] == ["They are in pixels of another si"]
+
+
 def test_y_and_z_may_both_be_wrong(hints_of):
     hints, _ = hints_of(lambda p: (p - p.mean(axis=0)) * [1, -1, -1])
     assert [hint[:9] for hint in hints] == ["Y grows u", "Z grows a"]
@@ -320,6 +335,7 @@ def test_a_mesh_of_other_vertices_is_scored_by_the_list_that_relates_them(hints_
         ("a\n", "is no list of whole numbers, one a line"),
         ("-1\n" * GRID**2, "names no vertex for"),
         (f"{10**9}\n" * GRID**2, "points; the list asks for number 1000000000"),
+        ("500\n" * GRID**2, "has 500 points; the list asks for number 500"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused(mesh, truths, tmp_path, text, sentence):

@@ -23,7 +23,7 @@ TABLE = pd.DataFrame(
 
 @pytest.fixture(scope="module")
 def described():
-    return describe(TABLE, 25.0, 500, 3).set_index(["error", "group"])
+    return describe(TABLE, 16.0, 500, 3).set_index(["error", "group"])
 
 
 def test_mean_median_90th_percentile_and_share_are_those_of_the_squares_to_100(described):
@@ -31,8 +31,8 @@ def test_mean_median_90th_percentile_and_share_are_those_of_the_squares_to_100(d
     assert (row["images"], row["mean"], row["median"]) == (10, 38.5, 30.5)
     # The 90th percentile of ten lies a tenth of the way from the ninth to the tenth: 81 + 0.1 (100 - 81).
     assert row["p90"] == pytest.approx(82.9)
-    # 1, 4, 9, 16 and 25 are at most 25.
-    assert (row["share_under"], row["share"]) == (25, 50)
+    # 1, 4, 9 and 16 are at most 16.
+    assert (row["share_under"], row["share"]) == (16, 40)
 
 
 def test_an_image_without_a_value_counts_nowhere(described):
