@@ -259,9 +259,13 @@ def test_another_unit_of_depth_is_named_with_how_far_it_is_off(hints_of, factor,
 
 
 def test_one_number_scales_the_depth_of_all_images_and_not_each_its_own(hints_of):
-    factors = iter([0.02, 1.0, 50.0])
+    factors = iter([0.02, 1.0, 50.0, 4.0, 4.0, 0.001])
     hints, _ = hints_of(lambda p: p * [1, 1, next(factors)])
     assert hints == []
+    # One flat face changes nothing of what the others have in common.
+    hints, _ = hints_of(lambda p: p * [1, 1, next(factors)])
+    assert [hint[:19] for hint in hints] == ["Z is in another uni"]
+    assert "(it spreads 4 times as far as the true one)" in hints[0]
 
 
 def test_a_hint_needs_an_error_three_times_as_large(hints_of, mesh):
