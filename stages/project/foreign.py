@@ -1,6 +1,7 @@
 """Scores of another method's predictions, which lie in files, against annotations in raw photos."""
 
 import dataclasses
+import warnings
 from pathlib import Path
 
 import click
@@ -206,8 +207,11 @@ def read_vertices_of(path: Path, mesh: Mesh) -> NDArray[np.int64]:
     ValueError
         If it has another length than the face model has vertices, or lacks one of the face.
     """
+    check(path.is_file(), f"{path} is missing or no file; expected a list of whole numbers, one a line.")
     try:
-        numbers = np.loadtxt(path, dtype=np.int64, ndmin=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty file, whose number of numbers is told
+            numbers = np.loadtxt(path, dtype=np.int64, ndmin=1)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{path} is no list of whole numbers, one a line: {error}.") from error
     count = len(mesh.model.mean)

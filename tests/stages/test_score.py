@@ -354,6 +354,26 @@ def test_a_list_that_does_not_fit_is_refused(mesh, truths, tmp_path, text, sente
         score()
 
 
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (os.mkfifo, "is missing or no file; expected a list of whole numbers, one a line"),
+        (lambda path: path.symlink_to("/dev/zero"), "is missing or no file; expected a list"),
+        (Path.mkdir, "is missing or no file; expected a list"),
+        (lambda path: path.symlink_to("nowhere"), "is missing or no file; expected a list"),
+        (Path.touch, "has 0 numbers; expected one for each of"),
+        (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF"), "is no list of whole numbers, one a line"),
+        (lambda path: path.write_text("A line of prose."), "is no list of whole numbers, one a line"),
+        (lambda path: path.write_text("1.5\n"), "is no list of whole numbers, one a line"),
+        (lambda path: path.write_text("1 2\n3 4\n"), "has 4 numbers; expected one for each of"),
+    ],
+)
+def test_what_is_no_list_is_told_at_once(mesh, tmp_path, make, sentence):
+    make(tmp_path / "list.txt")
+    with pytest.raises(ValueError, match=f"list.txt {sentence}"):
+        read_vertices_of(tmp_path / "list.txt", mesh)
+
+
 def test_hostile_predictions_are_failed_images_each_with_its_reason(mesh, truths, tmp_path):
     """What one may be like, tests of `point_files` try; here the others are scored beside it."""
     save(tmp_path / "predicted", "one", vertices_of(mesh, "one"))
