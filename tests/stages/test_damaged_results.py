@@ -13,6 +13,7 @@ from stages import evaluate, import_bundle, print_metrics, report, thesis
 from stages.project.params import DataParams, sentences
 from stages.project.result_params import ReportParams
 from stages.project.results import read_results
+from stages.project.train_history import write_history
 from tests.helpers.small_project import LAYERS, PARAMS, SETTINGS, SIZE, SUBSETS
 
 DATA = DataParams("raw", SUBSETS, SIZE, ["on"], 4, 0.5)
@@ -151,6 +152,15 @@ def test_a_damaged_file_ends_each_command_that_reads_it_in_a_sentence(damaged, r
     assert Path(file).name in error.value.message
     assert "\n" not in error.value.message
     assert "delete" not in error.value.message
+
+
+@pytest.mark.parametrize("run", [run_report, run_thesis])
+def test_a_run_that_trained_nothing_has_pages_all_the_same(damaged, run):
+    write_history(damaged / "runs/prn/history.csv", [])
+    write_history(damaged / "runs/prn/seeds.csv", [], "seed")
+    assert (damaged / "runs/prn/seeds.csv").read_text() == "seed,passes,phase,lr,loss,val_loss\n"
+    run(damaged)
+    assert read_results(damaged, "prn", main=False).passes == 0
 
 
 @pytest.mark.parametrize("run", [run_report, run_thesis])
