@@ -20,10 +20,10 @@ from pipeline.photo.photo_files import encode_image
 from pipeline.photo.registration import draw_registration
 from pipeline.raw.bfm import load_bfm
 from pipeline.raw.ict import load_ict
-from stages.photo.options import FILE
+from stages.photo.options import FILE, expecting
 from stages.project.params import sentences
-from stages.project.paths import PRIOR
-from stages.project.strict import check, check_all
+from stages.project.paths import LANDMARK_MAP, PRIOR
+from stages.project.strict import check_all
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 ICT_LICENCE = "ICT-FaceKit's light model, Copyright USC Institute for Creative Technologies (MIT)"
@@ -35,7 +35,7 @@ BFM_LICENCE = "the Basel Face Model's own: this file may not be passed on withou
 @click.option("--bfm", type=FOLDER, help="Folder of BFM, in one of its layouts, see docs/data.md.")
 @click.option("--ict", type=FOLDER, help="ICT-FaceKit's folder FaceXModel.")
 @click.option("--prior", type=FILE, help=f"For --bfm: {PRIOR} of a project on real faces.")
-@click.option("--landmark-map", type=FILE, help="data/landmark_map/map.h5 of a project on real faces.")
+@click.option("--landmark-map", type=FILE, help=f"{LANDMARK_MAP} of a project on real faces.")
 def main(out: Path, bfm: Path | None, ict: Path | None, prior: Path | None, landmark_map: Path | None) -> None:
     """Make a bundle of the embedded face model, or of BFM or ICT-FaceKit's, without a network that draws maps."""
     with sentences():
@@ -44,11 +44,12 @@ def main(out: Path, bfm: Path | None, ict: Path | None, prior: Path | None, land
             (not (bfm and ict), "Give --bfm or --ict, not both."),
             ((bfm is None) == (prior is None), "--bfm and --prior go together: BFM's files say nothing of its spread."),
         )
-        model, spread, name, licence = read_face_model(bfm, ict, prior)
-        bundle = make_bundle(model, spread, name, licence)
+        learnt = None
         if landmark_map is not None:
-            check(landmark_map.is_file(), f"{landmark_map} is missing: run `dvc repro landmark_map`.")
-            bundle = dataclasses.replace(bundle, landmark_map=load_map(landmark_map))
+            with expecting(landmark_map, f"a landmark map, {LANDMARK_MAP} of `dvc repro landmark_map`"):
+                learnt = load_map(landmark_map)
+        model, spread, name, licence = read_face_model(bfm, ict, prior)
+        bundle = dataclasses.replace(make_bundle(model, spread, name, licence), landmark_map=learnt)
         save_bundle(out, bundle)
         picture = draw_registration(model, bundle.points.mean, open_files(bundle.files, 1))
         out.with_suffix(".png").write_bytes(encode_image(picture, ".png"))
@@ -66,8 +67,9 @@ def read_face_model(bfm: Path | None, ict: Path | None, prior: Path | None) -> t
         If one is missing.
     """
     if bfm is not None and prior is not None:
-        check(prior.is_file(), f"{prior} is missing: run `dvc repro coefficient_prior`.")
-        return load_bfm(bfm), load_prior(prior), "BFM", BFM_LICENCE
+        with expecting(prior, f"a prior, {PRIOR} of `dvc repro coefficient_prior`"):
+            spread = load_prior(prior)
+        return load_bfm(bfm), spread, "BFM", BFM_LICENCE
     if ict is not None:
         model = load_ict(ict)
         sigma = [*np.ones(model.shape_basis.shape[2]), *np.full(model.expression_basis.shape[2], EXPRESSION_SIGMA)]

@@ -11,7 +11,7 @@ from model.weights import read_facts
 from pipeline.photo.bundle import load_bundle
 from pipeline.store.files import write_bytes
 from stages.photo.options import FILE
-from stages.project.params import read_params, sentences
+from stages.project.params import PARAMS_FILE, read_params, sentences
 from stages.project.paths import MAIN_RUN, RUNS, weights_of
 from stages.project.strict import check
 
@@ -23,7 +23,9 @@ def main(bundle: Path, name: str | None) -> None:
     """Write the weights of BUNDLE's network, from which train.init can start."""
     with sentences():
         name = name or bundle.stem
-        taken = (MAIN_RUN, *read_params()["variants"])
+        params = read_params()
+        check("variants" in params, f"{PARAMS_FILE} has no section 'variants'.")
+        taken = (MAIN_RUN, *params["variants"])
         check(name not in taken, f"{name!r} is the name of a run of this project: give another by --name.")
         network = load_bundle(bundle).network
         if network is None or not network.weights:

@@ -1,13 +1,14 @@
 """Print what a run came to: the metrics of the main model, and where the report is. A command, not a stage."""
 
-import json
 from collections.abc import Iterator
 
 import click
 
 from model.backend import check_backend
+from stages.project.json_file import is_number, read_json
 from stages.project.params import sentences
 from stages.project.paths import EVALUATION, MAIN_PAGE, MAIN_RUN, SETTINGS, THESIS_METRICS, THESIS_PAGE
+from stages.project.strict import check
 from stages.project.variants import settings_of
 
 METRICS = (EVALUATION, THESIS_METRICS)
@@ -23,8 +24,10 @@ def main() -> None:
             check_backend(settings_of(MAIN_RUN).train.backend)
         for path in METRICS:
             if path.is_file():
-                rows = list(flatten(json.loads(path.read_text())))
-                width = max(len(name) for name, _ in rows)
+                rows = list(flatten(read_json(path)))
+                wrong = [name for name, value in rows if not is_number(value)]
+                check(not wrong, f"{path} has no finite number as {', '.join(wrong)}: run the stage that makes it.")
+                width = max((len(name) for name, _ in rows), default=0)
                 click.echo(f"\n{path}")
                 for name, value in rows:
                     click.echo(f"  {name:<{width}}  {value:>10g}")

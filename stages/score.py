@@ -13,8 +13,8 @@ import pandas as pd
 from model.scores.summary import describe, summarise
 from pipeline.store.files import naming
 from stages.photo.options import FILE
-from stages.project.foreign import read_mesh, read_vertices_of, score_folder
-from stages.project.frames import OFFSETS, frame_hints
+from stages.project.foreign import FACE_MODEL, read_mesh, read_vertices_of, score_folder
+from stages.project.frames import OFFSETS
 from stages.project.json_file import write_json
 from stages.project.params import read, sentences
 from stages.project.published import read_benchmark
@@ -44,14 +44,11 @@ def main(predictions: Path, truth: Path, out: Path, indices: Path | None) -> Non
         vertices_of = None
         if indices is not None:
             if mesh is None:
-                raise ValueError("--indices needs the face model: run `dvc repro uv_embedding` first.")
+                raise ValueError(f"--indices needs {FACE_MODEL}.")
             vertices_of = read_vertices_of(indices, mesh)
         benchmark = read_benchmark(Path(params.benchmark))
-        scores, failed = score_folder(predictions, truth, mesh, benchmark, vertices_of)
+        scores, failed, hints = score_folder(predictions, truth, mesh, benchmark, vertices_of)
         offsets = {name: round(float(scores[name].mean()), 3) for name in OFFSETS}
-        hints = frame_hints(scores)
-        # What only tells a wrong frame is no score.
-        scores = scores.drop(columns=[name for name in scores if str(name).startswith("frame_")])
         described = describe(scores, params.share_under, params.bootstrap, params.seed)
         metrics = summarise(scores, described, len(failed)) | offsets
         with naming(out):

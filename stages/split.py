@@ -19,7 +19,7 @@ def main() -> None:
         samples: dict[str, list[str]] = {}
         photos: dict[str, str] = {}
         for subset in data.subsets:
-            read_rows = read_table(data.shards("index", subset) / "accepted.csv")
+            read_rows = read_table(data.shards("index", subset) / "accepted.csv", ["sample_id", "photo_sha256"])
             known = {row["sample_id"]: row["photo_sha256"] for row in read_rows}
             samples[subset] = list(known)
             photos |= known

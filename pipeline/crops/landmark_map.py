@@ -135,7 +135,16 @@ def save_map(path: Path, learnt: NDArray) -> None:
 
 
 def load_map(path: Path) -> Array:
-    """Load a map that `save_map` wrote."""
+    """Load a map that `save_map` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or another.
+    """
     from ..store.shards import read_shard
 
-    return read_shard(path)["map"]
+    learnt = read_shard(path, ["map"])["map"]
+    if learnt.shape != (INPUTS, 3 * LANDMARKS):
+        raise ValueError(f"{path} has a map of shape {learnt.shape}; expected {(INPUTS, 3 * LANDMARKS)}.")
+    return learnt

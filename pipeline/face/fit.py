@@ -127,10 +127,16 @@ def save_prior(path: Path, prior: Prior) -> None:
 
 
 def load_prior(path: Path) -> Prior:
-    """Load a prior that `save_prior` wrote."""
+    """Load a prior that `save_prior` wrote.
+
+    Raises
+    ------
+    ValueError
+        If the file is damaged or another.
+    """
     from ..store.shards import read_shard
 
-    return Prior(**read_shard(path))
+    return Prior(**read_shard(path, ["mean", "sigma"]))
 
 
 def fit_face(

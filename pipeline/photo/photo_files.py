@@ -121,6 +121,8 @@ def open_photo(path: Path, behind: str = "white") -> tuple[NDArray[np.uint8], in
     ValueError
         If the file cannot be read, is no photo, damaged, or larger than `MAX_STORED_PIXELS`.
     """
+    if path.exists() and not path.is_file():
+        raise ValueError(f"{path} is no file, but a folder, a pipe or a device; expected a photo.")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # Pillow's remarks name no file

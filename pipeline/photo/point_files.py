@@ -54,8 +54,8 @@ def read_point_file(path: Path) -> NDArray[np.float64]:
     Parameters
     ----------
     path : Path
-        An ``.obj``; an ``.npy``, a ``.txt``, or a ``.mat`` with one array of `MAT_NAMES`: (K, 3), or (K, 2) without z,
-        or either of them transposed.
+        An ``.obj``, of which the vertices are read; an ``.npy``, a ``.txt``, or a ``.mat`` with one array of
+        `MAT_NAMES`: (K, 3), or (K, 2) without z, or either of them transposed.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def read_point_file(path: Path) -> NDArray[np.float64]:
         points = _read_points(path)
     except _RefusedError as error:
         raise ValueError(str(error)) from None
-    except Exception as error:  # of numpy, trimesh and the system: kinds of many sorts, MemoryError among them
+    except Exception as error:  # of numpy, scipy and the system: kinds of many sorts, MemoryError among them
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
         raise ValueError(f"{path} can't be read: {reason}.") from error
     if points.dtype.kind not in "iuf":
@@ -109,9 +109,15 @@ def _read_points(path: Path) -> NDArray:
         return arrays[0]
     if path.suffix == ".txt":
         return np.loadtxt(path, ndmin=2)
-    import trimesh
+    return _read_obj(path)
 
-    return np.asarray(trimesh.load_mesh(path, process=False, maintain_order=True, skip_materials=True).vertices)
+
+def _read_obj(path: Path) -> NDArray:
+    """Read the vertices alone, as they lie in the file: readers of meshes copy, drop and reorder them by the faces."""
+    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
+    vertices = [line for line in lines if line.split(maxsplit=1)[:1] == ["v"]]
+    _refuse(not vertices, f"{path} has no vertices, lines of v, x, y and z.")
+    return np.loadtxt(vertices, usecols=(1, 2, 3), ndmin=2)
 
 
 def write_points(path: Path, points: NDArray) -> None:

@@ -4,6 +4,7 @@ import contextlib
 import hashlib
 import io
 import re
+import stat
 import struct
 import warnings
 import zlib
@@ -194,11 +195,14 @@ def read_content(path: Path) -> bytes:
     Raises
     ------
     ValueError
-        If it has more than `MAX_PHOTO_BYTES`.
+        If it has more than `MAX_PHOTO_BYTES`, or is a pipe or a device, whose end nobody knows.
     OSError
         If it can't be read.
     """
-    size = path.stat().st_size
+    status = path.stat()
+    size = status.st_size
+    if not stat.S_ISREG(status.st_mode):
+        raise ValueError(f"{path} is no file, but a folder, a pipe or a device; expected a photo.")
     if size > MAX_PHOTO_BYTES:
         raise ValueError(f"{path} has {size:,} bytes; expected a photo of up to {MAX_PHOTO_BYTES:,}.")
     return path.read_bytes()

@@ -1,7 +1,5 @@
 """Every method by every protocol: our variants, and other methods that `python -m stages.score` has scored."""
 
-import json
-import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -10,7 +8,7 @@ import pandas as pd
 
 from model.scores.protocols import PROTOCOLS
 from stages.pages.page import interval_text
-from stages.project.strict import check
+from stages.project.json_file import read_metrics
 
 # What every row shows; what a method lacks of the other protocols is left empty.
 NEEDED = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high")
@@ -38,35 +36,17 @@ def read_foreign(folder: Path, ours: pd.DataFrame) -> tuple[dict[str, Metrics], 
     left_out : list of str
         A sentence for each file that cannot be shown.
     """
-    methods, left_out = {}, []
+    methods: dict[str, Metrics] = {}
+    left_out: list[str] = []
     for path in sorted(folder.glob("*.json")):
         try:
-            metrics = _read_metrics(path)
+            metrics = read_metrics(path, NEEDED, SHOWN, "write it with `python -m stages.score`")
             note = _compare_truths(path.with_name(f"{path.stem}_per_image.csv"), ours)
         except (ValueError, OSError) as error:
             left_out.append(str(error))
         else:
             methods[f"{path.stem} (scored from its files{note})"] = metrics
     return methods, left_out
-
-
-def _read_metrics(path: Path) -> Metrics:
-    instead = "write it with `python -m stages.score`"
-    check(path.is_file(), f"{path} is no file that can be read: {instead}.")
-    try:
-        metrics = json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is no JSON ({error}): {instead}.") from error
-    check(isinstance(metrics, dict), f"{path} holds no metrics: {instead}.")
-    missing = [name for name in NEEDED if name not in metrics]
-    check(not missing, f"{path} lacks {', '.join(missing)}: {instead}.")
-    wrong = [name for name in SHOWN if name in metrics and not _is_number(metrics[name])]
-    check(not wrong, f"{path} has no finite number as {', '.join(wrong)}: {instead}.")
-    return metrics
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _compare_truths(path: Path, ours: pd.DataFrame) -> str:

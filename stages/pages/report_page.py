@@ -1,6 +1,5 @@
 """reports/main.html: what a person can judge the main variant by."""
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,10 +13,12 @@ from stages.pages.page import interval_text, render
 from stages.pages.plots import curves_figure, error_figure, smoothness_figure
 from stages.pages.provenance import Provenance
 from stages.project.counts import subset_folders
+from stages.project.json_file import is_number, read_json
 from stages.project.params import DataParams
 from stages.project.paths import DATA_COUNTS, DATA_METRICS, SUBSET_STAGES, UV_PICTURE
 from stages.project.results import Results
 from stages.project.shard_stage import REJECTED
+from stages.project.strict import check
 
 REASONS_SHOWN = 12
 YAW_ERRORS = ("nme68_2d", "nme68_2d_reannotated", "thesis_mesh")
@@ -50,7 +51,6 @@ def report_page(
     str
         HTML.
     """
-    metrics, counts = (json.loads((root / path).read_text(encoding="utf-8")) for path in (DATA_METRICS, DATA_COUNTS))
     ced, smoothness, history = results.ced, results.smoothness, results.history
     losses = {name: (history["passes"], history[name]) for name in history.columns if name.endswith("loss")}
     return render(
@@ -77,8 +77,8 @@ def report_page(
             {name: smoothness[name] for name in ("truth", "prediction")}, smoothness["cosine"]
         ),
         loss_curves=curves_figure(losses, "passes of a sample", "loss", log=True),
-        subsets=[(name, row["in"], row["out"], row["rejected"]) for name, row in counts["subsets"].items()],
-        outside=[(name, *shares.values()) for name, shares in metrics["outside"].items()],
+        subsets=number_rows(root / DATA_COUNTS, "subsets", ("in", "out", "rejected")),
+        outside=number_rows(root / DATA_METRICS, "outside", ("x", "y", "z")),
         reasons=count_reasons(reject_lists(root, data)).most_common(REASONS_SHOWN),
         uv_embedding=(root / UV_PICTURE).read_bytes(),
     )
@@ -114,6 +114,24 @@ def yaw_rows(results: Results) -> list[tuple]:
     return rows
 
 
+def number_rows(path: Path, part: str, columns: Sequence[str]) -> list[tuple]:
+    """Rows of a part of a file of metrics: a name, and its numbers of some columns.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is no such file.
+    ValueError
+        If it lacks one of the numbers.
+    """
+    rows = read_json(path, [part])[part]
+    whole = isinstance(rows, dict) and all(
+        isinstance(row, dict) and all(is_number(row.get(name)) for name in columns) for row in rows.values()
+    )
+    check(whole, f"{path} has no numbers {', '.join(columns)} in a row of {part}: run the stage that makes it.")
+    return [(name, *(row[column] for column in columns)) for name, row in rows.items()]
+
+
 def reject_lists(root: Path, data: DataParams) -> list[Path]:
     """Reject lists of the stages that every subset passes."""
     folders = (folder for stage in SUBSET_STAGES for _, folder in subset_folders(root, data, stage))
@@ -122,4 +140,6 @@ def reject_lists(root: Path, data: DataParams) -> list[Path]:
 
 def count_reasons(paths: Sequence[Path]) -> Counter[str]:
     """Count the reasons of reject lists without the names and numbers in them, so that equal reasons add up."""
-    return Counter(re.sub(r"\S*\d\S*(?<![.,;:])", "…", row["reason"]) for path in paths for row in read_table(path))
+    return Counter(
+        re.sub(r"\S*\d\S*(?<![.,;:])", "…", row["reason"]) for path in paths for row in read_table(path, ["reason"])
+    )

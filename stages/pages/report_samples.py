@@ -6,13 +6,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from pipeline.raw.photos import read_photo
 from pipeline.uv.surface import load_surface
 from stages.pages.contact_sheet import Image, draw_strip
 from stages.project.params import DataParams
 from stages.project.paths import LAYOUT, MAIN_RUN, MODEL, predictions_of
 from stages.project.predictions import Predictions
-from stages.project.samples import locate, read_accepted, read_truths, subset_of
+from stages.project.samples import locate, read_accepted, read_raw_photo, read_truths
 
 
 def draw_samples(root: Path, level: str, data: DataParams, chosen: pd.DataFrame) -> Iterator[tuple[str, Image]]:
@@ -36,12 +35,12 @@ def draw_samples(root: Path, level: str, data: DataParams, chosen: pd.DataFrame)
     """
     surface = load_surface(root / MODEL, root / LAYOUT)
     ids = list(chosen["sample_id"])
-    photos = {row["sample_id"]: row["photo"] for row in read_accepted(root, ids)}
+    accepted = {row["sample_id"]: row for row in read_accepted(root, ids)}
     truths = {sample.sample_id: sample for sample in read_truths(root, locate(root, level, ids))}
     with Predictions(root / predictions_of(MAIN_RUN)) as predictions:
         for row in chosen.to_dict("records"):
             name = row["sample_id"]
-            photo = read_photo(root / data.folder(subset_of(name)) / photos[name])
+            photo = read_raw_photo(root, data, accepted[name])
             text = (
                 f"{row['why']}: {name}, yaw {row['yaw_deg']:.1f} degrees, 68 landmarks in 2D {row['nme68_2d']:.3f} %, "
                 f"mesh {row['thesis_mesh']:.3f} %"

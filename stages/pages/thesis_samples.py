@@ -12,7 +12,6 @@ from pipeline.face.camera import wrap_angle
 from pipeline.photo.mesh_files import to_mesh
 from pipeline.photo.mesh_viewer import viewer_page
 from pipeline.photo.photo_files import encode_image
-from pipeline.raw.photos import read_photo
 from pipeline.store.arrays import Image
 from pipeline.uv.surface import Surface, load_surface, read_points
 from stages.pages import thesis_figures as figures
@@ -20,7 +19,7 @@ from stages.project.params import DataParams
 from stages.project.paths import LAYOUT, MAIN_RUN, MODEL, predictions_of
 from stages.project.predictions import Predictions
 from stages.project.results import Results
-from stages.project.samples import Truth, locate, read_accepted, read_truths, spread, subset_of
+from stages.project.samples import Truth, locate, read_accepted, read_raw_photo, read_truths, spread
 from stages.project.variants import VariantSettings
 
 SPREAD = 4
@@ -69,7 +68,7 @@ def read_examples(
     front, rolled, spread = choose(table, {name: float(row["roll"]) for name, row in rows.items()})
     places = locate(root, settings.train.level, [front, rolled, *spread])
     truths = {sample.sample_id: sample for sample in read_truths(root, places)}
-    photos = {name: read_photo(root / data.folder(subset_of(name)) / rows[name]["photo"]) for name in truths}
+    photos = {name: read_raw_photo(root, data, rows[name]) for name in truths}
     predicted = {}
     for variant in results:
         run = MAIN_RUN if variant == main else variant

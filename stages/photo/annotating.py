@@ -5,7 +5,6 @@ says that it is refused, else in ``faces/``, which the stages read. Records are 
 are moved, so that a run that was ended in between is put right by the next.
 """
 
-import csv
 import json
 import re
 from collections.abc import Iterator
@@ -258,13 +257,11 @@ def review(out: Path, verdicts: Path) -> None:
         If the table is no such table, or names a face that the folder does not have.
     """
     other = f"{verdicts} is no table of verdicts; expected the columns face and verdict."
+    check(verdicts.is_file(), other)
     try:
-        said = {row["face"]: row["verdict"] for row in read_table(verdicts)}
-        columns = verdicts.read_text(encoding="utf-8").partition("\n")[0].split(",")
-    except (KeyError, ValueError, csv.Error) as error:
+        said = {row["face"]: row["verdict"] for row in read_table(verdicts, ["face", "verdict"])}
+    except ValueError as error:
         raise ValueError(other) from error
-    # A table of no face has no row that would lack a column.
-    check(bool(said) or "verdict" in columns, other)
     wrong = sorted(set(map(str, said.values())) - {ACCEPT, REFUSE})
     check(not wrong, f"{verdicts} has the verdict {', '.join(wrong)}; expected {ACCEPT} or {REFUSE}.")
     records = read_records(out)

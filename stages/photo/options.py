@@ -1,8 +1,9 @@
 """The options that the commands for photos share."""
 
+import contextlib
 import dataclasses
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,22 @@ def folder(text: str) -> Path:
     if not text:
         raise click.BadParameter("the name is empty; expected a folder, such as `faces`.")
     return FOLDER.convert(text, None, None)
+
+
+@contextlib.contextmanager
+def expecting(path: Path, what: str) -> Iterator[None]:
+    """Say what a file that an option names was to be, where reading it in the block fails: it is the user's own.
+
+    Raises
+    ------
+    ValueError
+        If it is no file, or not what was expected.
+    """
+    check(path.is_file(), f"{path} is missing or no file; expected {what}.")
+    try:
+        yield
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"{path} can't be read; expected {what}.") from error
 
 
 @dataclasses.dataclass(frozen=True)

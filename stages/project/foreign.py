@@ -1,6 +1,7 @@
 """Scores of another method's predictions, which lie in files, against annotations in raw photos."""
 
 import dataclasses
+import warnings
 from pathlib import Path
 
 import click
@@ -23,11 +24,17 @@ from pipeline.raw.pairs import describe_passed_over, list_annotations, photo_of
 from pipeline.raw.photos import check_photo, read_content
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface, mesh_points
-from stages.project.frames import frame_errors
+from stages.project.frames import frame_hints, mean_offset
 from stages.project.paths import LAYOUT, MODEL
 from stages.project.published import Benchmark
 from stages.project.results import FAILED_COLUMNS
 from stages.project.strict import check
+
+# What all but landmarks is scored by, and what to do where it is missing.
+FACE_MODEL = (
+    f"the face model, {MODEL}, and its layout, {LAYOUT}: put its files where docs/data.md says, and run `dvc repro "
+    "uv_embedding`"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,7 +52,7 @@ def score_folder(
     mesh: Mesh | None,
     benchmark: Benchmark,
     vertices_of: NDArray[np.int64] | None = None,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+) -> tuple[pd.DataFrame, pd.DataFrame, list[str]]:
     """Score every annotation of a folder that has a prediction.
 
     Parameters
@@ -65,9 +72,11 @@ def score_folder(
     Returns
     -------
     scores : DataFrame
-        As per_image.csv of a run, with the errors that the predictions allow, and the columns of `frames.frame_errors`.
+        As per_image.csv of a run, with the errors that the predictions allow, and their mean offset.
     failed : DataFrame
         Annotations that could not be used or have no usable prediction, with the reason.
+    hints : list of str
+        Sentences on what the predictions seem to be meant as, from `frames.frame_hints`.
 
     Raises
     ------
@@ -78,17 +87,19 @@ def score_folder(
     if passed_over:
         click.echo(f"score: passed over in {truths}: {describe_passed_over(passed_over)}")
     check(bool(annotations), f"{truths} holds no annotations (.mat).")
-    rows, failed = [], []
+    scored, failed = [], []
     for path in tqdm(annotations, unit="image", desc="score", disable=None):
         sample_id = path.relative_to(truths).with_suffix("").as_posix()
         try:
             predicted = find_point_file(predictions, sample_id)
-            rows.append(score_sample(sample_id, path, predicted, mesh, benchmark, vertices_of))
+            scored.append(score_sample(sample_id, path, predicted, mesh, benchmark, vertices_of))
         except (ValueError, OSError) as error:
             failed.append((sample_id, "score", str(error)))
     first = f" First: {failed[0][2]}" if failed else ""
-    check(bool(rows), f"Nothing in {predictions} could be scored against {truths}.{first}")
-    return pd.DataFrame(rows).round(4), pd.DataFrame(failed, columns=FAILED_COLUMNS)
+    check(bool(scored), f"Nothing in {predictions} could be scored against {truths}.{first}")
+    rows, predicted_landmarks, true = zip(*scored, strict=True)
+    hints = frame_hints(predicted_landmarks, true)
+    return pd.DataFrame(rows).round(4), pd.DataFrame(failed, columns=FAILED_COLUMNS), hints
 
 
 def score_sample(
@@ -98,8 +109,8 @@ def score_sample(
     mesh: Mesh | None,
     benchmark: Benchmark,
     vertices_of: NDArray[np.int64] | None = None,
-) -> dict:
-    """Score one prediction: a row of per_image.csv.
+) -> tuple[dict, NDArray[np.float64], NDArray[np.float64]]:
+    """Score one prediction: a row of per_image.csv, and the predicted landmarks, (68, 3) or (68, 2), and the true.
 
     Raises
     ------
@@ -129,14 +140,18 @@ def score_sample(
         row |= score_mesh(predicted, true_vertices(annotation, annotation_path, mesh), landmarks, mesh)
         predicted = predicted[mesh.model.landmarks]
     else:
-        vertices = f" or {len(mesh.model.mean)} vertices" if mesh else ""
+        vertices = (
+            f" or the {len(mesh.model.mean)} vertices of {MODEL}" if mesh else f". Other points need {FACE_MODEL}"
+        )
         points = f"{len(predicted)} points{'' if predicted.shape[1] == 3 else ' without z'}"
         raise ValueError(f"{prediction_path} has {points}; expected {LANDMARKS} landmarks{vertices}.")
     numbers = [value for value in row.values() if isinstance(value, float)]
     check(bool(np.isfinite(numbers).all()), f"{prediction_path} has points that no error can be measured of.")
-    row |= frame_errors(predicted, landmarks)
+    row |= mean_offset(predicted, landmarks)
     second = benchmark.landmarks_of(sample_id)
-    return row if second is None else row | {"nme68_2d_reannotated": float(error_3ddfa(predicted, second))}
+    if second is not None:
+        row["nme68_2d_reannotated"] = float(error_3ddfa(predicted, second))
+    return row, predicted, landmarks
 
 
 def score_mesh(predicted: NDArray, true: NDArray, landmarks: NDArray, mesh: Mesh) -> dict[str, float]:
@@ -160,7 +175,7 @@ def true_landmarks(annotation: Annotation, path: Path, mesh: Mesh | None) -> NDA
     if np.isfinite(annotation.true_landmarks).all():
         return annotation.true_landmarks.astype(np.float64)
     if mesh is None:
-        raise ValueError(f"{path} has no pt3d_68, and without data/face_model and data/uv_embedding no other truth.")
+        raise ValueError(f"{path} has no pt3d_68; any other truth needs {FACE_MODEL}.")
     return true_vertices(annotation, path, mesh)[mesh.model.landmarks]
 
 
@@ -192,8 +207,11 @@ def read_vertices_of(path: Path, mesh: Mesh) -> NDArray[np.int64]:
     ValueError
         If it has another length than the face model has vertices, or lacks one of the face.
     """
+    check(path.is_file(), f"{path} is missing or no file; expected a list of whole numbers, one a line.")
     try:
-        numbers = np.loadtxt(path, dtype=np.int64, ndmin=1)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an empty file, whose number of numbers is told
+            numbers = np.loadtxt(path, dtype=np.int64, ndmin=1)
     except (ValueError, OverflowError) as error:
         raise ValueError(f"{path} is no list of whole numbers, one a line: {error}.") from error
     count = len(mesh.model.mean)

@@ -61,7 +61,7 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     FileNotFoundError
         If there is no such file.
     ValueError
-        If it is no YAML, has a key twice, or is no mapping.
+        If it is no YAML, has a key twice or one that is no text, holds itself, or is no mapping.
     """
     from ruamel.yaml.error import MarkedYAMLError, YAMLError  # commands for photos read no params
 
@@ -76,7 +76,23 @@ def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
     except (YAMLError, UnicodeDecodeError) as error:
         raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from error
     check(isinstance(values, dict), f"{path} has no sections; expected a mapping of mappings.")
+    try:
+        numbers = list(_keys_without_name(values))
+    except RecursionError as error:
+        raise ValueError(f"{path} holds itself, by an anchor; write out what is meant.") from error
+    check(not numbers, f"{path} has {', '.join(map(repr, numbers))} where a name belongs; put it in quotes.")
     return values
+
+
+def _keys_without_name(values: Any) -> Iterator[Any]:
+    """Keys that are no text, in all of some parameters."""
+    if isinstance(values, dict):
+        yield from (key for key in values if not isinstance(key, str))
+        for value in values.values():
+            yield from _keys_without_name(value)
+    elif isinstance(values, list):
+        for value in values:
+            yield from _keys_without_name(value)
 
 
 @functools.lru_cache(maxsize=1)

@@ -1,15 +1,19 @@
 """What `evaluate` writes and the reports read: metrics and tables of one variant."""
 
 import dataclasses
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
-from model.scores.summary import ALL, Metrics
-from stages.project.json_file import write_json
+from model.scores.protocols import PROTOCOLS
+from model.scores.summary import ALL, CED_COLUMNS, OTHERS, Metrics
+from stages.project.json_file import read_metrics, write_json
 from stages.project.paths import MAIN_RUN, RUNS, scores_of
+from stages.project.strict import check
 
 SCORES = ("protocols", "per_image", "failed", "ced", "smoothness")
 # What is scored of a run beside crops by found landmarks: its maps, and those of the face model that is fitted to them.
@@ -33,6 +37,22 @@ HEADLINES = (
     "smooth_15deg",
 )
 FAILED_COLUMNS = ["sample", "stage", "reason"]
+# What is read of each table: columns of text, and of numbers which have one in each row.
+COLUMNS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
+    "protocols": (("error", "group"), ("images", "mean", "low", "high")),
+    "per_image": (
+        ("sample_id", "truth"),
+        ("yaw_deg", *(name for name in PROTOCOLS if name != "nme68_2d_reannotated"), *OTHERS, "mean_map_68_2d"),
+    ),
+    "failed": (FAILED_COLUMNS, ()),
+    "ced": ((), ("error", *CED_COLUMNS)),
+    "smoothness": ((), ("angle_deg", "cosine", "truth", "prediction")),
+    "sources": (("map", "box", "levelling"), SOURCE_NUMBERS),
+    "history": (("phase",), ("passes",)),
+    "seeds": (("phase",), ("seed", "passes")),
+}
+# Metrics of a run that pages say.
+NEEDED = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high", "mean_map_ratio")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -105,6 +125,8 @@ def read_results(root: Path, variant: str, main: bool) -> Results:
     ------
     FileNotFoundError
         If a file is missing.
+    ValueError
+        If one is damaged: no table, without a column, or with something else where a number belongs.
     """
     run = MAIN_RUN if main else variant
     metrics_path = root / scores_of(run) / METRICS
@@ -114,5 +136,23 @@ def read_results(root: Path, variant: str, main: bool) -> Results:
     for path in (metrics_path, *tables.values()):
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; train and evaluate the variant {variant!r} first.")
-    metrics = json.loads(metrics_path.read_text(encoding="utf-8"))
-    return Results(variant, metrics, **{name: pd.read_csv(path) for name, path in tables.items()})
+    instead = f"evaluate the variant {variant!r} again"
+    metrics = read_metrics(metrics_path, NEEDED, (*NEEDED, *PROTOCOLS), instead)
+    read = {name: _read_results_table(path, *COLUMNS[name], instead) for name, path in tables.items()}
+    return Results(variant, metrics, **read)
+
+
+def _read_results_table(path: Path, texts: Sequence[str], numbers: Sequence[str], instead: str) -> pd.DataFrame:
+    """Read a table of numbers, but for the columns `texts`; each row has to have a finite one in those of `numbers`."""
+    try:
+        table = pd.read_csv(path, dtype=dict.fromkeys(texts, str))
+    except (ValueError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path} is no table ({' '.join(str(error).split())}): {instead}.") from error
+    missing = [name for name in (*texts, *numbers) if name not in table]
+    check(not missing, f"{path} lacks the column {', '.join(missing)}: {instead}.")
+    others = table.drop(columns=list(texts))
+    wrong = [name for name in others if len(table) and not is_numeric_dtype(others[name])]
+    wrong = wrong or [name for name in numbers if not np.isfinite(table[name].to_numpy(np.float64)).all()]
+    wrong += [name for name in texts if table[name].isna().any()]
+    check(not wrong, f"{path} has a value of another kind, or none, in {', '.join(map(str, wrong))}: {instead}.")
+    return table

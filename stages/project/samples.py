@@ -2,7 +2,7 @@
 
 import dataclasses
 import itertools
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -12,16 +12,22 @@ from numpy.typing import NDArray
 
 from pipeline.face.camera import wrap_degrees
 from pipeline.face.similarity import apply_similarity
+from pipeline.raw.photos import read_photo
 from pipeline.store import samples as stored
+from pipeline.store.arrays import Image
 from pipeline.store.samples import Sample
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
 from stages.project.maps import read_maps
+from stages.project.params import DataParams
 from stages.project.paths import FOUND, LEVELLED_STAGES, PARTS, SPLIT, SUBSET_STAGES, subset_folder
 from stages.project.strict import check
 
 # Enough maps for their mean to stand still; the whole training part would be read for nothing.
 MEAN_MAP_SAMPLES = 2000
+# What is read of the tables of stages: columns of text, and of numbers.
+REJECTED_COLUMNS = ("sample", "reason")
+ACCEPTED_COLUMNS = ("sample_id", "photo", "annotation", "photo_sha256"), ("yaw", "roll")
 T = TypeVar("T")
 
 
@@ -59,7 +65,7 @@ def subset_of(sample_id: str) -> str:
 
 def read_part(root: Path, part: str) -> list[str]:
     """Sample ids of one of `PARTS`, in the order of data/split/<part>.csv."""
-    return [row["sample_id"] for row in read_table(root / SPLIT / f"{part}.csv")]
+    return [row["sample_id"] for row in read_table(root / SPLIT / f"{part}.csv", ["sample_id"])]
 
 
 def count_parts(root: Path) -> dict[str, int]:
@@ -75,7 +81,7 @@ def shards_of(root: Path, stage: str, subset: str, level: str | None = None) -> 
     ValueError
         If the split knows no such subset.
     """
-    uses = {row["subset"]: row["use"] for row in read_table(root / SPLIT / "subsets.csv")}
+    uses = {row["subset"]: row["use"] for row in read_table(root / SPLIT / "subsets.csv", ["subset", "use"])}
     check(subset in uses, f"{root / SPLIT} knows no subset {subset!r}: run dvc repro split.")
     return root / subset_folder(stage, uses[subset], subset, level)
 
@@ -117,7 +123,7 @@ def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Itera
         missing = {name for name in test_ids if subset_of(name) == subset} - found
         for stage in SUBSET_STAGES:
             folder = shards_of(root, stage, subset, level if stage in LEVELLED_STAGES else None)
-            for row in read_table(folder / "rejected.csv"):
+            for row in read_table(folder / "rejected.csv", REJECTED_COLUMNS):
                 if stage == "index" or row["sample"] in missing:
                     name = f"{subset}/{row['sample']}" if stage == "index" else row["sample"]
                     failures.append((name, stage, row["reason"]))
@@ -128,7 +134,7 @@ def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Itera
 
 def list_not_found(root: Path, source: str, level: str, sample_ids: Collection[str]) -> list[tuple[str, ...]]:
     """Those of some test samples that a source found no face of, as `list_failures` has them."""
-    rows = read_table(root / FOUND / source / level / "rejected.csv")
+    rows = read_table(root / FOUND / source / level / "rejected.csv", REJECTED_COLUMNS)
     return [(row["sample"], f"found@{source}", row["reason"]) for row in rows if row["sample"] in sample_ids]
 
 
@@ -194,10 +200,34 @@ def annotated_yaw(root: Path, sample_ids: Iterable[str]) -> NDArray[np.float64]:
 
 
 def read_accepted(root: Path, sample_ids: Iterable[str]) -> list[dict[str, str]]:
-    """Rows of ``data/index/<subset>/accepted.csv`` for some samples, in their order."""
+    """Rows of ``data/index/<subset>/accepted.csv`` for some samples, in their order.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a table is missing.
+    ValueError
+        If one is damaged, or lacks a sample.
+    """
     sample_ids = list(sample_ids)
-    wanted, rows = set(sample_ids), dict[str, dict[str, str]]()
-    for subset in sorted({subset_of(sample_id) for sample_id in wanted}):
-        table = read_table(shards_of(root, "index", subset) / "accepted.csv")
-        rows |= {row["sample_id"]: row for row in table if row["sample_id"] in wanted}
+    rows = dict[str, dict[str, str]]()
+    for subset in sorted({subset_of(sample_id) for sample_id in sample_ids}):
+        path = shards_of(root, "index", subset) / "accepted.csv"
+        rows |= {row["sample_id"]: row for row in read_table(path, *ACCEPTED_COLUMNS)}
+        missing = [name for name in sample_ids if subset_of(name) == subset and name not in rows]
+        check(not missing, f"{path} lacks the sample {', '.join(missing[:1])}; make it anew.")
     return [rows[sample_id] for sample_id in sample_ids]
+
+
+def read_raw_photo(root: Path, data: DataParams, accepted: Mapping[str, str]) -> Image:
+    """Read the raw photo (H, W, 3) of a row of `read_accepted`.
+
+    Raises
+    ------
+    ValueError
+        If it is not the one any more that the index read, or damaged.
+    OSError
+        If it can't be read.
+    """
+    folder = root / data.folder(subset_of(accepted["sample_id"]))
+    return read_photo(folder / accepted["photo"], accepted["photo_sha256"])

@@ -16,7 +16,7 @@ def rows_of_part(part: str, level: str) -> Iterator[tuple[str, Path, tuple[int, 
     part : {'train', 'validation'}
     level : {'on', 'off'}
     """
-    wanted = {row["sample_id"]: None for row in read_table(SPLIT / f"{part}.csv")}
+    wanted = {row["sample_id"]: None for row in read_table(SPLIT / f"{part}.csv", ["sample_id"])}
     for subset in dict.fromkeys(sample_id.rpartition("/")[0] for sample_id in wanted):
         for path in list_shards(subset_folder("position_maps", LEARN, subset, level)):
             names = read_shard(path, ["sample_id"])["sample_id"]

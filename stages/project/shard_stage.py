@@ -15,6 +15,7 @@ from pipeline.store.parallel import map_shards
 from pipeline.store.resume import Receipt, ShardContent, digest_code, end, make_once, open_work, publish
 from pipeline.store.tables import write_table
 from stages.project.beginning import WORK, begin_stage
+from stages.project.json_file import read_metrics
 from stages.project.params import ComputeParams
 from stages.project.strict import check
 
@@ -112,10 +113,8 @@ def read_counts(output: Path) -> dict[str, int]:
     FileNotFoundError
         If they are missing.
     """
-    path = output / COUNTS
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; run the stage that makes it.")
-    return json.loads(path.read_text(encoding="utf-8"))
+    path, names = output / COUNTS, ("in", "out", "rejected")
+    return read_metrics(path, names, names, "run the stage that makes it")
 
 
 def _rejected(unpaired: Sequence[tuple[str, str]], receipts: Sequence[Receipt]) -> Iterator[tuple[str, str]]:

@@ -30,9 +30,9 @@ def history_writer(file: TextIO) -> Callable[[Row], None]:
     return write
 
 
-def write_history(path: Path, rows: Sequence[Row]) -> None:
-    """Write the rows of a run; the header alone where nothing was trained."""
-    header = tuple(rows[0]) if rows else ("passes", "phase", "lr", "loss", "val_loss")
+def write_history(path: Path, rows: Sequence[Row], *first: str) -> None:
+    """Write the rows of a run; the header alone, in which `first` go before the others, where nothing was trained."""
+    header = tuple(rows[0]) if rows else (*first, "passes", "phase", "lr", "loss", "val_loss")
     write_table(path, header, (tuple(_texts(row)) for row in rows))
 
 

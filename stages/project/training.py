@@ -107,5 +107,6 @@ def train_seeds(
     facts = WeightsFacts(settings.network, config.scaling, digest_uv(layout.uv))
     save_weights(weights_of(run), keras.Model(model.input, model.output), facts)
     write_history(folder / "history.csv", best.history)
-    write_history(folder / "seeds.csv", [{"seed": seed} | row for seed, each in every for row in each.history])
+    seeds = [{"seed": seed} | row for seed, each in every for row in each.history]
+    write_history(folder / "seeds.csv", seeds, "seed")
     return best

@@ -4,7 +4,6 @@ Free of Keras, so that stages that only need a variant's settings start at once.
 """
 
 import dataclasses
-import json
 from collections.abc import Iterable
 from copy import deepcopy
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 
 from model.settings import RANDOM, RESIDUAL, LossConfig, NetworkConfig, TrainConfig
 from pipeline.crops.policy import AugmentationPolicy
+from stages.project.json_file import read_json
 from stages.project.params import LEVELS, PARAMS_FILE, AugmentedParams, read_params
 from stages.project.paths import MAIN_RUN, SETTINGS
 from stages.project.strict import build, check, check_all, nearest
@@ -96,7 +96,7 @@ def read_settings(path: Path) -> VariantSettings:
     """
     if not path.is_file():
         raise FileNotFoundError(f"{path} is missing: run `python -m stages.settings`.")
-    return build(str(path), json.loads(path.read_text(encoding="utf-8")), VariantSettings)
+    return build(str(path), read_json(path, instead="run `python -m stages.settings`"), VariantSettings)
 
 
 def read_variant(name: str | None = None, path: Path = PARAMS_FILE) -> VariantSettings:

@@ -14,6 +14,7 @@ from pipeline.face.face_model import FaceModel, save_model
 from pipeline.face.fit import Prior, save_prior
 from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.store.encoding import encode_positions
+from pipeline.store.files import digest_file
 from pipeline.store.shards import write_shard
 from pipeline.uv.position_map import UVLayout, save_uv
 from stages import evaluate, report, thesis
@@ -133,10 +134,12 @@ def write_subset(root, subset, names, dx, annotated):
     for name in names:
         photo = rng.integers(60, 200, (PHOTO, PHOTO, 3)).astype(np.uint8)
         cv2.imwrite(str(folder / f"{name}.png"), photo)
-    header = ("sample_id", "photo", "annotation", "source_sha256", "width", "height", "pitch", "yaw", "roll")
+    header = ("sample_id", "photo", "annotation", "source_sha256", "photo_sha256")
+    header += ("width", "height", "pitch", "yaw", "roll")
+    digests = [digest_file(folder / f"{name}.png") for name in names]
     rows = [
-        (i, f"{n}.png", f"{n}.mat", "0" * 64, PHOTO, PHOTO, 0, np.deg2rad(YAW_DEG.get(n, 0)), 0)
-        for i, n in zip(ids, names, strict=True)
+        (i, f"{n}.png", f"{n}.mat", "0" * 64, digest, PHOTO, PHOTO, 0, np.deg2rad(YAW_DEG.get(n, 0)), 0)
+        for i, n, digest in zip(ids, names, digests, strict=True)
     ]
     write_csv(root / "data/index" / use / subset / "accepted.csv", [header, *rows])
     write_csv(
@@ -200,7 +203,7 @@ def write_run(root, variant, factor, names=None, zoom=1.0):
     write_found(root, variant, FOUND_FACTOR * factor)
     write_csv(
         root / "runs" / variant / "history.csv",
-        [("passes", "lr", "loss", "val_loss"), (700, 0.1, 9, 8), (1400, 0.1, 4, 5)],
+        [("passes", "phase", "lr", "loss", "val_loss"), (700, "all", 0.1, 9, 8), (1400, "all", 0.1, 4, 5)],
     )
     # Seed 1 falls, and rises to 6 from its best, 5, in the phase `all`; seed 2 only falls.
     losses = [

@@ -356,6 +356,23 @@ class TestReview:
         assert sentence in result.stderr
         assert files(work / "out/refused") == []
 
+    @pytest.mark.parametrize(
+        "make",
+        [
+            Path.touch,
+            os.mkfifo,
+            lambda path: path.symlink_to("/dev/zero"),
+            lambda path: path.write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF\0" * 9),
+            lambda path: path.write_text("face,verdict\none\n"),
+            lambda path: path.write_text("face,verdict\none,accepted,gladly\n"),
+        ],
+    )
+    def test_what_is_no_table_of_verdicts_is_told(self, work, make):
+        annotated("photos", "--out", "out")
+        make(work / "said.csv")
+        result = call("--out", "out", "--review", "said.csv")
+        assert result.stderr == "Error: said.csv is no table of verdicts; expected the columns face and verdict.\n"
+
     def test_wrong_arguments_are_answered_in_a_sentence(self, work):
         for arguments, sentence in (
             ((), "Name photos, or a table of verdicts by --review."),

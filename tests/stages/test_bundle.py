@@ -36,7 +36,10 @@ def call(*arguments):
         ),
         (
             ["--out", "b.face3d", "--bfm", "bfm", "--prior", "p.h5"],
-            ["p.h5 is missing: run `dvc repro coefficient_prior`."],
+            [
+                "p.h5 is missing or no file; expected a prior, data/coefficient_prior/prior.h5 of `dvc repro "
+                "coefficient_prior`."
+            ],
         ),
         (
             ["--out", "b.face3d", "--ict", "ict"],
@@ -66,7 +69,24 @@ def test_the_embedded_model_with_a_landmark_map_is_the_embedded_bundle_with_it(m
     assert np.array_equal(made.points.mean, embedded.points.mean)
     side = 2 * ENLARGED * (SIDE - 2 * CUT)
     assert cv2.imread("new/b.png").shape == (side, side, 3)
-    assert "missing: run `dvc repro landmark_map`" in call("--out", "c.face3d", "--landmark-map", "none.h5").stderr
+    assert call("--out", "c.face3d", "--landmark-map", "none.h5").stderr == (
+        "Error: none.h5 is missing or no file; expected a landmark map, data/landmark_map/map.h5 of `dvc repro "
+        "landmark_map`.\n"
+    )
+
+
+def test_another_file_of_a_project_is_no_landmark_map_and_no_prior(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    save_map(tmp_path / "small.h5", np.zeros((3, 4)))
+    save_prior(tmp_path / "prior.h5", Prior(np.zeros(2), np.ones(2)))
+    for name, option in (("small", "--landmark-map"), ("prior", "--landmark-map"), ("small", "--prior")):
+        others = ("--bfm", "bfm") if option == "--prior" else ()
+        result = call("--out", "b.face3d", option, f"{name}.h5", *others)
+        assert result.exit_code == 1
+        assert result.stderr.startswith(
+            f"Error: {name}.h5 can't be read; expected a {option[2:].replace('-', ' ')}, data/"
+        )
+    assert not (tmp_path / "b.face3d").exists()
 
 
 def test_the_picture_has_each_point_in_its_colour_where_it_is_seen_and_where_it_was_found(embedded):

@@ -15,10 +15,10 @@ from click.testing import CliRunner
 
 from pipeline.face.camera import project
 from pipeline.face.face_model import FaceModel
+from pipeline.face.landmarks import MIRRORED
 from pipeline.uv.surface import load_surface, make_surface, read_points
 from stages import score
 from stages.project.foreign import Mesh, read_vertices_of, score_folder
-from stages.project.frames import frame_hints
 from stages.project.predictions import Predictions
 from stages.project.published import Benchmark, read_benchmark
 from stages.project.samples import locate, read_truths
@@ -98,7 +98,7 @@ def test_landmarks_that_are_off_by_some_pixels_have_the_error_that_one_computes_
     for name in POSES:
         # 3 px to the right, 4 px down: 5 px. All 7 px nearer: no protocol counts where the face lies along z.
         save(tmp_path / "predicted", name, vertices_of(mesh, name)[mesh.model.landmarks] + np.array([3, 4, 7]))
-    table, failed = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    table, failed, _ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
     assert failed.empty
     assert table["sample_id"].tolist() == ["set/one", "set/three", "set/two"]
     assert table["truth"].tolist() == ["pt3d_68", "model", "pt3d_68"]
@@ -115,7 +115,7 @@ def test_landmarks_that_are_off_by_some_pixels_have_the_error_that_one_computes_
 def test_a_mesh_has_every_protocol(mesh, truths, tmp_path):
     for name in POSES:
         save(tmp_path / "predicted", name, vertices_of(mesh, name) + np.array([0, 2, -30]))
-    table, _ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    table, *_ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
     for row in table.to_dict("records"):
         vertices = vertices_of(mesh, row["sample_id"].removeprefix("set/"))
         landmarks = vertices[mesh.model.landmarks]
@@ -125,6 +125,25 @@ def test_a_mesh_has_every_protocol(mesh, truths, tmp_path):
         assert row["thesis_68"] == row["thesis_mesh"] == pytest.approx(200 / eyes, abs=2e-3)
         assert row["reconstruction"] == pytest.approx(0, abs=1e-3)
         assert row["smooth_truth"] == row["smooth_prediction"]
+
+
+def test_a_rough_mesh_is_not_as_smooth_as_its_truth(mesh, truths, tmp_path):
+    rough = vertices_of(mesh, "one") + np.random.default_rng(0).normal(0, 5, mesh.model.mean.shape)
+    save(tmp_path / "predicted", "one", rough)
+    table, *_ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    assert table["smooth_truth"].iloc[0] > 90
+    assert table["smooth_prediction"].iloc[0] < 30
+
+
+def test_the_error_against_the_second_annotation_is_the_prediction_s(mesh, truths, tmp_path):
+    landmarks = vertices_of(mesh, "one")[mesh.model.landmarks]
+    save(tmp_path / "predicted", "one", landmarks + np.array([3, 4, 0]))
+    second = landmarks[:, :2] * 2 + np.array([3, 0])
+    benchmark = Benchmark({"one": second}, {})
+    table, *_ = score_folder(tmp_path / "predicted", truths, mesh, benchmark)
+    off = np.linalg.norm(landmarks[:, :2] + [3, 4] - second, axis=1).mean()
+    assert table["nme68_2d_reannotated"].iloc[0] == pytest.approx(100 * off / box_size(second), abs=2e-3)
+    assert table["nme68_2d"].iloc[0] == pytest.approx(500 / box_size(landmarks), abs=2e-3)
 
 
 def test_what_cannot_be_scored_is_listed_with_its_reason(mesh, truths, tmp_path):
@@ -139,11 +158,13 @@ def test_what_cannot_be_scored_is_listed_with_its_reason(mesh, truths, tmp_path)
     save(predicted, "five", vertices_of(mesh, "one"))
     write_annotation(truths / "set/six.mat", POSES["one"])
     save(predicted, "six", vertices_of(mesh, "one"))
-    table, failed = score_folder(predicted, truths, mesh, NOTHING_PUBLISHED)
+    table, failed, _ = score_folder(predicted, truths, mesh, NOTHING_PUBLISHED)
     assert table["sample_id"].tolist() == ["set/one"]
     reasons = dict(zip(failed["sample"], failed["reason"], strict=True))
     assert sorted(reasons) == ["set/five", "set/four", "set/six", "set/three", "set/two"]
-    assert f"67 points; expected 68 landmarks or {GRID**2} vertices" in reasons["set/two"]
+    assert (
+        f"67 points; expected 68 landmarks or the {GRID**2} vertices of data/face_model/model.h5." in reasons["set/two"]
+    )
     assert "not finite" in reasons["set/three"]
     assert "no prediction for set/four" in reasons["set/four"]
     assert "scale" in reasons["set/five"]
@@ -157,9 +178,9 @@ def hints_of(mesh, truths, tmp_path):
     def told(change, **options):
         for name in POSES:
             save(tmp_path / "predicted", name, change(vertices_of(mesh, name)))
-        table, failed = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED, **options)
+        table, failed, hints = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED, **options)
         assert failed.empty
-        return frame_hints(table), table
+        return hints, table
 
     return told
 
@@ -182,8 +203,9 @@ def hints_of(mesh, truths, tmp_path):
         ),
         (lambda p: (p - p.mean(axis=0)) * [1, -1, 1], "Y grows upwards in them: "),
         (lambda p: p[:, [1, 0, 2]], "X and y are exchanged in them: "),
+        (lambda p: p * [-1, 1, 1] + [99, 0, 0], "X grows to the left in them: the 68 landmarks in 2D would be 0.00 %"),
         (lambda p: p * [3, 3, 1], "They are in pixels of another size, such as a crop's: "),
-        (lambda p: p * [1, 1, -1], "Z grows away from the viewer in them: negated it would be 0.00 % off, instead of "),
+        (lambda p: p * [1, 1, -1], "Z grows away from the viewer in them: z would be 0.00 % off, negated, instead of "),
     ],
 )
 def test_a_wrong_frame_is_named_where_another_would_score_several_times_better(hints_of, change, start):
@@ -199,6 +221,77 @@ def test_one_pixel_off_is_told_though_the_method_is_off_by_as_much_itself(hints_
     assert [hint[:23] for hint in hints] == ["They lie one pixel off "]
     assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape) + np.array([0.5, 0.5, 0]))[0]
     assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape))[0]
+    assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape) + np.array([2, 0, 0]))[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "start"),
+    [
+        (lambda p: p[MIRRORED], "Right and left are exchanged in the order of their landmarks: the 68"),
+        (lambda p: p[MIRRORED] * [-1, 1, 1] + [99, 0, 0], "They are of the mirrored photo: the 68"),
+        (lambda p: np.vstack([p[1:], p[:1]]), "They begin with the second landmark: the 68"),
+        (lambda p: np.vstack([p[:1], p[:-1]]), "They have a point before the first landmark: the 68"),
+        (lambda p: np.vstack([p[1:], p[:1]])[:, :2], "They begin with the second landmark: the 68"),
+        (lambda p: p[::-1], None),
+    ],
+)
+def test_another_order_of_the_landmarks_is_named(hints_of, mesh, change, start):
+    hints, _ = hints_of(lambda vertices: change(vertices[mesh.model.landmarks]))
+    assert [hint[: len(start)] for hint in hints if "in 2D" in hint] == ([] if start is None else [start])
+
+
+@pytest.mark.parametrize(
+    ("factor", "start"),
+    [
+        (1.9, None),
+        (4.0, "Z is in another unit in them: z would be 0.00 % off, scaled by one number for all images, instead of "),
+        (0.1, "Z is in another unit in them: z would be 0.00 % off, scaled by one number for all images, instead of "),
+        (-4.0, "Z grows away from the viewer in them, in another unit: z would be 0.00 % off, negated and scaled by "),
+    ],
+)
+def test_another_unit_of_depth_is_named_with_how_far_it_is_off(hints_of, factor, start):
+    """Errors of a method's own, of which a half as much again is no unit; 1.9 times of no error but the unit's is."""
+    rng = np.random.default_rng(0)
+    noise = 0.0 if start else 3.0
+    hints, _ = hints_of(lambda p: (p + rng.normal(0, noise, p.shape)) * [1, 1, factor])
+    assert [hint[: len(start)] for hint in hints] == ([] if start is None else [start])
+    assert all(f"(it spreads {abs(factor):.3g} times as far as the true one)" in hint for hint in hints)
+
+
+def test_one_number_scales_the_depth_of_all_images_and_not_each_its_own(hints_of):
+    factors = iter([0.02, 1.0, 50.0, 4.0, 4.0, 0.001])
+    hints, _ = hints_of(lambda p: p * [1, 1, next(factors)])
+    assert hints == []
+    # One flat face changes nothing of what the others have in common.
+    hints, _ = hints_of(lambda p: p * [1, 1, next(factors)])
+    assert [hint[:19] for hint in hints] == ["Z is in another uni"]
+    assert "(it spreads 4 times as far as the true one)" in hints[0]
+
+
+def test_a_hint_needs_an_error_three_times_as_large(hints_of, mesh):
+    """Shifted by d and off by e at right angles to it, the error is 3 e where d is e times the root of 8."""
+    sides = np.resize([-1.0, 1.0], 68)[:, None]
+
+    def off(shift):
+        return hints_of(lambda p: p[mesh.model.landmarks] + np.array([shift, 0, 0]) + sides * [0, 1, 0])[0]
+
+    assert off(0.9 * 8**0.5) == []
+    assert [hint[:24] for hint in off(1.1 * 8**0.5)] == ["They have another origin"]
+
+
+def test_one_landmark_that_is_lost_hides_no_frame_and_counts_in_the_mean_offset(hints_of, mesh):
+    """It is 300 px off, the others 20: recentred 300 / 68 = 4.4 px are left, a fifth of what there is."""
+    lost = np.zeros((68, 3))
+    lost[7, 1] = 300
+    hints, table = hints_of(lambda p: p[mesh.model.landmarks] + lost + np.array([20, 0, 0]))
+    assert [hint[:24] for hint in hints] == ["They have another origin"]
+    assert table["offset_y_px"].tolist() == pytest.approx([300 / 68] * 3, abs=1e-3)
+
+
+def test_the_frame_that_is_told_is_the_best_and_not_any_that_is_better(hints_of):
+    rng = np.random.default_rng(0)
+    hints, _ = hints_of(lambda p: p * [1.15, 1.15, 1] + rng.normal(0, 0.1, p.shape))
+    assert [hint[:32] for hint in hints] == ["They are in pixels of another si"]
 
 
 def test_y_and_z_may_both_be_wrong(hints_of):
@@ -215,8 +308,8 @@ def test_the_mean_offset_is_in_pixels_of_the_photo_right_and_down(hints_of):
 
 def test_landmarks_without_z_have_the_error_in_2d_alone(hints_of, mesh):
     _, table = hints_of(lambda p: p[mesh.model.landmarks, :2] + np.array([3, 4]))
-    assert {"nme68_2d", "offset_x_px", "frame_as_it_is"} <= set(table)
-    assert not {"nme68_3d", "thesis_68", "dense_2d", "frame_z"} & set(table)
+    assert {"nme68_2d", "offset_x_px"} <= set(table)
+    assert not {"nme68_3d", "thesis_68", "dense_2d"} & set(table)
     for row in table.to_dict("records"):
         landmarks = vertices_of(mesh, row["sample_id"].removeprefix("set/"))[mesh.model.landmarks]
         assert row["nme68_2d"] == pytest.approx(500 / box_size(landmarks), abs=2e-3)
@@ -246,6 +339,7 @@ def test_a_mesh_of_other_vertices_is_scored_by_the_list_that_relates_them(hints_
         ("a\n", "is no list of whole numbers, one a line"),
         ("-1\n" * GRID**2, "names no vertex for"),
         (f"{10**9}\n" * GRID**2, "points; the list asks for number 1000000000"),
+        ("500\n" * GRID**2, "has 500 points; the list asks for number 500"),
     ],
 )
 def test_a_list_that_does_not_fit_is_refused(mesh, truths, tmp_path, text, sentence):
@@ -260,13 +354,33 @@ def test_a_list_that_does_not_fit_is_refused(mesh, truths, tmp_path, text, sente
         score()
 
 
+@pytest.mark.parametrize(
+    ("make", "sentence"),
+    [
+        (os.mkfifo, "is missing or no file; expected a list of whole numbers, one a line"),
+        (lambda path: path.symlink_to("/dev/zero"), "is missing or no file; expected a list"),
+        (Path.mkdir, "is missing or no file; expected a list"),
+        (lambda path: path.symlink_to("nowhere"), "is missing or no file; expected a list"),
+        (Path.touch, "has 0 numbers; expected one for each of"),
+        (lambda path: path.write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF"), "is no list of whole numbers, one a line"),
+        (lambda path: path.write_text("A line of prose."), "is no list of whole numbers, one a line"),
+        (lambda path: path.write_text("1.5\n"), "is no list of whole numbers, one a line"),
+        (lambda path: path.write_text("1 2\n3 4\n"), "has 4 numbers; expected one for each of"),
+    ],
+)
+def test_what_is_no_list_is_told_at_once(mesh, tmp_path, make, sentence):
+    make(tmp_path / "list.txt")
+    with pytest.raises(ValueError, match=f"list.txt {sentence}"):
+        read_vertices_of(tmp_path / "list.txt", mesh)
+
+
 def test_hostile_predictions_are_failed_images_each_with_its_reason(mesh, truths, tmp_path):
     """What one may be like, tests of `point_files` try; here the others are scored beside it."""
     save(tmp_path / "predicted", "one", vertices_of(mesh, "one"))
     os.mkfifo(tmp_path / "predicted/set/two.npy")
     save(tmp_path / "predicted", "three", np.full((68, 3), 1e300))
     os.mkfifo(truths / "set/four.mat")
-    table, failed = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    table, failed, _ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
     assert table["sample_id"].tolist() == ["set/one"]
     reasons = dict(zip(failed["sample"], failed["reason"], strict=True))
     assert "two.npy is no file that can be read, but a folder, a pipe" in reasons["set/two"]
@@ -282,10 +396,27 @@ def test_nothing_to_score_is_an_error(mesh, truths, tmp_path):
         score_folder(tmp_path / "empty", tmp_path / "empty", mesh, NOTHING_PUBLISHED)
 
 
+@pytest.mark.parametrize("count", [53215, 53490, 43867, 35709, 67])
+def test_without_a_face_model_a_mesh_is_told_what_it_needs_and_where_that_is_put(mesh, truths, tmp_path, count):
+    save(tmp_path / "predicted", "one", vertices_of(mesh, "one")[mesh.model.landmarks])
+    save(tmp_path / "predicted", "two", np.zeros((count, 3)))
+    _, failed, _ = score_folder(tmp_path / "predicted", truths, None, NOTHING_PUBLISHED)
+    reasons = dict(zip(failed["sample"], failed["reason"], strict=True))
+    needed = (
+        "the face model, data/face_model/model.h5, and its layout, data/uv_embedding/uv.h5: put its files where "
+        "docs/data.md says, and run `dvc repro uv_embedding`."
+    )
+    assert reasons["set/two"].endswith(f"two.npy has {count} points; expected 68 landmarks. Other points need {needed}")
+    assert reasons["set/three"].endswith("has no prediction for set/three (.npy, .mat, .obj, _kpt.txt).")
+    save(tmp_path / "predicted", "three", np.zeros((68, 3)))
+    _, failed, _ = score_folder(tmp_path / "predicted", truths, None, NOTHING_PUBLISHED)
+    assert failed["reason"].iloc[0].endswith(f"three.mat has no pt3d_68; any other truth needs {needed}")
+
+
 def test_without_a_face_model_landmarks_can_still_be_scored(mesh, truths, tmp_path):
     for name in POSES:
         save(tmp_path / "predicted", name, vertices_of(mesh, name)[mesh.model.landmarks])
-    table, failed = score_folder(tmp_path / "predicted", truths, None, NOTHING_PUBLISHED)
+    table, failed, _ = score_folder(tmp_path / "predicted", truths, None, NOTHING_PUBLISHED)
     assert table["nme68_2d"].max() < 1e-3
     assert failed["sample"].tolist() == ["set/three"]
     assert "no pt3d_68" in failed["reason"].iloc[0]
@@ -362,7 +493,7 @@ def test_the_re_annotated_landmarks_of_aflw2000_are_3_percent_from_the_original_
         second = benchmark.landmarks_of(name)
         if second is not None:
             np.save(tmp_path / f"{name}.npy", np.column_stack([second, np.zeros(68)]))
-    table, failed = score_folder(tmp_path, annotations, None, benchmark)
+    table, failed, _ = score_folder(tmp_path, annotations, None, benchmark)
     assert len(failed) <= 2
     assert 2.5 < table["nme68_2d"].mean() < 3.5
     assert table["nme68_2d_reannotated"].max() == 0

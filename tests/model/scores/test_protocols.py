@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 
+from model.scaling import Scaling
 from model.scores import protocols as evaluation
 from model.scores import scoring, smoothness, statistics
 from pipeline.uv.surface import Points, adjacent_triangles
@@ -143,6 +144,9 @@ class TestYawBins:
         assert statistics.yaw_bin_means(errors, yaw) == {"yaw_00_30": 1, "yaw_30_60": 4, "yaw_60_90": 7}
         assert statistics.mean_of_yaw_bins(errors, yaw) == 4
 
+    def test_the_mean_of_a_bin_is_no_median(self):
+        assert statistics.yaw_bin_means([0, 0, 6, 8], [0, 1, 2, 45]) == {"yaw_00_30": 2, "yaw_30_60": 8}
+
     def test_an_empty_bin_leaves_no_number(self):
         assert statistics.yaw_bin_means([1, 3], [0, -80]) == {"yaw_00_30": 1, "yaw_60_90": 3}
         assert statistics.mean_of_yaw_bins([1, 3], [0, -80]) is None
@@ -196,6 +200,20 @@ class TestBootstrap:
         assert statistics.verdict(statistics.paired_interval(ours, other, 500, 0)) == "better"
         assert statistics.verdict(statistics.paired_interval(other, ours, 500, 0)) == "worse"
         assert statistics.verdict(statistics.paired_interval(ours, ours, 500, 0)).startswith("not told apart")
+
+    @pytest.mark.parametrize(
+        ("interval", "words"),
+        [
+            ((-1, -2, -0.1), "better"),
+            ((-1, -2, 0), "not told apart by this test set"),
+            ((-1, -2, 0.1), "not told apart by this test set"),
+            ((1, -0.1, 2), "not told apart by this test set"),
+            ((1, 0, 2), "not told apart by this test set"),
+            ((1, 0.1, 2), "worse"),
+        ],
+    )
+    def test_an_interval_that_holds_no_difference_tells_nothing(self, interval, words):
+        assert statistics.verdict(statistics.Interval(*interval)) == words
 
     def test_pairs_of_different_images_are_refused(self):
         with pytest.raises(ValueError, match="same images: got 3 and 2"):
@@ -263,6 +281,24 @@ class TestScoring:
 @pytest.mark.parametrize(("angle", "share"), [(14.99, 100), (15.01, 0), (0, 100), (180, 0)])
 def test_a_pair_is_smooth_under_15_degrees(angle, share):
     assert smoothness.smooth_share(np.cos(np.deg2rad([angle, angle]))) == share
+
+
+def test_a_pair_of_15_degrees_is_not_smooth():
+    assert smoothness.smooth_share(np.cos(np.deg2rad([15.0]))) == 0
+
+
+def test_the_bias_is_the_mean_signed_difference_over_the_face_in_percent_of_the_map():
+    mask = np.zeros((50, 50), bool)
+    mask[10:20, 10:40] = True
+    truth = np.random.default_rng(0).uniform(5, 45, (50, 50, 3))
+    # Depth is known up to its own offset, which the label of tanh has at the mean of the face.
+    truth[..., 2] -= truth[mask, 2].mean()
+    moved = np.where(mask[..., None], [1.0, -2.0, 0.5], 40.0)
+    # A part of the face lies as far on the other side.
+    moved[10:15][mask[10:15]] *= -3
+    found = scoring.signed_bias(truth + moved, truth, Scaling("tanh", 50), mask)
+    # The mean of d and -3 d is -d; 1 px of 50 is 2 %.
+    assert found == pytest.approx({"bias_x": -2, "bias_y": 4, "bias_z": -1}, abs=1e-4)
 
 
 def test_each_protocol_measures_its_own_points_in_its_own_dimensions():

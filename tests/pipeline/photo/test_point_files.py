@@ -41,6 +41,32 @@ def test_what_peers_write_is_read(tmp_path, columns):
     assert find_point_file(tmp_path, "a") == tmp_path / "a_kpt.txt"
 
 
+VALUES = np.random.default_rng(2).uniform(-50, 200, (68, 3)).round(3)
+LINES = [f"v {x} {y} {z}" for x, y, z in VALUES]
+HALF = len(LINES) // 2
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        LINES,
+        ["# caf\xe9", *LINES],
+        [line.replace(" ", "\t") for line in LINES],
+        [f"  {line} 0.1 0.2 0.3\r" for line in LINES],
+        ["mtllib a.mtl", *LINES, "usemtl a", "f 1 2 3", "usemtl b", "f 4 5 6"],
+        ["o a", *LINES[:HALF], "f 1 2 3", "o b", *LINES[HALF:], "f 66 67 68"],
+        [*LINES, "g a", "f 1 2 3", "g b", "f 4 5 6"],
+        # A seam of the texture, and a face that names its vertices backwards.
+        [*LINES, "vt 0 0", "vt 1 1", "vt 0 1", "f 1/1 2/2 3/3", "f 1/2 3/1 4/2"],
+        [*LINES, "vn 0 0 1", "f 3//1 2//1 1//1"],
+        [*LINES, "p 1 2", "l 1 2 3", "f 1 2 300"],
+    ],
+)
+def test_the_vertices_of_an_obj_are_read_in_their_order_whatever_its_faces_are(tmp_path, lines):
+    (tmp_path / "a.obj").write_bytes("\n".join(lines).encode("latin-1"))
+    assert np.array_equal(read_point_file(tmp_path / "a.obj"), VALUES)
+
+
 def promise(path, shape, kind="<f8"):
     """An array of numpy's whose head promises more than there is."""
     with path.open("wb") as file:
@@ -76,7 +102,7 @@ HOSTILE = {
     "huge.npy": (lambda path: sparse(path, 7 * 2**30), "has 7,516,192,768 bytes; expected the points of one face"),
     "huge.obj": (lambda path: sparse(path, 7 * 2**30), "has 7,516,192,768 bytes; expected the points of one face"),
     "zeros.npy": (lambda path: sparse(path, 1000), "can't be read: "),
-    "zeros.obj": (lambda path: sparse(path, 1000), "has an array of shape"),
+    "zeros.obj": (lambda path: sparse(path, 1000), "has no vertices, lines of v, x, y and z"),
     "zeros.mat": (lambda path: sparse(path, 1000), "can't be read: "),
     "zeros_kpt.txt": (lambda path: sparse(path, 1000), "can't be read: "),
     "empty.npy": (lambda path: path.touch(), "is empty"),
@@ -99,7 +125,9 @@ HOSTILE = {
     "text_kpt.txt": (lambda path: path.write_text("a b c"), "can't be read: "),
     "ragged_kpt.txt": (lambda path: path.write_text("1 2 3\n4 5"), "can't be read: "),
     "text.obj": (lambda path: path.write_text("v a b c\nf 1 2 3"), "can't be read: "),
-    "faceless.obj": (lambda path: path.write_text("hello"), "has an array of shape"),
+    "hello.obj": (lambda path: path.write_text("hello"), "has no vertices, lines of v, x, y and z"),
+    "texture.obj": (lambda path: path.write_text("vt 1 2 3\nvn 0 0 1\n"), "has no vertices, lines of v, x, y and z"),
+    "flat.obj": (lambda path: path.write_text("v 1 2\n" * 68), "can't be read: "),
     "none.mat": (lambda path: scipy.io.savemat(path, {"other": FAR}, appendmat=False), "has 0 of the arrays"),
 }
 
