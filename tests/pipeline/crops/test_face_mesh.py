@@ -64,6 +64,19 @@ def test_the_points_are_brought_back_to_the_photo_with_z_towards_the_viewer():
     assert presence == pytest.approx(0.5)
 
 
+def test_the_network_sees_red_green_and_blue_from_0_to_1():
+    seen = []
+
+    def run(values):
+        seen.append(values)
+        return [np.zeros((1, 1, 1, 1), np.float32), np.zeros((1, 1, 1, 3 * POINTS), np.float32)]
+
+    photo = np.full((100, 100, 3), [255, 0, 51], np.uint8)
+    mesh_points([photo], Region(np.array([50.0, 50]), 50.0, 0.0), Network(run, 101))
+    assert seen[0].shape == (1, 101, 101, 3)
+    assert seen[0][0, 50, 50] == pytest.approx([1, 0, 0.2])
+
+
 def test_the_mirror_images_are_those_of_the_eyes_the_mouth_and_the_table_of_landmarks():
     assert np.array_equal(MIRRORED[MIRRORED], np.arange(POINTS))
     assert np.count_nonzero(np.arange(POINTS) == MIRRORED) == 28
