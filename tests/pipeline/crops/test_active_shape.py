@@ -109,9 +109,10 @@ def test_the_view_is_the_side_that_the_nose_points_to():
     assert views == [0, 1, 2, 3, 4]
 
 
-def test_the_nose_is_seen_from_the_middle_of_eyes_and_mouth():
+@pytest.mark.parametrize("aside", [-80, 80])
+def test_the_nose_is_seen_from_the_middle_of_eyes_and_mouth(aside):
     five = active_shape.FIVE_POINTS.copy()
-    five[3:] += [40, 0]  # a mouth drawn aside
+    five[3:] += [aside, 0]
     five[2] = (five[:2].mean(axis=0) + five[3:].mean(axis=0)) / 2
     assert active_shape.view_of(five) == 2
 
