@@ -14,12 +14,14 @@ from pipeline.face.camera import camera_matrix
 from pipeline.face.face_model import deform
 from pipeline.face.fit import FaceFit, fit_face, place
 from pipeline.face.landmarks import MIRRORED, NOSE_ROOT
+from pipeline.face.similarity import make_similarity
 from pipeline.photo import fitting
 from pipeline.photo.fitting import (
     ASIDE,
     FURTHER,
     correct,
     doubt_of,
+    fit_map_to_photo,
     fit_mesh,
     fit_points,
     keypoint_distance,
@@ -211,6 +213,23 @@ def test_covered_points_are_not_followed_and_landmarks_have_the_depth_of_the_mes
     assert followed[0][covered].any() == all_covered
     nose = slice(27, 36)
     assert found.landmarks[nose, 2] == pytest.approx(read_landmarks(mesh)[nose, 2] - 17)
+
+
+def test_what_was_fitted_to_a_map_is_brought_to_the_photo_and_off_by_a_share_of_the_face(embedded, monkeypatch):
+    pose, size = np.array([0.1, 0.2, 0.3, 90, 100, 4, 5e-4]), 128
+    fit = FaceFit(pose, camera_matrix(pose, size), np.zeros(len(embedded.prior.mean)), lambda: None, 3.0)
+    monkeypatch.setattr(fitting, "fit_texels", lambda *_: fit)
+    maps = np.full((size, size, 3), 1e4, np.float32)
+    maps[0, :2] = [[0, 0, 0], [100, 140, 9]]  # a size of 120 px at the texels that are fitted to
+    network = SimpleNamespace(points=None, texels=np.array([0, 1]))
+    # The crop is twice as large as the photo, and 10 and 20 px further.
+    similarity = make_similarity(2.0, 0.0, (0, 0), (10, 20))
+    found, residual = fit_map_to_photo(maps, similarity, network, embedded, HEIGHT)
+    assert residual == pytest.approx(3 / 120)
+    crop = embedded.spread @ place(embedded.model, fit)
+    assert found.vertices[:, :2] == pytest.approx((crop[:, :2] - [10, 20]) / 2)
+    assert np.ptp(found.vertices[:, 2]) == pytest.approx(np.ptp(crop[:, 2]) / 2)
+    assert found.landmarks[:, :2] == pytest.approx((place(embedded.landmarks, fit)[:, :2] - [10, 20]) / 2)
 
 
 def test_noise_is_doubted(embedded):
