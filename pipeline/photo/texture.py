@@ -113,15 +113,17 @@ def fill_by_symmetry(
     known = visible & face_mask
     seam = 2 * max(1, round(SEAM * size / 256)) + 1
     hidden = (face_mask & ~visible).astype(np.uint8)
-    inner = known & (cv2.dilate(hidden, np.ones((seam, seam), np.uint8)) == 0)
+    clear = cv2.dilate(hidden, np.ones((seam, seam), np.uint8)) == 0
+    inner = known & clear
     # The rim of what is seen has colours of what lies behind it: the other side takes none of them.
     mirrored, mirrored_known = texture[:, ::-1].astype(np.float32), inner[:, ::-1]
-    both = known & mirrored_known
-    if both.any():
-        # The light comes from one side: the mirrored side is as light as this one where both are seen.
-        gain = texture[both].mean(axis=0) / np.maximum(mirrored[both].mean(axis=0), 1)
-        mirrored *= np.clip(gain, 0.7, 1.4)
-    weight = cv2.blur(inner.astype(np.float32), (seam, seam))[..., None] * known[..., None]
+    # The light comes from one side: the mirrored side is as light as this one where both are seen.
+    for half in (slice(0, size // 2), slice(size // 2, size)):
+        both = (known & mirrored_known)[:, half]
+        if both.any():
+            gain = texture[:, half][both].mean(axis=0) / np.maximum(mirrored[:, half][both].mean(axis=0), 1)
+            mirrored[:, half] *= np.clip(gain, 0.7, 1.4)
+    weight = cv2.blur(clear.astype(np.float32), (seam, seam))[..., None] * known[..., None]
     weight = np.where(mirrored_known[..., None], weight, known[..., None])
     filled = np.clip(np.rint(weight * texture + (1 - weight) * mirrored), 0, 255).astype(np.uint8)
     unknown = face_mask & ~known & ~mirrored_known

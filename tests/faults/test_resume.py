@@ -5,6 +5,7 @@ import shutil
 import numpy as np
 import pytest
 
+from pipeline.store import resume
 from pipeline.store.resume import ShardContent, digest_code, make_once, open_work, sole_writer
 from pipeline.store.shards import read_shard
 from stages.project import shard_stage, training
@@ -96,6 +97,14 @@ def test_an_edit_of_any_module_makes_other_shards(stage, tmp_path):
         module.write_text(f"# {number}\n")
         digests.add(digest_code(tmp_path, stage.CODE))
     assert len(digests) == 1 + len(modules)
+
+
+@pytest.mark.parametrize("library", resume.LIBRARIES)
+def test_another_version_of_a_library_makes_other_shards(monkeypatch, library):
+    before, version = digest_code(ROOT, ["pipeline/store"]), resume.importlib.metadata.version
+    assert digest_code(ROOT, ["pipeline/store"]) == before
+    monkeypatch.setattr(resume.importlib.metadata, "version", lambda name: version(name) + ".1" * (name == library))
+    assert digest_code(ROOT, ["pipeline/store"]) != before
 
 
 def test_a_folder_without_code_gives_no_key(tmp_path):

@@ -38,6 +38,16 @@ def test_a_position_map_is_the_camera_applied_to_the_deformed_texels():
     assert maps[1].tolist() == [[[10, 20, 0], [10, 21, 0]], [[11, 20, 0], [10, 20, 3]]]
 
 
+def test_a_position_map_is_placed_by_the_rows_of_the_camera_not_its_columns():
+    point = np.zeros((1, 3, 0), np.float32)
+    texels = FaceModel(
+        np.array([[1, 2, 3]], np.float32), point, point, np.zeros((0, 3), np.int32), np.zeros(0, np.int32)
+    )
+    # x to y, y to z, z to x: 3, 1 and 2.
+    maps = to_maps(np.array([[0, 0, 1, 0, 1, 0, 0, 0, 0, 1, 0, 0]], float), texels)
+    assert maps.tolist() == [[[[3, 1, 2]]]]
+
+
 def test_whitening_is_mean_and_deviation_of_all_samples_however_they_are_cut():
     # Mean 3, squared offsets 4, 1, 1 and 4, far from 0 as real coefficients are.
     values = np.array([[1.0], [2.0], [4.0], [5.0]]) + 1e5
@@ -49,12 +59,13 @@ def test_whitening_is_mean_and_deviation_of_all_samples_however_they_are_cut():
 
 def test_a_parameter_that_only_rounding_varies_is_constant():
     constant = np.float32(0.1)
-    samples = [np.column_stack([np.full(7, constant), np.arange(7.0) + 7 * k]) for k in range(100)]
-    samples[3][2, 0] *= 1 + 1e-7
+    columns = np.full(7, constant), np.full(7, -constant)
+    samples = [np.column_stack([*columns, np.arange(7.0) + 7 * k]) for k in range(100)]
+    samples[3][2, :2] *= 1 + 1e-7
     deviation = measure_whitening(samples).deviation
-    assert deviation[0] == 0
+    assert deviation[:2].tolist() == [0, 0]
     # Of 0 .. 699: sqrt((700^2 - 1) / 12).
-    assert deviation[1] == pytest.approx(202.0725, abs=1e-3)
+    assert deviation[2] == pytest.approx(202.0725, abs=1e-3)
 
 
 def test_without_samples_there_is_nothing_to_measure():

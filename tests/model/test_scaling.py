@@ -48,6 +48,15 @@ def test_pixels_survive_the_round_trip_unclipped_and_depth_up_to_one_offset_a_ma
     np.testing.assert_allclose(offset, np.broadcast_to(offset[:, :1, :1], offset.shape), atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("name", "zero"),
+    # 63 / 2 for those that count from the centre; z has no offset of its own in any.
+    [("tanh", [31.5, 31.5, 0]), ("linear", [31.5, 31.5, 0]), ("sigmoid", [0, 0, 0]), ("prnet", [0, 0, 0])],
+)
+def test_what_a_network_puts_out_as_0_is_the_image_s_centre_or_corner_at_no_depth(name, zero):
+    assert to_pixels(np.zeros((1, 1, 3), np.float32), Scaling(name, 64)).tolist() == [[zero]]
+
+
 def test_the_clipped_share_counts_the_face_texels_of_each_axis_alone():
     # Of the three face texels x leaves [0, 255] in none, y in all; z, counted from its least, in one.
     share = clipped_share(one_map([[0, 255], [256, 9999]], xy=(255, -0.5)), MASK, Scaling("sigmoid", 256))

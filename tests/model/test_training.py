@@ -2,7 +2,8 @@
 
 import itertools
 from pathlib import Path
-from typing import Any, NamedTuple
+from types import SimpleNamespace
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import pytest
@@ -294,9 +295,102 @@ def test_an_average_of_the_weights_is_what_is_judged_and_kept_and_a_resumed_run_
     resumed = train(again, settings, tmp_path / "work")
     assert resumed.history == rows
     assert are_equal(whole.model.get_weights(), again.model.get_weights())
-    # The rate rises in the first two of 40 steps and falls to nothing: the last weights are kept, whatever was best.
+    # The rate rises in the first four of 40 steps and falls to nothing: the last weights are kept, whatever was best.
+    # Told is that of the last step of a round of two: a quarter of the way up from a 25th.
+    assert rows[0]["lr"] == pytest.approx(0.003 * (0.04 + 0.96 / 4))
     assert rows[-1]["lr"] == pytest.approx(0, abs=1e-4)
     assert resumed.best_loss == rows[-1]["val_loss"]
+
+
+def test_along_a_cosine_the_last_weights_are_kept_whatever_was_best(training, shards, tmp_path, monkeypatch):
+    made = make(shards)
+    weights = script_validation(training, monkeypatch, made, [5.0, 4.0, 4.5])
+    trained = train(made, configure(schedule="cosine", budget=3 * 8), tmp_path / "work")
+    assert trained.best_loss == 4.5
+    assert [are_equal(made.model.get_weights(), kept) for kept in weights] == [False, False, True]
+
+
+@pytest.mark.parametrize(
+    ("strategy", "refined", "initialised", "expected"),
+    [
+        ("joint", True, False, [("all", "final")]),
+        ("joint", True, True, [("all", "final")]),
+        ("staged", False, False, [("all", "final")]),
+        ("frozen", True, False, [("brief", "brief"), ("refinement", "final")]),
+        ("frozen", True, True, [("refinement", "final")]),
+        ("staged", True, False, [("brief", "brief"), ("refinement", "final"), ("all", "final")]),
+        ("staged", True, True, [("refinement", "final"), ("all", "final")]),
+    ],
+)
+def test_a_strategy_is_a_list_of_what_learns_and_what_is_watched(training, strategy, refined, initialised, expected):
+    assert [tuple(phase) for phase in training.phases(strategy, refined, initialised)] == expected
+
+
+def test_an_optimizer_clips_in_px_and_averages_over_a_twentieth_of_its_steps_at_most(training):
+    plain = training.make_optimizer(configure(), 100, 0.1, 128)
+    assert type(plain).__name__ == "Adam"
+    assert (plain.global_clipnorm, plain.use_ema, plain.weight_decay) == (None, False, None)
+    settings = configure(optimizer="adamw", weight_decay=0.02, clip=0.5, average=0.99)
+    momenta = {10: 0.0, 20: 0.0, 1000: 0.98, 2000: 0.99, 10_000: 0.99}
+    for steps, momentum in momenta.items():
+        made = training.make_optimizer(settings, steps, 0.1, 128)
+        assert (type(made).__name__, made.weight_decay, made.use_ema) == ("AdamW", 0.02, True)
+        # Half a unit of 128 px.
+        assert made.global_clipnorm == 64
+        assert made.ema_momentum == pytest.approx(momentum)
+
+
+def test_batches_go_on_where_the_phases_before_ended_and_are_late_from_a_share_of_the_steps_on(training):
+    asked = []
+
+    class Batches:
+        def endless(self, *arguments):
+            asked.append(arguments)
+            yield from ({"number": number} for number in itertools.count())
+
+    step = SimpleNamespace(network=SimpleNamespace(output={"brief": None, "final": None}))
+    # Five rounds of four steps; three rounds were made in phases before this one, and two in it.
+    rounds, settings = training.Rounds(5, 4), configure(euclidean_from=0.5, growth=0.25)
+    fed = list(itertools.islice(training._feed(Batches(), step, settings, rounds, 7, 3, 2), 4))
+    assert asked == [(7, (3 + 2) * 4, 5)]
+    assert [batch["number"] for batch, _ in fed] == [0, 1, 2, 3]
+    # Steps 8 to 11 of 20, in batches of 4.
+    assert [batch["late"].tolist() for batch, _ in fed] == [[0] * 4, [0] * 4, [1] * 4, [1] * 4]
+    assert [set(truth) for _, truth in fed] == [{"brief", "final"}] * 4
+
+
+def test_each_sample_of_a_batch_has_the_loss_of_its_time(keras):
+    from model.step import TrainingStep, stored
+
+    photo = keras.Input((2, 2, 3))
+    network = keras.Model(photo, {"final": photo})
+
+    def constant(value):
+        return lambda true, _: 0 * keras.ops.sum(true, axis=(1, 2, 3)) + value
+
+    zeros = np.zeros((3, 2, 2, 3), np.float32)
+    batch = {"photo": zeros, "label": zeros, "late": np.array([0, 1, 0], np.float32)}
+    step = TrainingStep(network, stored, {"final": (constant(1.0), constant(2.0))})
+    assert np.asarray(step(batch)["final"]).tolist() == [1, 2, 1]
+
+
+def test_a_network_is_judged_by_its_early_loss_as_the_mean_over_samples_not_batches(training):
+    class Network:
+        output: ClassVar = {"final": None}
+
+        def predict_on_batch(self, photos):
+            return {"final": photos}
+
+    class Samples:
+        batch_size = 2
+
+        def ordered(self):
+            for values in ([1.0, 2.0], [6.0]):
+                yield {"photo": np.array(values, np.float32), "label": np.zeros(len(values), np.float32)}
+
+    losses = (lambda true, values: values - true, lambda _, values: 100 * values)
+    step = SimpleNamespace(network=Network(), losses_of={"final": losses})
+    assert training.evaluate(step, Samples()) == {"final": 3.0}
 
 
 def test_a_budget_is_shared_by_phases_and_a_round_is_an_epoch_at_least(training):

@@ -109,6 +109,56 @@ def test_the_view_is_the_side_that_the_nose_points_to():
     assert views == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.parametrize("aside", [-80, 80])
+def test_the_nose_is_seen_from_the_middle_of_eyes_and_mouth(aside):
+    five = active_shape.FIVE_POINTS.copy()
+    five[3:] += [aside, 0]
+    five[2] = (five[:2].mean(axis=0) + five[3:].mean(axis=0)) / 2
+    assert active_shape.view_of(five) == 2
+
+
+def test_a_pixel_of_a_halving_lies_between_the_pixels_that_it_is_the_mean_of():
+    places = np.array([[0.5, 2.5], [1.5, 5.5]])
+    for octave, expected in ((0, places), (1, [[0, 1], [0.5, 2.5]]), (2, [[-0.25, 0.25], [0, 1]])):
+        assert active_shape._to_octave(places, octave).tolist() == np.array(expected).tolist()
+        assert active_shape._from_octave(np.array(expected), octave).tolist() == places.tolist()
+
+
+@pytest.mark.parametrize(
+    # A variance of 25 px^2 of the places: of as large a one of the shapes half is believed, and 2.5 deviations at most.
+    ("deviation", "amount", "believed"),
+    [(5, 4, 2), (10, -4, -3.2), (0, 4, 0), (5, 100, 12.5), (5, -100, -12.5)],
+)
+def test_the_rarer_a_shape_the_less_it_is_believed(deviation, amount, believed):
+    basis, mean = np.zeros((1, 68, 2, 1)), np.arange(136.0).reshape(1, 68, 2)
+    basis[0, 7, 1] = 1
+    model = active_shape.ActiveShapeModel(mean, basis, np.full((1, 1), float(deviation)), None, None)
+    away = np.zeros((68, 2))
+    away[7, 1], away[3, 0] = amount, 9  # no shape has the latter
+    expected = mean[0].copy()
+    expected[7, 1] += believed
+    assert active_shape.nearest_shape(model, mean[0] + away, 0) == pytest.approx(expected)
+
+
+def test_the_ends_of_an_open_line_have_the_normals_of_their_last_pieces():
+    shape = np.random.default_rng(0).normal(size=(68, 2))
+    shape[:17] = np.column_stack([np.arange(17), np.zeros(17)])
+    shape[16] = [15, 1]  # the last piece goes down
+    normals = active_shape.line_normals(shape)
+    assert normals[:15].tolist() == [[0, 1]] * 15
+    assert normals[15] == pytest.approx(np.array([-1, 1]) / 2**0.5)
+    assert normals[16] == pytest.approx([-1, 0])
+
+
+def test_a_photo_that_is_made_smaller_is_blurred_first():
+    """Columns of 0 and 255 in turn, of which every fourth is read, are grey."""
+    photo = np.zeros((4 * FRAME, 4 * FRAME, 3), np.uint8)
+    photo[:, ::2] = 255
+    frame = active_shape.frame_of(photo, np.diag([0.25, 0.25, 1.0]))
+    assert np.abs(frame[4:-4, 4:-4] - 127.5).max() < 2
+    assert set(np.unique(active_shape.frame_of(photo, np.eye(3)))) == {0, 255}
+
+
 def test_saving_keeps_every_bit_and_training_repeats(model, tmp_path):
     active_shape.save_model(tmp_path / "model.h5", model)
     loaded = active_shape.load_model(tmp_path / "model.h5")

@@ -126,6 +126,21 @@ def test_extreme_logits_and_none_above_the_threshold_are_read_quietly():
     assert decode(boxes, np.array([1e30]), anchors, NO_SIMILARITY)[0].score == 1
 
 
+def test_the_detector_sees_red_green_and_blue_from_minus_1_to_1():
+    seen = []
+
+    def run(values):
+        seen.append(values)
+        return [np.full((1, 896, 1), -9, np.float32), np.zeros((1, 896, 16), np.float32)]
+
+    photo = np.full((128, 128, 3), [255, 0, 51], np.uint8)
+    networks = {"near": blaze_face.Network(run, 128)}
+    assert detect([photo], Region(np.array([63.5, 63.5]), 127.0, 0.0), "near", networks) == []
+    assert seen[0].shape == (1, 128, 128, 3)
+    assert seen[0].dtype == np.float32
+    assert seen[0][0, 64, 64] == pytest.approx([1, -1, -0.6])
+
+
 def test_the_roll_is_clockwise_on_the_screen():
     assert line_roll(np.array([0, 0]), np.array([1, 1])) == pytest.approx(np.pi / 4)
     assert line_roll(np.array([5, 5]), np.array([3, 5])) == pytest.approx(np.pi)

@@ -50,6 +50,19 @@ def test_the_roll_of_the_points_is_found_over_the_full_circle(turn_deg):
     assert degrees_between(points_roll(face.points), np.deg2rad(turn_deg)) < 1e-9
 
 
+@pytest.mark.parametrize(("nose", "aside"), [(130, 0.2), (114, -0.12), (150, 0.3)])
+def test_a_level_face_whose_nose_is_aside_leans_and_its_box_lies_on_the_other_side(nose, aside):
+    """Eyes are 50 px above the mouth, 40 and 30 px wide: the four are 0.3 narrower than high. At most 0.3 counts."""
+    points = np.array([[100.0, 100], [140, 100], [nose, 128], [105, 150], [135, 150]])
+    roll = 0.88 * aside * 0.3
+    assert points_roll(points) == pytest.approx(roll)
+    face = dataclasses.replace(FACE, points=points)
+    # A mean side of 140 px. The middle of the four is (120, 125).
+    across, down = -0.77 * aside * 140, 0.065 * 140
+    centre = [120 + across * np.cos(roll) - down * np.sin(roll), 125 + across * np.sin(roll) + down * np.cos(roll)]
+    assert apply_similarity(first_crop(face, 1.5, 101), np.array(centre)) == pytest.approx([50, 50])
+
+
 def test_a_mirrored_face_has_the_opposite_roll_also_in_profile():
     mirrored = (ASIDE_POINTS * [-1, 1])[MIRRORED]
     assert abs(points_roll(ASIDE_POINTS)) > 0.02
@@ -144,9 +157,9 @@ def test_a_large_photo_is_searched_at_a_bounded_size_and_told_in_its_own_pixels(
     photo[100 * factor : 200 * factor, 300 * factor : 450 * factor, 0] = 255
     face = find_faces(photo)[0]
     assert detector.shapes == [(500, 1000, 3)]
-    # First and last pixel of the field, to half a pixel of the scaled photo.
-    expected = np.array([300, 100, 150, 100]) * factor
-    assert np.abs(face.box - expected).max() <= factor
+    # From the middle of the first pixel of the scaled photo's field, 300 and 100, to that of the last, 449 and 199.
+    assert face.box[:2] == pytest.approx((np.array([300, 100]) + 0.5) * factor - 0.5)
+    assert face.box[2:] == pytest.approx(np.array([149, 99]) * factor)
 
 
 def test_faces_of_a_few_pixels_are_dropped(monkeypatch):

@@ -64,6 +64,19 @@ def test_the_points_are_brought_back_to_the_photo_with_z_towards_the_viewer():
     assert presence == pytest.approx(0.5)
 
 
+def test_the_network_sees_red_green_and_blue_from_0_to_1():
+    seen = []
+
+    def run(values):
+        seen.append(values)
+        return [np.zeros((1, 1, 1, 1), np.float32), np.zeros((1, 1, 1, 3 * POINTS), np.float32)]
+
+    photo = np.full((100, 100, 3), [255, 0, 51], np.uint8)
+    mesh_points([photo], Region(np.array([50.0, 50]), 50.0, 0.0), Network(run, 101))
+    assert seen[0].shape == (1, 101, 101, 3)
+    assert seen[0][0, 50, 50] == pytest.approx([1, 0, 0.2])
+
+
 def test_the_mirror_images_are_those_of_the_eyes_the_mouth_and_the_table_of_landmarks():
     assert np.array_equal(MIRRORED[MIRRORED], np.arange(POINTS))
     assert np.count_nonzero(np.arange(POINTS) == MIRRORED) == 28
@@ -109,6 +122,48 @@ def test_a_second_look_is_the_mean_of_four_and_errs_less(astronaut, networks, fa
     apart = np.linalg.norm(back(mirrored.mesh) - face.mesh, axis=1).mean()
     apart_again = np.linalg.norm(back(look_again(flipped, mirrored, networks["mesh"]).mesh) - again.mesh, axis=1).mean()
     assert apart_again < 0.5 * apart
+
+
+def test_a_second_look_is_from_a_little_left_and_right_as_it_is_and_in_a_mirror(monkeypatch):
+    seen = []
+
+    def look(levels, region, network, mirror):
+        seen.append((*region.centre, region.side, mirror))
+        return np.full((POINTS, 3), len(seen), float), len(seen) / 10
+
+    monkeypatch.setattr(face_mesh, "mesh_points", look)
+    mesh = np.zeros((POINTS, 3))
+    # A box from (0, 0) to (40, 100), level: a square of 150 px about its middle.
+    mesh[0], mesh[1], mesh[263] = (0, 0, 0), (40, 100, 0), (40, 0, 0)
+    face = face_mesh.MeshFace(np.zeros(4), np.zeros((5, 2)), 1.0, 0, mesh, 0.9)
+    again = look_again(grey_photo(120, 120), face, Network(lambda _: [], 192))
+    assert seen == [(pytest.approx(x), pytest.approx(50), 150, m) for x in (14, 26) for m in (False, True)]
+    assert (again.mesh == 2.5).all()
+    assert again.confidence == pytest.approx(0.25)
+
+
+@pytest.mark.parametrize(
+    ("upright", "turned", "turns"), [(0.5, 0.94, 0), (0.5, 0.96, 2), (0.97, 0.96, 0), (0.96, 0.97, 2)]
+)
+def test_a_face_is_on_its_head_where_face_mesh_is_sure_of_that_and_surer(monkeypatch, upright, turned, turns):
+    mesh = np.zeros((POINTS, 3))
+    mesh[0], mesh[1], mesh[263] = (0, 0, 0), (40, 100, 0), (40, 0, 0)
+
+    def make(presence, turns, score=0.9, keypoints=None):
+        return face_mesh.MeshFace(np.zeros(4), np.zeros((5, 2)), presence, turns, mesh, score, keypoints)
+
+    def follow_turned(levels, region, networks, score, keypoints):
+        assert region.roll == pytest.approx(np.pi)
+        return make(turned, 2, score, keypoints)
+
+    monkeypatch.setattr(face_mesh, "follow", follow_turned)
+    assert face_mesh._surer_way_up([grey_photo(120, 120)], make(upright, 0), {}).quarter_turns == turns
+
+
+def test_squares_of_half_the_side_cover_a_photo_and_overlap_by_half():
+    assert np.array(list(face_mesh._centres(100, 200, 100.0))).tolist() == [[49.5, 49.5], [99.5, 49.5], [149.5, 49.5]]
+    rows = np.array(list(face_mesh._centres(100, 100, 50.0)))
+    assert rows.tolist() == [[x, y] for y in (24.5, 49.5, 74.5) for x in (24.5, 49.5, 74.5)]
 
 
 def test_the_region_of_a_face_is_level_with_its_eyes_and_half_again_as_large_as_its_box():

@@ -84,6 +84,17 @@ def test_a_face_moved_turned_and_enlarged_has_the_same_landmarks_there():
     assert moved == pytest.approx(apply_similarity(move, apply_map(learnt, mesh)), abs=1e-8)
 
 
+def test_a_mesh_is_levelled_about_its_mean_and_divided_by_the_root_of_width_times_height():
+    mesh = np.zeros((468, 3))
+    # Eyes' corners along y: turned by a quarter. Along them 40 px, across them 90: the root of the product is 60.
+    mesh[[33, 263]] = [[0, -20, 0], [0, 20, 0]]
+    mesh[[1, 2]] = [[45, 0, 468 * 3], [-45, 0, 0]]
+    frame, depth = mesh_frame(mesh + np.array([100, 200, 0]))
+    assert depth == pytest.approx(3)
+    placed = apply_similarity(frame, np.array([[100.0, 200], [100, 220], [145, 200]]))
+    assert placed == pytest.approx(np.array([[0, 0], [1 / 3, 0], [0, -3 / 4]]), abs=1e-9)
+
+
 def test_too_few_faces_leave_the_table():
     train = draw_meshes(2, ENOUGH)
     assert (learn(train[1:], annotate(train[1:])) == table_map()).all()
@@ -124,6 +135,22 @@ def test_where_face_mesh_is_in_doubt_the_landmarks_follow_the_keypoints_of_the_d
     # Keypoints of a face that Face Mesh is sure of have no say.
     sure = apply_map(learnt, meshes[0], 1.0, keypoints[0])
     assert (sure == apply_map(learnt, meshes[0], 1.0, keypoints[0] + 30)).all()
+
+
+def test_keypoints_count_by_the_doubt_and_no_farther_than_two_faces_away():
+    mesh, learnt = draw_meshes(8, 1)[0], table_map()
+    # x of the first landmark follows x of the first keypoint, y that of its y; both in levelled units.
+    learnt[3 * 468, 0] = learnt[3 * 468 + 1, 1] = 1
+    frame = mesh_frame(mesh)[0]
+    plain = apply_similarity(frame, apply_map(learnt, mesh)[0, :2])
+
+    def moved(place, presence=0.75):
+        keypoints = apply_similarity(np.linalg.inv(frame), np.tile(place, (6, 1)))
+        return apply_similarity(frame, apply_map(learnt, mesh, presence, keypoints)[0, :2]) - plain
+
+    assert moved([0.8, -1.2]) == pytest.approx([0.2, -0.3])
+    assert moved([0.8, -1.2], 1.0) == pytest.approx([0, 0], abs=1e-9)
+    assert moved([30.0, -2.5]) == pytest.approx([0.5, -0.5])
 
 
 def test_a_map_that_was_saved_is_loaded_to_the_last_bit(tmp_path):

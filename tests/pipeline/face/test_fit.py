@@ -361,6 +361,18 @@ def some_points():
     return shoot(SPARSE, draw_pose(np.random.default_rng(16)), MEAN)
 
 
+def test_a_fit_begins_where_another_one_ended(monkeypatch):
+    """Without a round it is the other one, but for its translation, which the first round finds."""
+    rng = np.random.default_rng(17)
+    points = shoot(SPARSE, draw_pose(rng, yaw=30), draw_coefficients(rng))
+    start = fit_face(SPARSE, points, 2.0, PRIOR, HEIGHT)
+    assert np.abs((start.coefficients - MEAN) / SIGMA).min() > 1e-3
+    monkeypatch.setattr("pipeline.face.fit.ROUNDS", 0)
+    fit = fit_face(SPARSE, points + 50, 2.0, PRIOR, HEIGHT, start)
+    assert fit.pose[[0, 1, 2, 6]] == pytest.approx(start.pose[[0, 1, 2, 6]])
+    assert (fit.coefficients - start.coefficients) / SIGMA == pytest.approx(0, abs=1e-9)
+
+
 def test_points_in_one_place_are_refused_with_a_sentence():
     with pytest.raises(ValueError, match="all lie in one place: check the landmarks"):
         fit_face(SPARSE, np.full((68, 2), 7.0), 1.0, PRIOR, HEIGHT)

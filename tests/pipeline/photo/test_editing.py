@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import skimage.data
 import trimesh
+from scipy.spatial.transform import Rotation
 
 from pipeline.face.landmarks import REGIONS
 from pipeline.photo.editing import edit_region, face_axes, match_colours, swap_face, warp_photo
@@ -69,6 +70,26 @@ class TestEditRegion:
             edited = edit_region(turned, turned[landmarks], "nose", shift=shift)
             step = (edited[landmarks[30]] - turned[landmarks[30]]) @ turn
             assert step == pytest.approx(0.1 * eyes * np.array(direction), abs=0.3 * eyes * 0.1)
+
+    def test_a_feature_is_scaled_about_the_middle_of_its_own_landmarks(self, head):
+        vertices, _, landmarks = head
+        before = vertices[landmarks[REGIONS["nose"]]]
+        after = edit_region(vertices, vertices[landmarks], "nose", scale=1.4)[landmarks[REGIONS["nose"]]]
+        assert after == pytest.approx(before.mean(axis=0) + 1.4 * (before - before.mean(axis=0)))
+
+    def test_a_shift_is_to_the_left_up_and_out_of_a_face_that_is_turned_in_space(self, head):
+        vertices, _, landmarks = head
+        turned = vertices @ Rotation.from_euler("yx", [40, 25], degrees=True).as_matrix().T
+        left, up, out = face_axes(turned[landmarks])
+        # Up is at a right angle to the line of the eyes, from the chin to the bridge of the nose.
+        eyes = turned[landmarks[45]] - turned[landmarks[36]]
+        bridge = turned[landmarks[27]] - turned[landmarks[8]]
+        assert left == pytest.approx(eyes / np.linalg.norm(eyes))
+        assert (up @ left, up @ bridge > 0) == (pytest.approx(0, abs=1e-12), True)
+        assert out[2] > 0
+        moved = edit_region(turned, turned[landmarks], "nose", shift=(0.1, 0.2, 0.3)) - turned
+        expected = np.linalg.norm(eyes) * (0.1 * left + 0.2 * up + 0.3 * out)
+        assert moved[landmarks[30]] == pytest.approx(expected)
 
     def test_the_mesh_stays_smooth(self, head):
         """No edge between neighbours grows by more than 60 %, or shrinks by more than two thirds."""
@@ -145,6 +166,14 @@ class TestSwap:
         beyond = np.ones(target.shape[:2], bool)
         beyond[130:330, 100:260] = False
         assert np.array_equal(swapped[beyond], target[beyond])
+
+    def test_what_the_source_s_photo_does_not_reach_stays_the_target_s(self, head, photo):
+        """The source's photo ends at the middle of its face."""
+        vertices, triangles, _ = head
+        swapped = swap_face(np.ascontiguousarray(photo[:, :224]), vertices, 255 - photo, vertices, triangles)
+        assert np.array_equal(swapped[:, 224:], (255 - photo)[:, 224:])
+        changed = (swapped != 255 - photo).any(axis=2)
+        assert changed[90:150, 200:218].mean() > 0.5
 
     def test_faces_that_are_nowhere_seen_in_both_are_refused(self, head, photo):
         vertices, triangles, _ = head

@@ -1,6 +1,7 @@
 """The face model of the embedded bundle laid over the points of Face Mesh: against truth, and on a photo."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,9 +12,21 @@ from pipeline.crops.face_mesh import MeshFace, find_faces, open_networks
 from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.face.camera import camera_matrix
 from pipeline.face.face_model import deform
-from pipeline.face.fit import fit_face, place
+from pipeline.face.fit import FaceFit, fit_face, place
 from pipeline.face.landmarks import MIRRORED, NOSE_ROOT
-from pipeline.photo.fitting import ASIDE, FURTHER, doubt_of, fit_mesh, keypoint_distance, turn_further
+from pipeline.face.similarity import make_similarity
+from pipeline.photo import fitting
+from pipeline.photo.fitting import (
+    ASIDE,
+    FURTHER,
+    correct,
+    doubt_of,
+    fit_map_to_photo,
+    fit_mesh,
+    fit_points,
+    keypoint_distance,
+    turn_further,
+)
 from pipeline.uv.position_map import sample_map
 from pipeline.uv.surface import adjacent_triangles
 
@@ -146,6 +159,77 @@ def test_the_mesh_faces_the_viewer(embedded, face):
     # y is down, so that what is counter-clockwise from outside has a negative z here.
     normal = np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0])
     assert np.average(np.sign(-normal[:, 2]), weights=np.linalg.norm(normal, axis=1)) > 0.8
+
+
+def test_a_point_is_off_by_a_hundredth_of_the_face_by_three_in_depth_and_by_three_times_that_where_it_is_covered(
+    monkeypatch,
+):
+    told = []
+    monkeypatch.setattr(fitting, "fit_face", lambda *arguments: told.append(arguments))
+    mesh = np.zeros((468, 3))
+    mesh[:2] = [[0, 0, 0], [100, 140, 900]]  # a size of 120 px
+    seen, covered = np.arange(468) % 3 > 0, np.arange(468) % 2 > 0
+    fit_points(mesh, seen, SimpleNamespace(points="points", prior="prior"), HEIGHT, covered, "start")
+    ((points, target, sigma, prior, height, start),) = told
+    assert (points, prior, height, start) == ("points", "prior", HEIGHT, "start")
+    assert target is mesh
+    assert np.unique(sigma[seen & ~covered], axis=0) == pytest.approx(np.array([[1.2, 1.2, 3.6]]))
+    assert np.unique(sigma[seen & covered], axis=0) == pytest.approx(np.array([[3.6, 3.6, 10.8]]))
+    assert np.isinf(sigma[~seen]).all()
+
+
+def test_what_points_are_off_the_model_moves_its_vertices_in_depth_by_three_tenths_of_it(embedded):
+    pose = np.array([0.1, 0.2, 0.3, 250, 260, 0, 1.2e-3])
+    fit = FaceFit(pose, camera_matrix(pose, HEIGHT), np.zeros(len(embedded.prior.mean)), lambda: None, 0.0)
+    correction = np.zeros_like(embedded.correction)
+    correction[5, 10], correction[6, 20], correction[7, 30] = 1, 0.5, 1
+    mesh = place(embedded.points, fit) + np.array([0, 0, 40])
+    seen = np.arange(468) != 30
+    mesh[10] += [2, -3, 467]  # in the mean of the 467 seen points 1 px
+    mesh[30] += [99, 99, 99]
+    bundle = dataclasses.replace(embedded, correction=correction)
+    vertices, offset = correct(fit, mesh, seen, bundle)
+    assert offset == pytest.approx(41)
+    moved = vertices - place(embedded.model, fit)
+    assert moved[5] == pytest.approx([2, -3, 0.3 * (467 - 1)], rel=1e-5)
+    assert moved[6] == pytest.approx([0, 0, 0.5 * 0.3 * -1], abs=1e-5)
+    assert np.abs(np.delete(moved, [5, 6], axis=0)).max() < 1e-5
+
+
+@pytest.mark.parametrize("all_covered", [False, True])
+def test_covered_points_are_not_followed_and_landmarks_have_the_depth_of_the_mesh(embedded, monkeypatch, all_covered):
+    followed = []
+
+    def told(fit, _, seen, bundle):
+        followed.append(seen)
+        return place(bundle.model, fit), 17.0
+
+    monkeypatch.setattr(fitting, "correct", told)
+    pose = np.array([0, 0, 0, 250, 260, 40, 1.2e-3])
+    mesh = placed(embedded.points, np.zeros(len(embedded.prior.mean)), pose)
+    covered = np.ones(468, bool) if all_covered else mesh[:, 1] > np.median(mesh[:, 1])
+    found = fit_mesh(dataclasses.replace(seen_as(mesh), covered=covered), embedded, HEIGHT)
+    assert followed[0].sum() > 100
+    assert followed[0][covered].any() == all_covered
+    nose = slice(27, 36)
+    assert found.landmarks[nose, 2] == pytest.approx(read_landmarks(mesh)[nose, 2] - 17)
+
+
+def test_what_was_fitted_to_a_map_is_brought_to_the_photo_and_off_by_a_share_of_the_face(embedded, monkeypatch):
+    pose, size = np.array([0.1, 0.2, 0.3, 90, 100, 4, 5e-4]), 128
+    fit = FaceFit(pose, camera_matrix(pose, size), np.zeros(len(embedded.prior.mean)), lambda: None, 3.0)
+    monkeypatch.setattr(fitting, "fit_texels", lambda *_: fit)
+    maps = np.full((size, size, 3), 1e4, np.float32)
+    maps[0, :2] = [[0, 0, 0], [100, 140, 9]]  # a size of 120 px at the texels that are fitted to
+    network = SimpleNamespace(points=None, texels=np.array([0, 1]))
+    # The crop is twice as large as the photo, and 10 and 20 px further.
+    similarity = make_similarity(2.0, 0.0, (0, 0), (10, 20))
+    found, residual = fit_map_to_photo(maps, similarity, network, embedded, HEIGHT)
+    assert residual == pytest.approx(3 / 120)
+    crop = embedded.spread @ place(embedded.model, fit)
+    assert found.vertices[:, :2] == pytest.approx((crop[:, :2] - [10, 20]) / 2)
+    assert np.ptp(found.vertices[:, 2]) == pytest.approx(np.ptp(crop[:, 2]) / 2)
+    assert found.landmarks[:, :2] == pytest.approx((place(embedded.landmarks, fit)[:, :2] - [10, 20]) / 2)
 
 
 def test_noise_is_doubted(embedded):

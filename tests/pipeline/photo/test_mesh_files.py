@@ -1,5 +1,6 @@
 """Meshes as files: written, and opened again by trimesh."""
 
+import json
 import struct
 
 import numpy as np
@@ -172,6 +173,28 @@ def test_a_ply_is_a_header_and_packed_numbers(tmp_path):
             struct.pack("<B3i", 3, 0, 2, 3),
         ]
     )
+
+
+def read_tree(path):
+    content = path.read_bytes()
+    return json.loads(content[20 : 20 + struct.unpack_from("<I", content, 12)[0]])
+
+
+def test_a_glb_s_texture_is_on_a_surface_that_is_dull_and_no_metal(tmp_path):
+    mesh = textured(ROOF, np.zeros((4, 2)), np.zeros((4, 4, 3), np.uint8))
+    tree = read_tree(write_mesh(tmp_path / "roof.glb", mesh)[0])
+    surface = {"baseColorTexture": {"index": 0}, "metallicFactor": 0.0, "roughnessFactor": 1.0}
+    assert tree["materials"] == [{"pbrMetallicRoughness": surface}]
+    assert tree["meshes"][0]["primitives"][0]["material"] == 0
+
+
+def test_a_glb_s_colours_are_bytes_of_which_255_is_1(tmp_path):
+    tree = read_tree(write_mesh(tmp_path / "roof.glb", coloured(ROOF, np.full((4, 3), 7, np.uint8)))[0])
+    entry = tree["accessors"][tree["meshes"][0]["primitives"][0]["attributes"]["COLOR_0"]]
+    # 5121: unsigned byte.
+    assert (entry["componentType"], entry["type"], entry["count"]) == (5121, "VEC4", 4)
+    assert entry["normalized"] is True
+    assert (entry["min"], entry["max"]) == ([7, 7, 7, 255], [7, 7, 7, 255])
 
 
 def test_a_coloured_glb_opens_with_its_colours(bump, tmp_path):

@@ -60,9 +60,14 @@ def test_a_steady_movement_lags_by_no_more_than_one_over_two_pi_beta():
         assert 0 < lag < 1 / (2 * np.pi * beta)
 
 
-def make_fit(roll, scale):
+def test_what_falls_is_followed_as_what_rises():
+    rising = run([0.0, 1.0, 3.0, 4.0], 0.1, beta=2.0)
+    assert run([0.0, -1.0, -3.0, -4.0], 0.1, beta=2.0) == pytest.approx([-value for value in rising])
+
+
+def make_fit(roll, scale, coefficients=(1.0, -2.0, 0.0)):
     pose = np.array([0.1, 0.2, roll, 30.0, 40.0, 5.0, scale])
-    return FaceFit(pose, camera_matrix(pose, 480), np.array([1.0, -2.0, 0.0]), lambda: np.eye(3), 0.5)
+    return FaceFit(pose, camera_matrix(pose, 480), np.array(coefficients), lambda: np.eye(3), 0.5)
 
 
 class TestFace:
@@ -87,3 +92,27 @@ class TestFace:
         speed = smoothing_factor(1.0, 0.04) * np.log(4) / 0.04
         assert np.log(smooth.pose[6]) == pytest.approx(np.log(4) * smoothing_factor(0.5 + 20 * speed, 0.04))
         assert smooth.camera == pytest.approx(camera_matrix(smooth.pose, 480))
+
+    @pytest.mark.parametrize("degrees", [0, 90, 180, 270])
+    def test_a_face_that_rolls_past_any_quarter_turn_does_not_spin(self, degrees):
+        """Of the two quaternions of a turn scipy gives another one on the other side of some of them."""
+        turns = [make_fit(np.radians(degrees + side), 2.0) for side in (-1, 1)]
+        state, _, _ = smooth_face(None, turns[0], self.mesh, self.sigma, 0.04, 480)
+        _, smooth, _ = smooth_face(state, turns[1], self.mesh, self.sigma, 0.04, 480)
+        roll = (np.rad2deg(smooth.pose[2]) - degrees + 180) % 360 - 180
+        assert -1 < roll < 1
+        assert smooth.pose[:2] == pytest.approx([0.1, 0.2], abs=1e-3)
+
+    def test_a_coefficient_moves_by_its_sigmas_and_a_point_by_its_share_of_the_face(self):
+        """Whatever moves the face's points by as much of its size is followed as fast."""
+        mesh = 10 + 0.7 * self.mesh
+        mesh[0], mesh[1] = [0, 0, 0], [100, 100, 0]  # a size of 100 px, also where the others are moved
+        state, _, _ = smooth_face(None, make_fit(0.0, 1.0), mesh, self.sigma, 0.04, 480)
+        # 30 sigmas are a face's size: 3, of a sigma of 2 and of 1, are a tenth of it; so are 10 px.
+        moved, raised = mesh.copy(), (1.0 + 6.0, -2.0 + 3.0, 0.0)
+        moved[2:] += [10, 0, 0]
+        _, smooth, points = smooth_face(state, make_fit(0.0, 1.0, raised), moved, self.sigma, 0.04, 480)
+        # A speed of 0.1 sizes in 0.04 s, of which the filter of the speed sees a share; 20 Hz for one size a second.
+        weight = smoothing_factor(0.5 + 20 * smoothing_factor(1.0, 0.04) * 0.1 / 0.04, 0.04)
+        assert smooth.coefficients == pytest.approx([1 + 6 * weight, -2 + 3 * weight, 0])
+        assert points[2:, 0] - mesh[2:, 0] == pytest.approx(10 * weight)

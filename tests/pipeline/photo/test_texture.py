@@ -11,6 +11,7 @@ from pipeline.photo.texture import (
     encode_depth,
     enlarge,
     fill_by_symmetry,
+    inside_photo,
     texture_map,
     vertex_colours,
     visible_vertices,
@@ -41,6 +42,26 @@ def test_what_lies_behind_is_hidden_wherever_the_photo_ends():
     distance = np.linalg.norm(far[:, :2] - [-5, 10], axis=1)
     assert not visible[len(near) :][behind & (distance < 17)].any()
     assert visible[len(near) :][behind & (distance > 23)].all()
+
+
+def test_what_lies_in_a_valley_is_not_hidden_by_its_slopes():
+    """Round a vertex at the bottom all pixels of the mesh's picture are a little nearer to the viewer than it."""
+    column, row = np.meshgrid(0.5 + 4.5 * np.arange(21), 0.5 + 4.5 * np.arange(21))
+    vertices = np.stack([column, row, 0.8 * np.abs(column - 45.5)], axis=-1).reshape(-1, 3)
+    cell = (21 * np.arange(20)[:, None] + np.arange(20)).ravel()
+    triangles = np.concatenate(
+        [np.stack([cell, cell + 21, cell + 1], axis=1), np.stack([cell + 1, cell + 21, cell + 22], axis=1)]
+    )
+    assert visible_vertices(vertices, triangles).all()
+
+
+def test_a_photo_ends_at_the_centres_of_its_outer_pixels():
+    """Of 3 px height and 5 px width."""
+    corners = np.array([[0, 0], [4, 0], [0, 2], [4, 2]], float)
+    assert inside_photo(corners, 3, 5).all()
+    beyond = np.array([[4.01, 1], [2, 2.01], [-0.01, 1], [3, -0.01], [4, 3]])
+    assert not inside_photo(beyond, 3, 5).any()
+    assert inside_photo(np.array([[[3.5, 1.5, -9.0]]]), 3, 5).tolist() == [[True]]
 
 
 def test_a_texel_has_the_colour_that_the_photo_has_where_it_lies():
@@ -101,7 +122,44 @@ class TestSymmetry:
         filled = fill_by_symmetry(shown, visible, face_mask)
         assert np.abs(filled[30:34, 10:14].astype(int) - texture[30:34, 10:14]).max() < 8
 
+    @pytest.mark.parametrize("flip", [1, -1], ids=["hidden right", "hidden left"])
+    def test_the_other_side_is_made_as_light_as_this_one_where_both_are_seen(self, flip):
+        """The light comes from the right, and the photo shows it up to column 47."""
+        shown = np.full((64, 64, 3), 100, np.uint8)
+        shown[:, 32:] = 120
+        visible = np.zeros((64, 64), bool)
+        visible[:, :48] = True
+        shown[~visible] = 255
+        filled = fill_by_symmetry(shown[:, ::flip], visible[:, ::flip], np.ones((64, 64), bool))[:, ::flip]
+        assert np.unique(filled[:, :32]).tolist() == [100]
+        assert np.unique(filled[:, 32:]).tolist() == [120]
+
+    def test_what_is_filled_runs_into_what_is_seen_over_a_seam(self):
+        """Light differs by more than is made good, 1.4: columns from 192 of 256 on have 1.4 times 100, not 200."""
+        shown = np.full((256, 256, 3), 100, np.uint8)
+        shown[:, 128:] = 200
+        visible = np.zeros((256, 256), bool)
+        visible[:, :192] = True
+        filled = fill_by_symmetry(shown, visible, np.ones((256, 256), bool))[128, :, 0].astype(float)
+        assert filled[192:] == pytest.approx(140)
+        # The mean over nine columns of what is more than four from the hidden ones: a ninth more with each.
+        assert filled[184:192] == pytest.approx(140 + 60 * np.arange(8, 0, -1) / 9, abs=0.5)
+        assert filled[128:184] == pytest.approx(200)
+
+    def test_the_rim_of_what_is_seen_is_not_taken_for_the_other_side(self):
+        """It has colours of what lies behind: here 250, in the column before a hidden part."""
+        shown = np.full((64, 64, 3), 100, np.uint8)
+        visible = np.ones((64, 64), bool)
+        visible[20:44, 4:14] = visible[20:44, 44:52] = False
+        shown[20:44, 14] = 250
+        shown[~visible] = 0
+        filled = fill_by_symmetry(shown, visible, np.ones((64, 64), bool))
+        # Column 49 mirrors column 14; those beside it are 100.
+        assert filled[24:40, 44:49] == pytest.approx(100, abs=1)
+        assert filled[24:40, 49].max() < 110
+
     def test_a_face_that_is_seen_whole_stays_as_it_is(self, texture, face_mask):
+        texture = np.random.default_rng(0).integers(0, 256, texture.shape, np.uint8)
         filled = fill_by_symmetry(texture, np.ones((64, 64), bool), face_mask)
         assert np.array_equal(filled[face_mask], texture[face_mask])
 

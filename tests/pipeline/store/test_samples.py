@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from pipeline.store import shards
 from pipeline.store.samples import locate, read_labels, read_samples
 from pipeline.store.shards import list_shards, write_shard
 
@@ -36,6 +37,16 @@ def test_samples_come_back_in_the_order_asked_for_across_shards_and_twice_if_ask
     read = read_samples([samples[i] for i in (7, 0, 4, 0)], ["image", "sample_id"])
     assert read["sample_id"].tolist() == ["set/7", "set/0", "set/4", "set/0"]
     assert read["image"][:, 5, 5, 1].tolist() == [7, 0, 4, 0]
+
+
+def test_each_shard_is_opened_once_whatever_the_order(folder: Path, monkeypatch):
+    opened, reading = [], shards.reading
+    monkeypatch.setattr(shards, "reading", lambda path: opened.append(path.name) or reading(path))
+    samples = locate(list_shards(folder))
+    opened.clear()
+    read = read_samples([samples[i] for i in (7, 0, 4, 9, 1)], ["sample_id"])
+    assert read["sample_id"].tolist() == [f"set/{i}" for i in (7, 0, 4, 9, 1)]
+    assert opened == ["00000.h5", "00001.h5", "00002.h5"]
 
 
 def test_labels_are_read_shard_by_shard_in_the_order_of_the_samples(folder: Path):

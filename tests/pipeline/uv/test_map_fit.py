@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from pipeline.face.camera import camera_matrix
-from pipeline.face.face_model import FaceModel, deform
-from pipeline.face.fit import Prior
-from pipeline.uv.map_fit import fit_map
+from pipeline.face.face_model import FaceModel, at_vertices, deform
+from pipeline.face.fit import Prior, fit_face
+from pipeline.uv.map_fit import choose_texels, fit_map, fit_texels
 
 SIZE = 64
 PRIOR = Prior(np.zeros(5), np.ones(5))
@@ -64,6 +64,31 @@ def test_noise_is_averaged_out():
         )
         assert before == pytest.approx(1.6, abs=0.1)  # the mean length of a normal vector in space
         assert after < 0.15 * before
+
+
+def test_every_second_of_64_rows_and_columns_is_fitted_to_and_every_eighth_of_256():
+    chosen = choose_texels(MASK)
+    # From the middle of the first step on, within rows 6 to 57 and columns 8 to 55.
+    rows, columns = np.arange(7, 58, 2), np.arange(9, 56, 2)
+    assert chosen.tolist() == (64 * rows[:, None] + columns).ravel().tolist()
+    assert choose_texels(np.ones((256, 256), bool))[[0, 1, 32, -1]].tolist() == [
+        1028,
+        1036,
+        256 * 12 + 4,
+        256 * 252 + 252,
+    ]
+    # Fewer rows than are fitted to: all.
+    assert choose_texels(np.ones((3, 3), bool)).tolist() == list(range(9))
+
+
+def test_a_texel_of_64_is_taken_to_be_off_by_a_quarter_of_6_px():
+    rng = np.random.default_rng(4)
+    noisy, chosen = draw_map(rng, 0.3) + rng.normal(scale=2, size=(SIZE, SIZE, 3)), choose_texels(MASK)
+    points = at_vertices(TEXELS, lambda array: array[chosen])
+    found = fit_texels(noisy, points, chosen, PRIOR)
+    expected = fit_face(points, noisy.reshape(-1, 3)[chosen], 1.5, PRIOR, SIZE)
+    assert found.coefficients == pytest.approx(expected.coefficients, abs=1e-9)
+    assert found.covariance == pytest.approx(expected.covariance, abs=1e-12)
 
 
 def test_texels_beyond_the_mask_have_no_say():

@@ -122,6 +122,8 @@ def theirs_of(path, **columns):
         ({"sample_id": ["AFLW2000/a", "AFLW2000/b"]}, ""),
         ({"truth": "pt3d_68"}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
         ({"yaw_deg": [1.5, 80.0]}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
+        ({"yaw_deg": [1.52, -80.0]}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
+        ({"yaw_deg": [1.5, -79.9951]}, ""),  # written with fewer digits
         ({"sample_id": ["c", "d"]}, "; not comparable: 0 of its 2 photos are among our 2 with the same truth"),
         ({"sample_id": ["a", "a"]}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
     ],

@@ -60,6 +60,12 @@ def test_the_card_has_each_number_with_what_a_reader_must_know_of_it(results, pr
     assert "procedural" not in card
 
 
+def test_the_card_says_whose_box_and_whose_levelling_the_crops_have(results):
+    sources = results.sources.iloc[:1].assign(map="found", box="detector", levelling="annotation", images=4)
+    card = model_card(SETTINGS, DATA, dataclasses.replace(results, sources=sources), FILES)
+    assert "| found | detector | annotation | 4 |" in card
+
+
 def test_every_table_has_as_many_cells_in_every_row(results):
     tables = re.findall(r"(?:^\|.*\n)+", model_card(SETTINGS, DATA, results, FILES), re.MULTILINE)
     assert len(tables) == 7

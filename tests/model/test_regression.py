@@ -1,0 +1,72 @@
+"""What a network starts from and learns by, by hand."""
+
+import numpy as np
+import pytest
+import scipy.sparse
+
+from model import regression
+from model.regression import make_regression, measure_statistics
+from model.scaling import Scaling
+from model.settings import LossConfig, LossTerms, NetworkConfig
+from pipeline.face.face_model import FaceModel
+from pipeline.uv.position_map import UVLayout
+
+SIZE = 2
+# Vertices are texels; identity moves all of them to the right, expression up.
+FACE = FaceModel(
+    np.array([[0, 0, 1], [1, 0, 2], [0, 1, 3], [1, 1, 4]], np.float32),
+    np.tile(np.array([[1], [0], [0]], np.float32), (4, 1, 1)),
+    np.tile(np.array([[0], [1], [0]], np.float32), (4, 1, 1)),
+    np.zeros((0, 3), np.int32),
+    np.zeros(0, np.int32),
+)
+MASK = np.array([[True, True], [True, False]])
+LAYOUT = UVLayout(
+    np.zeros((4, 2)),
+    scipy.sparse.csr_array(np.eye(4, dtype=np.float32)),
+    MASK,
+    np.where(MASK, 1, 0).astype(np.float32),
+    np.zeros((68, 2), np.int32),
+)
+NETWORK = NetworkConfig("position_map", 2, 1)
+TERMS = LossTerms(regions=True)
+SCALING = Scaling("tanh", SIZE)
+
+
+def labels(count, *coefficients):
+    """Frontal faces of scale 1 whose annotation has its origin at pixel 0, 0."""
+    return {"pose": np.tile([0.0, 0, 0, 1, SIZE, 0, 1], (count, 1)), "coefficients": np.array(coefficients)}
+
+
+def test_a_network_starts_from_the_mean_of_samples_that_are_spread_over_all(monkeypatch):
+    monkeypatch.setattr(regression, "AVERAGED", 2)
+    batches = [labels(2, [0.0, 0], [100, 100]), labels(3, [100.0, 100], [2, 8], [100, 100])]
+    found = measure_statistics(batches, FACE, LAYOUT)
+    # Of five the first and the fourth: 1 px to the right and 4 up, which in the photo is y = -y - 4.
+    assert found.mean_map.tolist() == [[[1, -4, 1], [2, -4, 2]], [[1, -5, 3], [2, -5, 4]]]
+    assert found.mean_map.dtype == np.float32
+    # The camera is the same in all; the coefficients of all five count.
+    assert found.whitening.mean == pytest.approx([1, 0, 0, 0, 0, -1, 0, 0, 0, 0, 1, 0, 302 / 5, 308 / 5])
+    assert found.whitening.deviation[:12].tolist() == [0] * 12
+    assert found.whitening.deviation[12] == pytest.approx(np.std([0, 100, 100, 2, 100]))
+
+
+def test_labels_are_centred_over_the_face_and_come_back_in_px():
+    task = make_regression(NETWORK, LossConfig("l1", TERMS, TERMS), SCALING, LAYOUT, FACE)
+    # A map of 2 px: its centre is 0.5, a unit 1 px; z of the three texels of the face has the mean 3.
+    maps = np.array([[[[0, 1, 2], [1, 0, 3]], [[2, 0, 4], [0, 0, 99]]]], np.float32)
+    assert task.unit == 1
+    scaled = task.to_label(maps)
+    assert scaled.tolist() == [[[[-0.5, 0.5, -1], [0.5, -0.5, 0]], [[1.5, -0.5, 1], [-0.5, -0.5, 96]]]]
+    assert task.to_maps(scaled).tolist() == (maps - [0, 0, 3]).tolist()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("norm", "late"), [("l1", 5.0), ("euclidean", 5.0), ("l2", 25.0)])
+def test_what_is_learnt_by_late_is_the_distance_where_it_was_the_sum_of_differences(keras, norm, late):
+    task = make_regression(NETWORK, LossConfig(norm, TERMS, TERMS), SCALING, LAYOUT, FACE)
+    true = np.zeros((1, SIZE, SIZE, 3), np.float32)
+    predicted = true + np.array([0, 3, -4], np.float32)  # px
+    both = task.make_losses(type("Built", (), {"output": ["final"]}))["final"]
+    values = [float(np.asarray(loss(true, predicted))[0]) for loss in both]
+    assert values == pytest.approx([7.0 if norm == "l1" else late, late], rel=1e-5)

@@ -1,0 +1,120 @@
+"""Rows of the thesis's tables beside ours, by hand."""
+
+import pandas as pd
+import pytest
+
+from stages.pages.comparison import Comparison, Difference, Summary
+from stages.pages.thesis_reference import Claim, Layer, Number, Reference
+from stages.pages.thesis_tables import (
+    bias_rows,
+    conclusion_rows,
+    layer_rows,
+    loss_rows,
+    machine_rows,
+    number_rows,
+    rise_rows,
+)
+from stages.project.results import Results
+
+TO = "\u00a0to\u00a0"
+
+
+def results_of(variant, seeds=(), **means):
+    """A variant whose errors have these means, an interval of 0.1 about them, and 90 % of the images up to twice."""
+    described = pd.DataFrame(
+        [
+            {"error": error, "group": "all", "mean": mean, "low": mean - 0.1, "high": mean + 0.1, "p90": 2 * mean}
+            for error, mean in means.items()
+        ],
+        columns=["error", "group", "mean", "low", "high", "p90"],
+    )
+    none = pd.DataFrame()
+    return Results(variant, {}, described, none, none, none, none, none, none, pd.DataFrame({"seed": list(seeds)}))
+
+
+def test_a_number_of_the_thesis_stands_beside_our_mean_with_its_interval_or_our_share_without():
+    numbers = [
+        Number("4.3", "prn", "thesis_68", 4.5),
+        Number("4.3", "prn", "thesis_68_p90", 7.25, "at most"),
+        Number("4.6", "prn", "smooth_15deg", 97.0),
+        Number("4.9", "final", "thesis_mesh", 3.5),
+        Number("4.9", "prn", "thesis_mesh", 5.5),
+    ]
+    assert number_rows(numbers, {"prn": results_of("prn", thesis_68=3.0, smooth_prediction=95.0)}) == [
+        ("4.3", "prn", "68 landmarks", "4.5", 3.0, f"2.900{TO}3.100"),
+        ("4.3", "prn", "68 landmarks, 90 % of the images up to", "7.25 (at most)", 6.0, ""),
+        ("4.6", "prn", "adjacent triangles under 15 degrees", "97", 95.0, f"94.900{TO}95.100"),
+        # One did not run, the other was not scored by this error.
+        ("4.9", "final", "mesh", "3.5", "not run here", ""),
+        ("4.9", "prn", "mesh", "5.5", "not run here", ""),
+    ]
+
+
+def test_what_a_claim_says_stands_before_what_holds_here():
+    claim = Claim("a", "4.6", "final", "prn", "thesis_mesh", "better", lower_by=37.0)
+    found = Comparison({}, None, {"a": Difference(-1.5, -2.0, -1.0, 30.0)})
+    told = ("4.6", "final against prn", "mesh", "better by 37 %")
+    assert conclusion_rows([claim], found) == [(*told, -1.5, f"-2.000{TO}-1.000", 30.0, "better", "holds")]
+
+
+def test_the_thesis_s_machine_and_training_stand_before_ours():
+    reference = Reference([], [], [], {"processor": "theirs", "memory": "16 GB"}, {"lr": 1e-4, "batch_size": 16.0}, {})
+    ours = {"memory": "32 GB", "processor": "ours", "Python": "3"}
+    assert machine_rows(reference, ours, {"batch_size": 8, "lr": 2e-4, "seed": 1}) == [
+        ("processor", "theirs", "ours"),
+        ("memory", "16 GB", "32 GB"),
+        ("lr", "0.0001", "0.0002"),
+        ("batch_size", "16", "8"),
+    ]
+
+
+def test_a_layer_stands_beside_ours_of_its_name():
+    theirs = [Layer("conv", "4", "1", "256*256*16"), Layer("block", "3", "2", "128*128*32")]
+    ours = [("block", "3*3", "2", "16*16*4"), ("other", "1", "1", "1*1*1")]
+    assert layer_rows(theirs, ours) == [
+        ("conv", "4", "1", "256*256*16", "none", "none", "none"),
+        ("block", "3", "2", "128*128*32", "3*3", "2", "16*16*4"),
+    ]
+
+
+def test_the_signed_error_of_each_axis_is_that_of_both_scalings():
+    results = {
+        "prn_sigmoid": results_of("prn_sigmoid", bias_x=3.0, bias_y=-2.0, bias_z=1.0),
+        "final": results_of("final", bias_x=9.0),
+        "prn": results_of("prn", bias_x=0.5, bias_z=-1.5),
+    }
+    assert bias_rows(results) == [
+        ("prn", "x (right)", 0.5, f"0.400{TO}0.600"),
+        ("prn", "z (to the viewer)", -1.5, f"-1.600{TO}-1.400"),
+        ("prn_sigmoid", "x (right)", 3.0, f"2.900{TO}3.100"),
+        ("prn_sigmoid", "y (down)", -2.0, f"-2.100{TO}-1.900"),
+        ("prn_sigmoid", "z (to the viewer)", 1.0, f"0.900{TO}1.100"),
+    ]
+
+
+def test_table_4_1_has_the_mesh_s_errors_in_the_order_of_its_head():
+    """L1, L1 + LK (symmetry of keypoints), L1 + LS (smoothness), L1 + LK + LS, L1 * MASK."""
+    order = ("l1", "l1_k", "l1_s", "l1_k_s")
+    numbers = [
+        Number("4.7", name, "thesis_mesh", value)
+        for value, name in enumerate(
+            [*(f"final_{loss}" for loss in order), "final", *(f"prn_{loss}" for loss in order)]
+        )
+    ]
+    others = [Number("4.9", "prn", "thesis_mesh", 99.0), Number("4.7", "prn", "thesis_mesh", 8.5)]
+    results = {
+        "prn_l1_s": results_of("prn_l1_s", thesis_mesh=4.0, thesis_68=7.0),
+        "final": results_of("final", thesis_68=7.0),
+    }
+    assert loss_rows([*numbers, *others], results, "here") == [
+        ("PRN, thesis", "5.000", "6.000", "7.000", "8.000", "8.500"),
+        ("PRN, here", "not run here", "not run here", f"4.000 (3.900{TO}4.100)", "not run here", "not run here"),
+        ("PRN + ResNet, thesis", "0.000", "1.000", "2.000", "3.000", "4.000"),
+        ("PRN + ResNet, here", *["not run here"] * 5),
+    ]
+
+
+@pytest.mark.parametrize(("name", "rows"), [("prn_l1", [("prn_l1", 2, 5, 3, 27.4)]), ("prn_plain", [])])
+def test_rises_are_told_with_seeds_validations_jumps_and_the_worst_one(name, rows):
+    comparison = Comparison({name: Summary(3, 1.0, 2.0, 97.0, 27.4)}, None, {})
+    assert rise_rows({name: results_of(name, seeds=[1, 1, 1, 2, 2])}, comparison) == rows
