@@ -78,7 +78,7 @@ class Untrained(NamedTuple):
     losses: dict
 
 
-def make(shards, **changes) -> Untrained:
+def make(shards, batch=4, **changes) -> Untrained:
     import keras
 
     from model import regression
@@ -87,7 +87,7 @@ def make(shards, **changes) -> Untrained:
     task = regression.make_regression(network, LossConfig("l1", TERMS, TERMS), Scaling("tanh", SIZE), LAYOUT, FACE)
     keras.utils.set_random_seed(1)
     model = task.build()
-    samples = feed.Feed(locate(shards), 4, task.to_label)
+    samples = feed.Feed(locate(shards), batch, task.to_label)
     return Untrained(task, model, samples, task.make_losses(model))
 
 
@@ -109,10 +109,11 @@ def learnt(shards, keras, tmp_path_factory) -> tuple:
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_learns_a_few_samples_by_heart(learnt, shards, tmp_path, name):
-    trained = learnt[1] if name == "final" else train(make(shards, **NETWORKS[name]), configure(), tmp_path / "work")
+def test_a_network_learns_a_few_samples_by_heart(shards, tmp_path, name):
+    # All at once, since which four are normalised together changes what a photo of a single colour looks like.
+    trained = train(make(shards, batch=8, **NETWORKS[name]), configure(batch_size=8), tmp_path / "work")
     losses = [row["loss"] for row in trained.history]
-    assert losses[-1] < losses[0] / 2.5
+    assert losses[-1] < losses[0] / 3
 
 
 def loss_now(training, made):

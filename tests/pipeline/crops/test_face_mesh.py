@@ -156,8 +156,13 @@ def test_a_face_is_on_its_head_where_face_mesh_is_sure_of_that_and_surer(monkeyp
         assert region.roll == pytest.approx(np.pi)
         return make(turned, 2, score, keypoints)
 
+    def look_turned(levels, region, network):
+        assert region.roll == pytest.approx(np.pi)
+        return mesh, turned
+
     monkeypatch.setattr(face_mesh, "follow", follow_turned)
-    assert face_mesh._surer_way_up([grey_photo(120, 120)], make(upright, 0), {}).quarter_turns == turns
+    monkeypatch.setattr(face_mesh, "mesh_points", look_turned)
+    assert face_mesh._surer_way_up([grey_photo(120, 120)], make(upright, 0), {"mesh": None}).quarter_turns == turns
 
 
 def test_squares_of_half_the_side_cover_a_photo_and_overlap_by_half():

@@ -208,7 +208,7 @@ def test_covered_points_are_not_followed_and_landmarks_have_the_depth_of_the_mes
     pose = np.array([0, 0, 0, 250, 260, 40, 1.2e-3])
     mesh = placed(embedded.points, np.zeros(len(embedded.prior.mean)), pose)
     covered = np.ones(468, bool) if all_covered else mesh[:, 1] > np.median(mesh[:, 1])
-    found = fit_mesh(dataclasses.replace(seen_as(mesh), covered=covered), embedded, HEIGHT)
+    found = fit_mesh(dataclasses.replace(seen_as(mesh), covered=covered), embedded, SIZE)
     assert followed[0].sum() > 100
     assert followed[0][covered].any() == all_covered
     nose = slice(27, 36)
