@@ -103,6 +103,8 @@ def main(photos: tuple[str, ...], out: Path, verdicts: Path | None, options: Rec
         f"without one; {sum(bool(face['doubt']) for face in faces)} faces that are likely wrong, {refused} refused, "
         f"{sum(not face['verdict'] for face in faces)} not reviewed; {out / FACES}, {out / TABLE}, {out / PAGE}"
     )
+    if not faces:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

@@ -151,12 +151,11 @@ def warp_photo(photo: Image, vertices: NDArray, edited: NDArray, triangles: NDAr
 
 
 def _largest_part(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Keep the largest connected part of a mask, with its holes filled."""
+    """Keep the largest connected part of a mask."""
     _, labels, found, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     if len(found) < 2:
         return mask
-    largest = (labels == 1 + int(found[1:, cv2.CC_STAT_AREA].argmax())).astype(np.uint8)
-    return largest.astype(bool)
+    return labels == 1 + int(found[1:, cv2.CC_STAT_AREA].argmax())
 
 
 def _shrink(mask: NDArray[np.bool_], radius: int) -> NDArray[np.bool_]:

@@ -253,6 +253,13 @@ class TestAgain:
         assert "faces/one.jpg lies where results of a photo go: choose another folder by --out." in result.stderr
         assert {path: path.read_bytes() for path in before} == before
 
+    def test_photos_that_all_show_no_face_are_a_failure(self, work):
+        result = call("photos/none.jpg", "photos/broken.jpg", "--out", "out")
+        assert "annotate: 2 photos, 0 faces, 2 photos without one" in result.stdout
+        assert result.exit_code == 1
+        # With labels of other photos in the folder there is something to judge.
+        annotated("photos/one.jpg", "photos/none.jpg", "--out", "out")
+
     def test_an_error_of_a_library_costs_one_photo(self, work, monkeypatch):
         def fail(*_):
             raise RuntimeError("not today")
