@@ -211,6 +211,8 @@ def make_step(
         for layer in brief_part(model).layers:
             # Fixed batch normalisation also keeps its statistics: Keras applies it as in inference.
             layer.trainable = phase.name != "refinement"
+        # Keras keeps what it compiled to predict, and on several devices that is of what learnt then.
+        model.predict_function = None
     network = brief_part(model) if phase.name == "brief" else model
     return TrainingStep(network, prepare, {name: losses[name] for name in network.output}, crops)
 
