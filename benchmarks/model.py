@@ -193,7 +193,7 @@ def time_training(
     network: what reading and, where the variant's policy is online, augmentation cost.
     """
     prepare_keras(precision, xla)
-    from model import training
+    from model import recipe, training
     from model.step import stored
 
     settings = full_size(variant)
@@ -205,7 +205,7 @@ def time_training(
     feed = OnlineFeed(samples, BATCH, settings.augmentation, SIZE) if settings.augmentation else stored_feed
     prepare = task.make_preparation() if settings.augmentation else stored
     phase, rounds = training.Phase("all", "final"), training.Rounds(1, steps)
-    rate = training.make_rate(config, steps, steps)
+    rate = recipe.make_rate(config, steps, steps)
     late = np.zeros(BATCH, np.float32)
     batches, in_memory = feed.endless(seed=0, start=0), next(stored_feed.ordered()) | {"late": late}
     ways = {

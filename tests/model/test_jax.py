@@ -106,7 +106,7 @@ def test_more_devices_than_there_are_is_refused(tmp_path):
 def train_on_jax() -> tuple[int, list[float]]:
     """Eight steps of training: how often Python ran the step's own code, and the losses."""
     prepare_keras(backend="jax")
-    from model import training
+    from model import recipe, training
     from model.networks import build_network
     from model.step import stored
 
@@ -119,7 +119,7 @@ def train_on_jax() -> tuple[int, list[float]]:
     phase = training.Phase("all", "final")
     config = TrainConfig("made", "none", "on", "tanh", lr=0.01, budget=32, batch_size=4, seeds=[1])
     step = training.make_step(model, phase, {"final": (distance, distance)}, stored, None)
-    training.compile_step(step, phase, config, training.Rounds(1, 8), training.make_rate(config, 8, 8), 16.0)
+    training.compile_step(step, phase, config, training.Rounds(1, 8), recipe.make_rate(config, 8, 8), 16.0)
     rng = np.random.default_rng(0)
     photo, label = rng.random((4, 32, 32, 3), np.float32), rng.uniform(-0.5, 0.5, (4, 1, 1, 3)).astype(np.float32)
     late = np.zeros(4, np.float32)

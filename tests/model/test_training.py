@@ -327,20 +327,6 @@ def test_a_strategy_is_a_list_of_what_learns_and_what_is_watched(training, strat
     assert [tuple(phase) for phase in training.phases(strategy, refined, initialised)] == expected
 
 
-def test_an_optimizer_clips_in_px_and_averages_over_a_twentieth_of_its_steps_at_most(training):
-    plain = training.make_optimizer(configure(), 100, 0.1, 128)
-    assert type(plain).__name__ == "Adam"
-    assert (plain.global_clipnorm, plain.use_ema, plain.weight_decay) == (None, False, None)
-    settings = configure(optimizer="adamw", weight_decay=0.02, clip=0.5, average=0.99)
-    momenta = {10: 0.0, 20: 0.0, 1000: 0.98, 2000: 0.99, 10_000: 0.99}
-    for steps, momentum in momenta.items():
-        made = training.make_optimizer(settings, steps, 0.1, 128)
-        assert (type(made).__name__, made.weight_decay, made.use_ema) == ("AdamW", 0.02, True)
-        # Half a unit of 128 px.
-        assert made.global_clipnorm == 64
-        assert made.ema_momentum == pytest.approx(momentum)
-
-
 def test_batches_go_on_where_the_phases_before_ended_and_are_late_from_a_share_of_the_steps_on(training):
     asked = []
 
@@ -406,12 +392,3 @@ def test_a_budget_is_shared_by_phases_and_a_round_is_an_epoch_at_least(training)
     assert planned(4, 8, 1) == (1, 1)
     # An epoch of 101 samples has 26 steps, and 250 steps 9 whole ones: rounds of 28.
     assert planned(1000, 101, 1) == (9, 28)
-
-
-def test_the_rate_rises_and_falls_in_one_cycle_or_is_halved(training):
-    cycle = training.make_rate(configure(lr=0.1, schedule="cosine", warm_up=0.1), 100, 10)
-    rates = [float(cycle(step)) for step in (0, 5, 10, 55, 100)]
-    assert rates == pytest.approx([0.1 / 25, 0.052, 0.1, 0.05, 0], rel=1e-4, abs=1e-8)
-    halved = training.make_rate(configure(lr=0.1, halve_every=2), 100, 10)
-    assert [round(float(halved(step)), 6) for step in (0, 19, 20, 39, 40, 99)] == [0.1, 0.1, 0.05, 0.05, 0.025, 0.00625]
-    assert float(training.make_rate(configure(lr=0.1), 100, 10)(99)) == pytest.approx(0.1)

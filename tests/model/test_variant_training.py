@@ -48,7 +48,7 @@ def train_variants(names):
     prepare_keras()
     import keras
 
-    from model import regression, training
+    from model import recipe, regression, training
     from model.step import stored
 
     layout, face, samples = make_samples(np.random.default_rng(0))
@@ -67,7 +67,7 @@ def train_variants(names):
         batch = {"photo": photos, "label": task.to_label(samples["position_map"]), "late": np.zeros(COUNT, np.float32)}
         # A rate that does not change within these few steps.
         config = dataclasses.replace(settings.train, schedule="halvings", average=0.0)
-        rate = training.make_rate(config, STEPS, STEPS)
+        rate = recipe.make_rate(config, STEPS, STEPS)
         found[name] = {}
         for phase in training.phases(config.strategy, "brief" in losses, False):
             step = training.make_step(model, phase, losses, stored, None)
