@@ -100,5 +100,5 @@ def test_a_variant_learns_in_each_of_its_phases(steps_of, name):
 
 def test_every_row_of_the_thesis_is_a_variant_and_starts_from_one_that_is_trained():
     rows = PARAMS["thesis"]["variants"]
-    assert set(rows) <= set(PARAMS["variants"]) - {"final"}
+    assert set(rows) <= set(PARAMS["variants"]) - {PARAMS["train"]["variant"]}
     assert {row["init"] for row in rows.values()} <= {*rows, "random"}
