@@ -123,7 +123,8 @@ def test_a_variant_starts_from_another_one_s_weights_and_does_not_train_them_alo
     change_params(
         folder,
         train={"seeds": [1], "strategy": "frozen"},
-        variants={"applied": {"train": {"budget": 0}, "network": {"residual": False}}},
+        # Weights are those of a scaling: what starts from another's has the same.
+        variants={"coarse": {}, "applied": {"train": {"budget": 0}, "network": {"residual": False}}},
         thesis={"variants": {"prn": source("random"), "coarse": source("prn"), "applied": source("prn")}},
     )
     missing = run_stage(folder, "coarse")
