@@ -9,6 +9,7 @@ megapixels. Prints a table, then one line of JSON.
 import json
 import os
 import resource
+import shutil
 import statistics
 import subprocess
 import sys
@@ -32,6 +33,7 @@ KINDS = {"default files": (), "GLB": ("glb",), "landmarks and pose": ("points",)
 
 def time_command(photos: list[str], kinds: tuple[str, ...], out: Path) -> tuple[float, float]:
     """Seconds of wall and of all cores that one run takes."""
+    shutil.rmtree(out, ignore_errors=True)  # what is there would not be made again
     written = [word for kind in kinds for word in ("--write", kind)]
     command = [sys.executable, "-m", "stages.reconstruct", *photos, "--out", str(out), "--allow-missing", *written]
     start, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -26,6 +26,13 @@ def imported_by_collection(request):
     return request.config.stash[IMPORTED]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def environment():
+    """What a module's tests set in the environment, as starting Keras or MTCNN does, no other's processes inherit."""
+    with mock.patch.dict(os.environ):
+        yield
+
+
 @pytest.fixture
 def patch_model():
     """A 9 x 9 patch with a hole as a face model: 2 identity vectors, 1 expression vector."""
