@@ -6,92 +6,31 @@ import subprocess
 import sys
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
-import scipy.io
-import scipy.sparse
 from click.testing import CliRunner
 
-from pipeline.face.camera import project
-from pipeline.face.face_model import FaceModel
-from pipeline.face.landmarks import MIRRORED
-from pipeline.uv.surface import load_surface, make_surface, read_points
+from pipeline.uv.surface import load_surface, read_points
 from stages import score
-from stages.project.foreign import Mesh, read_vertices_of, score_folder
+from stages.project.foreign import read_vertices_of, score_folder
 from stages.project.predictions import Predictions
 from stages.project.published import Benchmark, read_benchmark
 from stages.project.samples import locate, read_truths
+from tests.helpers.foreign_scores import (
+    NOTHING_PUBLISHED,
+    POSES,
+    box_size,
+    save,
+    vertices_of,
+    write_annotation,
+)
 from tests.helpers.places import ROOT
 from tests.helpers.small_project import (
     GRID,
-    SIZE,
     YAW_DEG,
-    face_map,
-    grid_triangles,
-    grid_uv,
-    landmark_vertices,
     read_json,
     read_rows,
 )
-
-NOTHING_PUBLISHED = Benchmark({}, {})
-HEIGHT = 90
-# Pose_Para: pitch, yaw, roll, tx, ty, tz, scale.
-POSES = {
-    "one": (0, 0, 0, 40, 50, 0, 1.0),
-    "two": (0.1, -0.5, 0.2, 45, 40, 9, 1.5),
-    "three": (0, 7.0, 0, 50, 50, 3, 0.8),
-}
-
-
-@pytest.fixture(scope="module")
-def mesh():
-    """A bulging sheet whose texels are its vertices; in the model's frame, y up."""
-    uv = grid_uv(GRID)
-    vertices = ((face_map(uv).reshape(-1, 3) - [16, 16, 0]) * [1, -1, 1]).astype(np.float32)
-    model = FaceModel(
-        vertices, np.zeros((*vertices.shape, 1)), np.zeros((*vertices.shape, 1)), grid_triangles(), landmark_vertices()
-    )
-    mask = np.ones((SIZE, SIZE), bool)
-    nearest = np.rint(np.linspace(0, GRID - 1, SIZE)).astype(int)
-    columns = (nearest[:, None] * GRID + nearest).ravel()
-    operator = scipy.sparse.csr_array((np.ones(SIZE**2), (np.arange(SIZE**2), columns)), shape=(SIZE**2, GRID**2))
-    return Mesh(model, make_surface(uv.reshape(-1, 2), model.triangles, model.landmarks, mask), operator)
-
-
-def vertices_of(mesh, name):
-    return project(mesh.model.mean, np.array(POSES[name], float), HEIGHT)
-
-
-def write_annotation(path, pose, landmarks=None):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    values = {"Shape_Para": np.zeros((199, 1)), "Exp_Para": np.zeros((29, 1)), "Pose_Para": np.array(pose, float)[None]}
-    if landmarks is not None:
-        # As published: from 1.
-        values["pt3d_68"] = (landmarks + np.array([1, 1, 0])).T
-    scipy.io.savemat(path, values)
-
-
-@pytest.fixture
-def truths(mesh, tmp_path):
-    """Annotations of three faces with their photos: two with landmarks, the third's are those of its mesh."""
-    folder = tmp_path / "truths"
-    for name, pose in POSES.items():
-        landmarks = None if name == "three" else vertices_of(mesh, name)[mesh.model.landmarks]
-        write_annotation(folder / f"set/{name}.mat", pose, landmarks)
-        cv2.imwrite(str(folder / f"set/{name}.png"), np.zeros((HEIGHT, 100, 3), np.uint8))
-    return folder
-
-
-def save(folder, name, points):
-    path = folder / f"set/{name}.npy"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    np.save(path, points)
-
-
-def box_size(points):
-    return np.sqrt(np.prod(np.ptp(points[:, :2], axis=0)))
 
 
 def test_landmarks_that_are_off_by_some_pixels_have_the_error_that_one_computes_by_hand(mesh, truths, tmp_path):
@@ -169,141 +108,6 @@ def test_what_cannot_be_scored_is_listed_with_its_reason(mesh, truths, tmp_path)
     assert "no prediction for set/four" in reasons["set/four"]
     assert "scale" in reasons["set/five"]
     assert "photo" in reasons["set/six"]
-
-
-@pytest.fixture
-def hints_of(mesh, truths, tmp_path):
-    """What is said of predictions that are the truth but for a change, and the table of their errors."""
-
-    def told(change, **options):
-        for name in POSES:
-            save(tmp_path / "predicted", name, change(vertices_of(mesh, name)))
-        table, failed, hints = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED, **options)
-        assert failed.empty
-        return hints, table
-
-    return told
-
-
-@pytest.mark.parametrize(
-    ("change", "start"),
-    [
-        (lambda p: p, None),
-        (lambda p: p + np.array([0, 0, -70]), None),
-        # Errors of a real method: noise of some pixels is no frame.
-        (lambda p: p + np.random.default_rng(0).normal(0, 3, p.shape), None),
-        (
-            lambda p: p + np.array([1, 1, 0]),
-            "They have another origin: the 68 landmarks in 2D would be 0.00 % off, rec",
-        ),
-        (lambda p: p - p.mean(axis=0), "They have another origin: "),
-        (
-            lambda p: p * [1, -1, 1] + [0, HEIGHT - 1, 0],
-            "Y grows upwards in them: the 68 landmarks in 2D would be 0.00 %",
-        ),
-        (lambda p: (p - p.mean(axis=0)) * [1, -1, 1], "Y grows upwards in them: "),
-        (lambda p: p[:, [1, 0, 2]], "X and y are exchanged in them: "),
-        (lambda p: p * [-1, 1, 1] + [99, 0, 0], "X grows to the left in them: the 68 landmarks in 2D would be 0.00 %"),
-        (lambda p: p * [3, 3, 1], "They are in pixels of another size, such as a crop's: "),
-        (lambda p: p * [1, 1, -1], "Z grows away from the viewer in them: z would be 0.00 % off, negated, instead of "),
-    ],
-)
-def test_a_wrong_frame_is_named_where_another_would_score_several_times_better(hints_of, change, start):
-    hints, _ = hints_of(change)
-    assert len(hints) == (start is not None)
-    assert all(hint.startswith(start) for hint in hints)
-
-
-@pytest.mark.parametrize("offset", [(1, 1, 0), (1, -1, 0), (0, -1, 0)])
-def test_one_pixel_off_is_told_though_the_method_is_off_by_as_much_itself(hints_of, offset):
-    rng = np.random.default_rng(1)
-    hints, _ = hints_of(lambda p: p + rng.normal(0, 0.5, p.shape) + np.array(offset))
-    assert [hint[:23] for hint in hints] == ["They lie one pixel off "]
-    assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape) + np.array([0.5, 0.5, 0]))[0]
-    assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape))[0]
-    assert not hints_of(lambda p: p + rng.normal(0, 1, p.shape) + np.array([2, 0, 0]))[0]
-
-
-@pytest.mark.parametrize(
-    ("change", "start"),
-    [
-        (lambda p: p[MIRRORED], "Right and left are exchanged in the order of their landmarks: the 68"),
-        (lambda p: p[MIRRORED] * [-1, 1, 1] + [99, 0, 0], "They are of the mirrored photo: the 68"),
-        (lambda p: np.vstack([p[1:], p[:1]]), "They begin with the second landmark: the 68"),
-        (lambda p: np.vstack([p[:1], p[:-1]]), "They have a point before the first landmark: the 68"),
-        (lambda p: np.vstack([p[1:], p[:1]])[:, :2], "They begin with the second landmark: the 68"),
-        (lambda p: p[::-1], None),
-    ],
-)
-def test_another_order_of_the_landmarks_is_named(hints_of, mesh, change, start):
-    hints, _ = hints_of(lambda vertices: change(vertices[mesh.model.landmarks]))
-    assert [hint[: len(start)] for hint in hints if "in 2D" in hint] == ([] if start is None else [start])
-
-
-@pytest.mark.parametrize(
-    ("factor", "start"),
-    [
-        (1.9, None),
-        (4.0, "Z is in another unit in them: z would be 0.00 % off, scaled by one number for all images, instead of "),
-        (0.1, "Z is in another unit in them: z would be 0.00 % off, scaled by one number for all images, instead of "),
-        (-4.0, "Z grows away from the viewer in them, in another unit: z would be 0.00 % off, negated and scaled by "),
-    ],
-)
-def test_another_unit_of_depth_is_named_with_how_far_it_is_off(hints_of, factor, start):
-    """Errors of a method's own, of which a half as much again is no unit; 1.9 times of no error but the unit's is."""
-    rng = np.random.default_rng(0)
-    noise = 0.0 if start else 3.0
-    hints, _ = hints_of(lambda p: (p + rng.normal(0, noise, p.shape)) * [1, 1, factor])
-    assert [hint[: len(start)] for hint in hints] == ([] if start is None else [start])
-    assert all(f"(it spreads {abs(factor):.3g} times as far as the true one)" in hint for hint in hints)
-
-
-def test_one_number_scales_the_depth_of_all_images_and_not_each_its_own(hints_of):
-    factors = iter([0.02, 1.0, 50.0, 4.0, 4.0, 0.001])
-    hints, _ = hints_of(lambda p: p * [1, 1, next(factors)])
-    assert hints == []
-    # One flat face changes nothing of what the others have in common.
-    hints, _ = hints_of(lambda p: p * [1, 1, next(factors)])
-    assert [hint[:19] for hint in hints] == ["Z is in another uni"]
-    assert "(it spreads 4 times as far as the true one)" in hints[0]
-
-
-def test_a_hint_needs_an_error_three_times_as_large(hints_of, mesh):
-    """Shifted by d and off by e at right angles to it, the error is 3 e where d is e times the root of 8."""
-    sides = np.resize([-1.0, 1.0], 68)[:, None]
-
-    def off(shift):
-        return hints_of(lambda p: p[mesh.model.landmarks] + np.array([shift, 0, 0]) + sides * [0, 1, 0])[0]
-
-    assert off(0.9 * 8**0.5) == []
-    assert [hint[:24] for hint in off(1.1 * 8**0.5)] == ["They have another origin"]
-
-
-def test_one_landmark_that_is_lost_hides_no_frame_and_counts_in_the_mean_offset(hints_of, mesh):
-    """It is 300 px off, the others 20: recentred 300 / 68 = 4.4 px are left, a fifth of what there is."""
-    lost = np.zeros((68, 3))
-    lost[7, 1] = 300
-    hints, table = hints_of(lambda p: p[mesh.model.landmarks] + lost + np.array([20, 0, 0]))
-    assert [hint[:24] for hint in hints] == ["They have another origin"]
-    assert table["offset_y_px"].tolist() == pytest.approx([300 / 68] * 3, abs=1e-3)
-
-
-def test_the_frame_that_is_told_is_the_best_and_not_any_that_is_better(hints_of):
-    rng = np.random.default_rng(0)
-    hints, _ = hints_of(lambda p: p * [1.15, 1.15, 1] + rng.normal(0, 0.1, p.shape))
-    assert [hint[:32] for hint in hints] == ["They are in pixels of another si"]
-
-
-def test_y_and_z_may_both_be_wrong(hints_of):
-    hints, _ = hints_of(lambda p: (p - p.mean(axis=0)) * [1, -1, -1])
-    assert [hint[:9] for hint in hints] == ["Y grows u", "Z grows a"]
-
-
-def test_the_mean_offset_is_in_pixels_of_the_photo_right_and_down(hints_of):
-    hints, table = hints_of(lambda p: p + np.array([2, -0.5, 0]))
-    assert table["offset_x_px"].tolist() == pytest.approx([2.0] * 3, abs=1e-3)
-    assert table["offset_y_px"].tolist() == pytest.approx([-0.5] * 3, abs=1e-3)
-    assert "(mean offset x +2.00, y -0.50 px)" in hints[0]
 
 
 def test_landmarks_without_z_have_the_error_in_2d_alone(hints_of, mesh):

@@ -1,6 +1,5 @@
 """A batch of photos goes on after any of them, and its next run goes on from where it ended."""
 
-import itertools
 import json
 import os
 import re
@@ -18,7 +17,7 @@ from click.testing import CliRunner
 from pipeline.store.files import holding
 from stages import edit, swap
 from stages import reconstruct as command
-from stages.photo import batches, results
+from stages.photo import batches
 from stages.photo.files import KINDS
 from stages.photo.folders import OWN, PART
 from stages.photo.processes import PHOTOS_A_PROCESS, in_processes
@@ -257,48 +256,6 @@ class TestSecondRun:
         assert sorted(path.name for path in Path("out").iterdir()) == ["a", "b", "c", "faces.json"]
 
 
-class TestTable:
-    def made(self, name, maker="m"):
-        return {"photo": name, "reduced": 1, "error": "", "made_from": f"{maker}-{name}", "faces": [{"files": []}]}
-
-    def test_it_is_whole_after_each_photo_and_after_an_interrupt(self, tmp_path):
-        def work():
-            yield self.made("a")
-            yield self.made("b")
-            raise KeyboardInterrupt
-
-        known = {name: self.made(name) for name in ("b", "c")}
-        (tmp_path / "c").mkdir()
-        kept = results.keep_results(tmp_path, work(), known)
-        assert next(kept) == self.made("a")
-        assert [row["photo"] for row in rows(tmp_path)] == ["a", "c"]
-        assert next(kept) == self.made("b")
-        with pytest.raises(KeyboardInterrupt):
-            next(kept)
-        assert rows(tmp_path) == [self.made(name) for name in "abc"]
-        assert list(results.read_results(tmp_path, "m").values()) == rows(tmp_path)
-        assert {row["made_from"] for row in results.read_results(tmp_path, "other").values()} == {""}
-
-    def test_each_photo_has_a_line(self, tmp_path):
-        made = [self.made("a\n\"'"), self.made("\udcff")]
-        list(results.keep_results(tmp_path, made, {}))
-        lines = ",\n".join(map(json.dumps, made))
-        assert (tmp_path / "faces.json").read_text() == f"[\n{lines}\n]\n"
-
-    def test_results_of_other_options_are_no_longer_taken_for_these_when_the_work_begins(self, tmp_path):
-        (tmp_path / "a").mkdir()
-        list(results.keep_results(tmp_path, [self.made("a", "old")], {}))
-
-        def killed():
-            raise SystemExit
-            yield
-
-        with pytest.raises(SystemExit):
-            list(results.keep_results(tmp_path, killed(), results.read_results(tmp_path, "new")))
-        assert rows(tmp_path)[0]["made_from"] == ""
-        assert results.read_results(tmp_path, "old")["a"]["made_from"] == ""
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("processes", "deadly"), [(1, (0, 9)), (2, (3, 4))])
 def test_who_kills_its_process_is_told_and_all_others_are_done(processes, deadly):
@@ -357,60 +314,3 @@ def test_a_batch_that_is_killed_goes_on_where_it_ended(embedded, tmp_path):
     assert times == {name: (tmp_path / f"out/{name}/face1.ply").stat().st_mtime_ns for name in done}
     subprocess.run([*run, "--out", "whole"], cwd=tmp_path, env=environment, check=True)
     assert files(tmp_path / "out") == files(tmp_path / "whole")
-
-
-@pytest.fixture
-def video(tmp_path):
-    path = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"MJPG"), 10, (48, 32))
-    for number in range(10):
-        writer.write(np.full((32, 48, 3), (0, 10, 20 * number), np.uint8))
-    writer.release()
-    return path
-
-
-def test_each_so_many_th_frame_of_a_video_is_taken_in_rgb_and_in_order(video, capsys):
-    photos = list(batches.name_frames(str(video), 4))
-    assert [photo.name for photo in photos] == ["clip_000000", "clip_000004", "clip_000008"]
-    assert [photo.files for photo in photos] == [(video,)] * 3
-    for photo, red in zip(photos, (0, 80, 160), strict=True):
-        opened = photo.decode()
-        assert opened.photo.dtype == np.uint8
-        assert opened.photo.mean(axis=(0, 1)) == pytest.approx((red, 10, 0), abs=4)
-    assert capsys.readouterr() == ("", "")
-
-
-def test_a_video_is_read_no_further_than_it_is_asked_for(video, capsys):
-    frames = batches.name_frames(str(video), 1)
-    assert len(list(itertools.islice(frames, 2))) == 2
-    frames.close()
-    assert capsys.readouterr() == ("", "")
-
-
-def test_frames_that_a_cut_video_lacks_are_told_once(tmp_path, capsys):
-    video = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(video), cv2.VideoWriter.fourcc(*"MJPG"), 10, (96, 64))
-    generator = np.random.default_rng(1)
-    for _ in range(10):
-        writer.write(generator.integers(0, 256, (64, 96, 3), np.uint8))
-    writer.release()
-    content = video.read_bytes()
-    video.write_bytes(content[: len(content) * 6 // 10])
-    read = len(list(batches.name_frames(str(video), 1)))
-    assert 4 <= read <= 6
-    assert capsys.readouterr() == (
-        "",
-        f"clip: {read} of 10 frames were read: the video is cut or damaged, or its file announces more than it has.\n",
-    )
-    assert len(list(batches.name_frames(str(video), 4))) == 2
-    assert f"clip: {read} of 10 frames" in capsys.readouterr().err
-
-
-def test_a_video_that_is_missing_or_damaged_and_a_webcam_that_is_not_there_are_told(tmp_path):
-    with pytest.raises(FileNotFoundError, match=r"no video 'gone\.mp4'; expected a file, or the number of a webcam"):
-        batches.name_frames("gone.mp4", 1)
-    (tmp_path / "bad.avi").write_bytes(b"no video")
-    with pytest.raises(ValueError, match=r"bad\.avi gives no frame"):
-        next(batches.name_frames(str(tmp_path / "bad.avi"), 1))
-    with pytest.raises(ValueError, match="The webcam 987 gives no frame"):
-        next(batches.name_frames("987", 1))
