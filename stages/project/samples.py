@@ -210,10 +210,11 @@ def read_accepted(root: Path, sample_ids: Iterable[str]) -> list[dict[str, str]]
         If one is damaged, or lacks a sample.
     """
     sample_ids = list(sample_ids)
-    rows = dict[str, dict[str, str]]()
-    for subset in sorted({subset_of(sample_id) for sample_id in sample_ids}):
+    wanted, rows = set(sample_ids), dict[str, dict[str, str]]()
+    for subset in sorted({subset_of(sample_id) for sample_id in wanted}):
         path = shards_of(root, "index", subset) / "accepted.csv"
-        rows |= {row["sample_id"]: row for row in read_table(path, *ACCEPTED_COLUMNS)}
+        table = read_table(path, *ACCEPTED_COLUMNS)
+        rows |= {row["sample_id"]: row for row in table if row["sample_id"] in wanted}
         missing = [name for name in sample_ids if subset_of(name) == subset and name not in rows]
         check(not missing, f"{path} lacks the sample {', '.join(missing[:1])}; make it anew.")
     return [rows[sample_id] for sample_id in sample_ids]
