@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
+import scipy.stats
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.face.camera import wrap_degrees
@@ -166,6 +167,48 @@ def paired_interval(first: ArrayLike, second: ArrayLike, resamples: int, seed: i
     if first.shape != second.shape:
         raise ValueError(f"Paired errors need the same images: got {first.size} and {second.size}.")
     return bootstrap_interval(first - second, resamples, seed)
+
+
+def seeds_interval(first: ArrayLike, second: ArrayLike) -> Interval:
+    """Interval of the mean difference ``first - second`` of two methods, each trained from several seeds.
+
+    Photos and seeds are both drawn from many, and the methods are tested on the same photos. The variance of the mean
+    difference is that over the photos, of the differences of each photo's mean over the seeds, and that of each
+    method's seeds, of their means over the photos; Student's t has Welch and Satterthwaite's degrees of freedom. Where
+    seeds decide, three of them leave a wide interval. A bootstrap over three seeds holds the truth in 74 % of the cases
+    instead of 95.
+
+    Parameters
+    ----------
+    first, second : (S, N) and (T, N) array_like
+        Errors of the same N images in the same order, a row a seed.
+
+    Returns
+    -------
+    Interval
+
+    Raises
+    ------
+    ValueError
+        If the two are not of the same number of images, or there are fewer than two seeds or images.
+    """
+    groups = [np.asarray(errors, np.float64) for errors in (first, second)]
+    images = {errors.shape[1] for errors in groups}
+    if len(images) > 1:
+        raise ValueError(f"Paired errors need the same images: got {groups[0].shape[1]} and {groups[1].shape[1]}.")
+    if min(*images, *map(len, groups)) < 2:
+        raise ValueError("An interval over seeds and images needs two or more of each.")
+    difference = groups[0].mean(axis=0) - groups[1].mean(axis=0)
+    # Variances of the mean difference, and their degrees of freedom.
+    parts = [(difference.var(ddof=1) / difference.size, difference.size - 1)]
+    parts += [(errors.mean(axis=1).var(ddof=1) / len(errors), len(errors) - 1) for errors in groups]
+    variance = sum(part for part, _ in parts)
+    mean = float(difference.mean())
+    if not variance:
+        return Interval(mean, mean, mean)
+    freedom = variance**2 / sum(part**2 / count for part, count in parts)
+    half = float(scipy.stats.t.ppf(0.5 + INTERVAL_PERCENT / 200, freedom) * np.sqrt(variance))
+    return Interval(mean, mean - half, mean + half)
 
 
 def verdict(difference: Interval) -> str:

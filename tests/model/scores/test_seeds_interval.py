@@ -1,0 +1,70 @@
+"""The interval of a difference over seeds and images, against simulated methods whose difference is known."""
+
+import numpy as np
+import pytest
+import scipy.stats
+
+from model.scores.statistics import bootstrap_interval, seeds_interval, verdict
+
+TRUE = 0.4
+RUNS, IMAGES, SEEDS = 1500, 300, 3
+
+
+def simulate(rng, seed_spread, image_spread, noise):
+    """Errors (seeds, images) of two methods: images are hard for both, one gains more on some, seeds shift them all."""
+    hard, gains = rng.gamma(2, 2, IMAGES), rng.normal(TRUE, image_spread, IMAGES)
+    errors = [
+        base + rng.normal(0, spread, (SEEDS, 1)) + rng.normal(0, noise, (SEEDS, IMAGES))
+        for base, spread in zip((hard + gains, hard), seed_spread, strict=True)
+    ]
+    return errors[0], errors[1]
+
+
+@pytest.mark.parametrize(
+    ("seed_spread", "image_spread", "noise"),
+    [((0.3, 0.3), 0.0, 0.5), ((0.3, 0.3), 1.0, 0.5), ((0.3, 0.05), 1.0, 0.5), ((0.1, 0.1), 3.0, 1.0), ((0, 0), 1, 0.3)],
+)
+def test_the_interval_holds_the_true_difference_in_95_percent_of_the_cases(seed_spread, image_spread, noise):
+    rng = np.random.default_rng(0)
+    found = [seeds_interval(*simulate(rng, seed_spread, image_spread, noise)) for _ in range(RUNS)]
+    covered = np.mean([interval.low <= TRUE <= interval.high for interval in found])
+    assert covered == pytest.approx(0.95, abs=0.02)
+    assert np.mean([interval.mean for interval in found]) == pytest.approx(TRUE, abs=0.03)
+
+
+def test_the_photos_of_one_seed_alone_are_far_too_sure():
+    rng = np.random.default_rng(0)
+    found = []
+    for _ in range(200):
+        first, second = simulate(rng, (0.3, 0.3), 1.0, 0.5)
+        found.append(bootstrap_interval(first[0] - second[0], 300, 1))
+    assert np.mean([interval.low <= TRUE <= interval.high for interval in found]) < 0.4
+
+
+def test_by_hand():
+    # Means of the seeds 1 and 3, and 0 and 0; differences of the two photos 1 and 3.
+    interval = seeds_interval([[0, 2], [2, 4]], [[0, 0], [0, 0]])
+    variance = 2 / 2 + 2 / 2
+    freedom = variance**2 / (1 / 1 + 1 / 1)
+    half = scipy.stats.t.ppf(0.975, freedom) * variance**0.5
+    assert interval == pytest.approx((2, 2 - half, 2 + half))
+    assert verdict(interval) == "not told apart by this test set"
+
+
+def test_seeds_that_agree_leave_the_interval_of_the_photos():
+    errors = np.random.default_rng(1).gamma(2, 2, (1, 400))
+    other = errors + np.random.default_rng(2).normal(0.2, 1, (1, 400))
+    interval = seeds_interval(np.repeat(other, 3, axis=0), np.repeat(errors, 3, axis=0))
+    expected = scipy.stats.ttest_rel(other[0], errors[0]).confidence_interval()
+    assert interval[1:] == pytest.approx((expected.low, expected.high))
+
+
+def test_equal_methods_have_no_difference():
+    assert seeds_interval(np.ones((3, 5)), np.ones((3, 5))) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("shapes", [((1, 5), (3, 5)), ((3, 1), (3, 1)), ((3, 5), (3, 4))])
+def test_one_seed_one_image_or_other_images_are_refused(shapes):
+    first, second = map(np.zeros, shapes)
+    with pytest.raises(ValueError, match=r"two or more of each|same images: got 5 and 4"):
+        seeds_interval(first, second)
