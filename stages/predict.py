@@ -3,7 +3,9 @@
 Apart from `train`, so that another set to test on costs predictions and no training.
 """
 
+import filecmp
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -14,8 +16,17 @@ from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import load_uv
 from stages.project.beginning import begin_stage
 from stages.project.params import CropParams, read, sentences
-from stages.project.paths import FOUND, LAYOUT, MAIN_RUN, RUNS, found_predictions_of, predictions_of, weights_of
-from stages.project.predictions import write_predictions
+from stages.project.paths import (
+    FOUND,
+    LAYOUT,
+    MAIN_RUN,
+    RUNS,
+    found_predictions_of,
+    predictions_of,
+    seed_weights_of,
+    weights_of,
+)
+from stages.project.predictions import Batches, write_predictions
 from stages.project.runs import choose_regression, load_run
 from stages.project.samples import locate, read_part
 from stages.project.strict import check
@@ -41,16 +52,31 @@ def main(variant: str | None) -> None:
 
         start = time.perf_counter()
         network = task.build()
-        load_run(network, weights_of(run), settings, layout)
-        crops = {predictions_of(run): tested}
-        crops |= {found_predictions_of(run, source): samples for source, samples in found.items()}
-        for path, samples in crops.items():
-            predictions = predict(network, samples, config.batch_size, task.to_maps, config.mirror)
-            write_predictions(path, predictions, len(samples), layout.size)
-    count = sum(map(len, crops.values()))
-    others = "".join(f", {len(samples)} of them found by {source}" for source, samples in found.items())
+        seed, others = sort_seeds(run, config.seeds)
+
+        def predict_with(weights: Path, samples: list[stored.Sample]) -> Batches:
+            load_run(network, weights, settings, layout)
+            return predict(network, samples, config.batch_size, task.to_maps, config.mirror)
+
+        for source, samples in found.items():
+            predictions = predict_with(weights_of(run), samples)
+            write_predictions(found_predictions_of(run, source), seed, predictions, len(samples), layout.size)
+        predictions = predict_with(weights_of(run), tested)
+        # One after the other: each takes its weights when it is asked for.
+        again = ((other, predict_with(seed_weights_of(run, other), tested)) for other in others)
+        write_predictions(predictions_of(run), seed, predictions, len(tested), layout.size, again)
+    count = len(tested) * (1 + len(others)) + sum(map(len, found.values()))
+    told = f" by {1 + len(others)} seeds" if others else ""
+    told += "".join(f", {len(samples)} of them found by {source}" for source, samples in found.items())
     speed = count / (time.perf_counter() - start)
-    click.echo(f"predict: {settings.variant}, {len(tested)} test samples in and out{others}, {speed:.0f} samples/s")
+    click.echo(f"predict: {settings.variant}, {len(tested)} test samples in and out{told}, {speed:.0f} samples/s")
+
+
+def sort_seeds(run: str, seeds: Sequence[int]) -> tuple[int, list[int]]:
+    """Tell the seed whose network is the run's from the others, whose networks are not the same."""
+    same = [seed for seed in seeds if filecmp.cmp(seed_weights_of(run, seed), weights_of(run), shallow=False)]
+    check(bool(same), f"{weights_of(run)} is of none of the run's seeds: train it again.")
+    return same[0], [seed for seed in seeds if seed not in same]
 
 
 def locate_found(source: str, level: str) -> list[stored.Sample]:

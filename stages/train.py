@@ -25,7 +25,8 @@ def main(variant: str | None) -> None:
     start = time.perf_counter()
     run = variant or MAIN_RUN
     with sentences():
-        begin_stage(f"train@{run}", weights_of(run), RUNS / run / "history.csv", RUNS / run / "seeds.csv")
+        outputs = [RUNS / run / name for name in ("history.csv", "seeds.csv", "seeds")]
+        begin_stage(f"train@{run}", weights_of(run), *outputs)
         settings, layout = settings_of(run), load_uv(LAYOUT)
         samples = find_samples(settings.train)
         task = choose_regression(settings, layout, samples["train"])

@@ -26,6 +26,8 @@ class Summary:
 
     Attributes
     ----------
+    seeds : int
+        That it was trained from. The errors are of the one that was best on the validation part.
     jumps : int
         Validations of all seeds whose loss is more than `JUMP_PERCENT` above the best before it in the same run.
     thesis_68, thesis_mesh, smooth_15deg : float
@@ -34,6 +36,7 @@ class Summary:
         The largest rise of the validation loss above its best so far, in percent; 0 where the loss only fell.
     """
 
+    seeds: int
     jumps: int
     thesis_68: float
     thesis_mesh: float
@@ -52,12 +55,30 @@ class Correlation:
 
 @dataclasses.dataclass(frozen=True)
 class Difference:
-    """Difference of two variants' mean errors with its 95 % interval, and by how many percent the first is lower."""
+    """Difference of two variants' mean errors over images and seeds.
+
+    Attributes
+    ----------
+    difference, low, high : float
+        In percent points, with its 95 % interval: see `model.scores.statistics.difference_interval`.
+    lower_by : float
+        By how many percent the first is lower.
+    seeds, against_seeds : int
+        That the first and the second were trained from.
+    """
 
     difference: float
     low: float
     high: float
     lower_by: float
+    seeds: int
+    against_seeds: int
+
+    @property
+    def verdict(self) -> str | None:
+        """What is said of the first, see `model.scores.statistics.verdict`; None where there are too few seeds."""
+        interval = statistics.Interval(self.difference, self.low, self.high)
+        return statistics.verdict(interval, min(self.seeds, self.against_seeds))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -123,6 +144,7 @@ def summarise(result: Results) -> Summary:
     """Take from a variant's results the errors that the thesis has, and the rises of its loss over all seeds."""
     rises = np.concatenate([loss_rises(run) for _, run in result.seeds.groupby("seed")] or [np.zeros(0)])
     return Summary(
+        seeds=result.seed_count,
         jumps=int((rises > JUMP_PERCENT).sum()),
         thesis_68=round(result.mean("thesis_68"), ROUNDED),
         thesis_mesh=round(result.mean("thesis_mesh"), ROUNDED),
@@ -164,7 +186,7 @@ def rank_correlation(first: NDArray, second: NDArray, params: EvaluateParams) ->
 
 
 def compare(ours: Results, other: Results, metric: str, params: EvaluateParams) -> Difference:
-    """Difference ``ours - other`` of the mean error by one of `METRICS`.
+    """Difference ``ours - other`` of the mean error of all seeds by one of `METRICS`.
 
     The error of `smooth_15deg` is the share of adjacent triangles that are *not* at an angle under 15 degrees, so that
     less is better in every metric.
@@ -172,18 +194,18 @@ def compare(ours: Results, other: Results, metric: str, params: EvaluateParams) 
     Raises
     ------
     ValueError
-        If the two were not evaluated on the same images.
+        If the two, or the seeds of one, were not evaluated on the same images.
     """
-    column = METRICS[metric].error
-    pairs = ours.per_image.merge(other.per_image, on="sample_id", suffixes=("", "_other"))
+    tables = [result.errors_by_seed(METRICS[metric].error) for result in (ours, other)]
     check(
-        len(pairs) == len(ours.per_image) == len(other.per_image),
+        tables[0].columns.equals(tables[1].columns),
         f"{ours.variant} and {other.variant} were not evaluated on the same images: evaluate both again.",
     )
-    first, second = (pairs[name].to_numpy(np.float64) for name in (column, f"{column}_other"))
+    first, second = (table.to_numpy(np.float64) for table in tables)
     if metric == "smooth_15deg":
         first, second = 100 - first, 100 - second
-    interval = statistics.paired_interval(first, second, params.bootstrap, params.seed)
+    interval = statistics.difference_interval(first, second, params.bootstrap, params.seed)
     # Of no error at all there is nothing to be lower by.
     lower_by = -100.0 * interval.mean / float(second.mean()) if second.any() else 0.0
-    return Difference(*(round(value, ROUNDED) for value in (interval.mean, interval.low, interval.high, lower_by)))
+    mean, low, high, share = (round(value, ROUNDED) for value in (*interval, lower_by))
+    return Difference(mean, low, high, share, len(first), len(second))

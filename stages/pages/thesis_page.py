@@ -4,6 +4,7 @@ import dataclasses
 from collections.abc import Mapping
 
 from model.layer_table import Row
+from model.scores.statistics import SEEDS_NEEDED
 from stages.pages import thesis_tables as tables
 from stages.pages.comparison import Comparison
 from stages.pages.machine import describe_machine
@@ -84,6 +85,7 @@ def thesis_page(findings: Findings) -> str:
         "thesis.html",
         provenance=findings.provenance,
         variant=findings.variant,
+        seeds_needed=SEEDS_NEEDED,
         conclusions=tables.conclusion_rows(reference.claims, comparison),
         contradictions=reference.contradictions,
         meshes=["truth", *results],

@@ -16,6 +16,8 @@ TABLE_4_1 = {
 SCALED_OUTPUTS = ("prn", "prn_sigmoid")
 AXES = {"x": "right", "y": "down", "z": "to the viewer"}
 ABSENT = "not run here"
+IMAGES_ALONE = ", over images alone"
+NO_VERDICT = f"no verdict: fewer than {statistics.SEEDS_NEEDED} seeds"
 
 
 def conclusion_rows(claims: Sequence[Claim], comparison: Comparison) -> list[tuple]:
@@ -26,11 +28,11 @@ def conclusion_rows(claims: Sequence[Claim], comparison: Comparison) -> list[tup
         variants = f"{claim.variant} against {claim.against}"
         told = (claim.section, variants, METRICS[claim.metric].text, claim_text(claim))
         if found is None:
-            rows.append((*told, ABSENT, "", "", "", ""))
+            rows.append((*told, "", ABSENT, "", "", "", ""))
             continue
-        verdict = statistics.verdict(statistics.Interval(found.difference, found.low, found.high))
-        between = interval_text(found.low, found.high)
-        rows.append((*told, found.difference, between, found.lower_by, verdict, conclude(claim.expected, verdict)))
+        between = interval_text(found.low, found.high) + ("" if found.verdict else IMAGES_ALONE)
+        ours = (f"{found.seeds} and {found.against_seeds}", found.difference, between, found.lower_by)
+        rows.append((*told, *ours, found.verdict or NO_VERDICT, conclude(claim.expected, found.verdict)))
     return rows
 
 
@@ -44,8 +46,10 @@ def claim_text(claim: Claim) -> str:
     return " ".join([*words, claim.note]).strip()
 
 
-def conclude(expected: str, verdict: str) -> str:
-    """Say whether a conclusion of the thesis holds, from what this test set says of the two variants."""
+def conclude(expected: str, verdict: str | None) -> str:
+    """Say whether a conclusion of the thesis holds, from the verdict on its two variants; nothing without one."""
+    if verdict is None:
+        return ""
     if verdict not in ("better", "worse"):
         return "is not contradicted" if expected == "equal" else "cannot be told"
     return "holds" if verdict == expected else "does not hold"
@@ -70,9 +74,10 @@ def number_rows(numbers: Sequence[Number], results: Mapping[str, Results]) -> li
         metric = METRICS[number.metric]
         told = f"{number.value:g}" + (f" ({number.note})" if number.note else "")
         row = results[number.variant].described(metric.error) if number.variant in results else None
-        ours: tuple = (ABSENT, "")
+        ours: tuple = ("", ABSENT, "")
         if row is not None:
-            ours = (row[metric.statistic], interval_text(row["low"], row["high"]) if metric.statistic == "mean" else "")
+            between = interval_text(row["low"], row["high"]) if metric.statistic == "mean" else ""
+            ours = (results[number.variant].seed_count, row[metric.statistic], between)
         rows.append((number.section, number.variant, metric.text, told, *ours))
     return rows
 

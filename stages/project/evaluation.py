@@ -1,5 +1,6 @@
 """The scores of a run: of its maps, of the face model fitted to them, and of its maps of crops by found landmarks."""
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
@@ -43,6 +44,7 @@ from stages.project.results import (
     Source,
     source_row,
     write_scores,
+    write_seeds,
     write_sources,
 )
 from stages.project.scoring import Judge, Prediction, score_samples
@@ -80,9 +82,10 @@ def evaluate(
     Returns
     -------
     Metrics
-        The metrics, in percent. They and the tables go to ``runs/<run>/scores``, the few that compare experiments,
-        of the main run, also to metrics/evaluation.json. The same of the fitted maps, and of the maps of crops by each
-        source, goes to folders in there, and the few numbers of all these to metrics/sources.json.
+        The metrics of the run's network, in percent. They and the tables go to ``runs/<run>/scores``, the few that
+        compare experiments, of the main run, also to metrics/evaluation.json. The same of the fitted maps, and of the
+        maps of crops by each source, goes to folders in there, and the few numbers of all these to
+        metrics/sources.json. per_seed.csv has the errors of each seed's network.
 
     Raises
     ------
@@ -107,17 +110,21 @@ def evaluate(
     annotated = Source(", ".join(dict.fromkeys(names.values())), ANNOTATION if levelled else NOT_LEVELLED)
     rows = []
     with Predictions(root / predictions_of(run)) as predictions:
-        metrics = _score(root, f"evaluate {run}", judge, places, predictions.read, failures, params, folder)
+        errors = {predictions.seed: _errors(root, f"evaluate {run}", judge, places, predictions.read)}
+        metrics = _write(*errors[predictions.seed], failures, params, folder)
         rows.append(source_row(RAW, annotated, metrics))
-        fit = _fit(root, surface, predictions)
-        fitted = _score(root, f"evaluate {run}, fitted", judge, places, fit, failures, params, folder / FITTED)
-        rows.append(source_row(FITTED, annotated, fitted))
+        fit = _errors(root, f"evaluate {run}, fitted", judge, places, _fit(root, surface, predictions))
+        rows.append(source_row(FITTED, annotated, _write(*fit, failures, params, folder / FITTED)))
+        for seed in predictions.other_seeds:
+            told = f"evaluate {run}, seed {seed}"
+            errors[seed] = _errors(root, told, judge, places, functools.partial(predictions.read, seed=seed))
+    write_seeds(folder, {seed: table for seed, (table, _) in errors.items()})
     for source in found:
         with Predictions(root / found_predictions_of(run, source)) as predictions:
             seen = [place for place in places if place.sample_id in predictions.rows]
             lost = samples.list_not_found(root, source, train.level, {place.sample_id for place in places})
-            told = f"evaluate {run}, {source}"
-            scored = _score(root, told, judge, seen, predictions.read, [*failures, *lost], params, folder / source)
+            errors_found = _errors(root, f"evaluate {run}, {source}", judge, seen, predictions.read)
+            scored = _write(*errors_found, [*failures, *lost], params, folder / source)
         rows.append(source_row(source, Source(source, source if levelled else NOT_LEVELLED), scored))
     write_sources(folder, rows)
     if run == MAIN_RUN:
@@ -126,17 +133,10 @@ def evaluate(
     return metrics
 
 
-def _score(
-    root: Path,
-    title: str,
-    judge: Judge,
-    places: Sequence[Sample],
-    predict: Prediction,
-    failures: Sequence[tuple[str, ...]],
-    params: EvaluateParams,
-    folder: Path,
-) -> Metrics:
-    """Score maps of samples and write their metrics and tables to a folder; returns the metrics."""
+def _errors(
+    root: Path, title: str, judge: Judge, places: Sequence[Sample], predict: Prediction
+) -> tuple[pd.DataFrame, NDArray[np.int64]]:
+    """Score maps of samples: their errors, as in per_image.csv, and the histograms of `score_samples`."""
     check(bool(places), f"{title}: there is no prediction to score.")
     histograms = np.zeros((2, len(smoothness.CURVE_ANGLES_DEG) - 1), np.int64)
     rows = score_samples(samples.read_truths(root, places), predict, judge, histograms)
@@ -145,7 +145,17 @@ def _score(
     yaw = judge.benchmark.replace_yaw(table["sample_id"], samples.annotated_yaw(root, table["sample_id"]))
     table.insert(1, "yaw_deg", yaw)
     # The metrics come from the rounded table, so that each can be computed from per_image.csv to the last digit.
-    table = table.round(4)
+    return table.round(4), histograms
+
+
+def _write(
+    table: pd.DataFrame,
+    histograms: NDArray[np.int64],
+    failures: Sequence[tuple[str, ...]],
+    params: EvaluateParams,
+    folder: Path,
+) -> Metrics:
+    """Write metrics and tables of errors to a folder; returns the metrics."""
     described = describe(table, params.share_under, params.bootstrap, params.seed)
     metrics = summarise(table, described, len(failures))
     tables = {"per_image": table, "protocols": described, "failed": pd.DataFrame(failures, columns=FAILED_COLUMNS)}

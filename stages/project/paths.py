@@ -66,6 +66,11 @@ def weights_of(run: str) -> Path:
     return RUNS / run / "model.weights.h5"
 
 
+def seed_weights_of(run: str, seed: int) -> Path:
+    """Weights that a run has from one of its seeds; those of the best are the run's."""
+    return RUNS / run / "seeds" / f"{seed}.weights.h5"
+
+
 def predictions_of(run: str) -> Path:
     """Predicted maps of a run's test part."""
     return RUNS / run / "predictions.h5"

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
+import h5py
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,38 +12,56 @@ from pipeline.store.samples import Sample, read_samples
 from pipeline.store.shards import append_images, read_dataset, reading, write_dataset, writing
 from stages.project.strict import check
 
+# Batches of samples, and their maps (n, S, S, 3) in px.
+Batches = Iterable[tuple[Sequence[Sample], NDArray[np.float32]]]
+MAPS = "position_map"
+
 
 def write_predictions(
-    path: Path, predictions: Iterable[tuple[Sequence[Sample], NDArray[np.float32]]], count: int, size: int
+    path: Path, seed: int, predictions: Batches, count: int, size: int, others: Iterable[tuple[int, Batches]] = ()
 ) -> None:
-    """Write predicted maps as they come, each with the similarity of its crop; memory holds one batch.
+    """Write predicted maps as they come, each with the similarity of its crop.
 
     Parameters
     ----------
     path : Path
-        Its datasets: sample_id, similarity (N, 3, 3) float64, and position_map (N, size, size, 3) in fixed point.
-    predictions : iterable of (samples, position maps in px)
+        Its datasets: sample_id, similarity (N, 3, 3) float64, and position_map (N, size, size, 3) in fixed point; of
+        another seed, `<seed>/position_map`.
+    seed : int
+        That of the run's network.
+    predictions : Batches
+        Its maps.
     count, size : int
         N, and the side of the maps in px.
+    others : iterable of (int, Batches), optional
+        Each other seed, and its network's maps of the same samples in the same order.
 
     Raises
     ------
     ValueError
-        If there are more or fewer than `count`.
+        If a network has more or fewer than `count`.
     """
     with writing(path) as file:
-        ids: list[str] = []
-        similarities = []
-        for samples, position_map in predictions:
-            ids += [sample.sample_id for sample in samples]
-            similarities.append(read_samples(samples, ["similarity"])["similarity"])
-            append_images(file, "position_map", encode_positions(position_map, size))
-        write_dataset(file, "sample_id", np.array(ids, object))
-        write_dataset(file, "similarity", np.concatenate(similarities))
-        check(
-            len(ids) == count,
-            f"{path} got {len(ids)} predictions for {count} test samples; this is a mistake in the stage.",
-        )
+        file.attrs["seed"] = seed
+        samples = _append(file, MAPS, predictions, count, size)
+        write_dataset(file, "sample_id", np.array([sample.sample_id for sample in samples], object))
+        write_dataset(file, "similarity", read_samples(samples, ["similarity"])["similarity"])
+        for other, batches in others:
+            _append(file, f"{other}/{MAPS}", batches, count, size)
+            file[f"{other}/{MAPS}"].attrs.update(file[MAPS].attrs)
+
+
+def _append(file: h5py.File, name: str, batches: Batches, count: int, size: int) -> list[Sample]:
+    """Write the maps of one network; returns the samples that they are of."""
+    found: list[Sample] = []
+    for samples, position_map in batches:
+        found += samples
+        append_images(file, name, encode_positions(position_map, size))
+    check(
+        len(found) == count,
+        f"{name} of the predictions got {len(found)} for {count} test samples; this is a mistake in the stage.",
+    )
+    return found
 
 
 class Predictions:
@@ -52,6 +71,8 @@ class Predictions:
         self.path = path
         self._file = reading(path)
         self.rows = {name: row for row, name in enumerate(read_dataset(self._file["sample_id"]))}
+        self._maps: dict[int | None, h5py.Dataset] = {None: self._file[MAPS]}
+        self._maps |= {int(name): group[MAPS] for name, group in self._file.items() if isinstance(group, h5py.Group)}
 
     def __enter__(self) -> "Predictions":
         return self
@@ -59,8 +80,24 @@ class Predictions:
     def __exit__(self, *_: object) -> None:
         self._file.close()
 
-    def read(self, sample_id: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+    @property
+    def seed(self) -> int:
+        """Seed of the run's network."""
+        return int(self._file.attrs["seed"])
+
+    @property
+    def other_seeds(self) -> list[int]:
+        """Seeds of the networks that were not the best."""
+        return sorted(seed for seed in self._maps if seed is not None)
+
+    def read(self, sample_id: str, seed: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Position map (S, S, 3) in aligned pixels, and the similarity from raw photo pixels to these.
+
+        Parameters
+        ----------
+        sample_id : str
+        seed : int, optional
+            One of `other_seeds`; none for the run's network.
 
         Raises
         ------
@@ -70,4 +107,4 @@ class Predictions:
         if sample_id not in self.rows:
             raise ValueError(f"{self.path} has no prediction for {sample_id}: train and predict the variant again.")
         row = self.rows[sample_id]
-        return read_dataset(self._file["position_map"], row), read_dataset(self._file["similarity"], row)
+        return read_dataset(self._maps[seed], row), read_dataset(self._file["similarity"], row)

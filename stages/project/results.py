@@ -1,7 +1,7 @@
 """What `evaluate` writes and the reports read: metrics and tables of one variant."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +18,9 @@ from stages.project.strict import check
 SCORES = ("protocols", "per_image", "failed", "ced", "smoothness")
 # What is scored of a run beside crops by found landmarks: its maps, and those of the face model that is fitted to them.
 RAW, FITTED = "predicted", "fitted"
-SOURCES = "sources.csv"
+SOURCES, PER_SEED = "sources.csv", "per_seed.csv"
+# What per_seed.csv has of each seed's network: what is needed to compare two runs.
+SEED_ERRORS = (*(name for name in PROTOCOLS if name != "nme68_2d_reannotated"), "smooth_prediction")
 SOURCE_NUMBERS = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high", "dense_3d", "smooth_15deg")
 HISTORIES = ("history", "seeds")
 FORMATS = {"per_image": "%.4f", "protocols": "%.4f", "ced": "%.4g", "smoothness": "%.6g"}
@@ -47,6 +49,7 @@ COLUMNS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "failed": (FAILED_COLUMNS, ()),
     "ced": ((), ("error", *CED_COLUMNS)),
     "smoothness": ((), ("angle_deg", "cosine", "truth", "prediction")),
+    "per_seed": (("sample_id",), ("seed", *SEED_ERRORS)),
     "sources": (("map", "box", "levelling"), SOURCE_NUMBERS),
     "history": (("phase",), ("passes",)),
     "seeds": (("phase",), ("seed", "passes")),
@@ -57,7 +60,11 @@ NEEDED = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high", "mean
 
 @dataclasses.dataclass(frozen=True)
 class Results:
-    """One variant's metrics, protocols by yaw, errors of each image, failures, curves, sources, and losses."""
+    """One variant's metrics, protocols by yaw, errors of each image, failures, curves, sources, and losses.
+
+    They are of the network that is kept, but for `seeds`, the losses of each seed, and `per_seed`, the errors of each
+    seed's network.
+    """
 
     variant: str
     metrics: Metrics
@@ -69,6 +76,27 @@ class Results:
     sources: pd.DataFrame
     history: pd.DataFrame
     seeds: pd.DataFrame
+    per_seed: pd.DataFrame
+
+    @property
+    def seed_count(self) -> int:
+        """Seeds that it has networks from."""
+        return int(self.per_seed["seed"].nunique())
+
+    def errors_by_seed(self, error: str) -> pd.DataFrame:
+        """An error of each image in percent, a column; a row a seed.
+
+        Raises
+        ------
+        ValueError
+            If the seeds were not all evaluated on the same images, or on one of them twice.
+        """
+        counts = self.per_seed.groupby("seed")["sample_id"].agg(["nunique", "size"]).to_numpy()
+        check(
+            bool((counts == self.per_seed["sample_id"].nunique()).all()),
+            f"The seeds of {self.variant} were not evaluated on the same images: evaluate it again.",
+        )
+        return self.per_seed.pivot(index="seed", columns="sample_id", values=error)
 
     @property
     def passes(self) -> int:
@@ -116,6 +144,12 @@ def write_sources(folder: Path, rows: list[dict[str, Any]]) -> None:
     write_csv(pd.DataFrame(rows), folder / SOURCES)
 
 
+def write_seeds(folder: Path, errors: Mapping[int, pd.DataFrame]) -> None:
+    """Write the errors of each seed's network on each image, of tables as per_image.csv, beside the scores."""
+    rows = [table[["sample_id", *SEED_ERRORS]].assign(seed=seed) for seed, table in sorted(errors.items())]
+    write_csv(pd.concat(rows)[["seed", "sample_id", *SEED_ERRORS]], folder / PER_SEED, FORMATS["per_image"])
+
+
 def read_results(root: Path, variant: str, main: bool) -> Results:
     """Read what `train` and `evaluate` wrote for the main run, whose variant is named, or for another variant.
 
@@ -131,7 +165,7 @@ def read_results(root: Path, variant: str, main: bool) -> Results:
     run = MAIN_RUN if main else variant
     metrics_path = root / scores_of(run) / METRICS
     tables = {name: root / scores_of(run) / f"{name}.csv" for name in SCORES}
-    tables["sources"] = root / scores_of(run) / SOURCES
+    tables |= {"sources": root / scores_of(run) / SOURCES, "per_seed": root / scores_of(run) / PER_SEED}
     tables |= {name: root / RUNS / run / f"{name}.csv" for name in HISTORIES}
     for path in (metrics_path, *tables.values()):
         if not path.is_file():

@@ -2,6 +2,7 @@
 
 import hashlib
 import importlib.metadata
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -16,7 +17,7 @@ from model.weights import WeightsFacts, digest_uv, save_weights
 from pipeline.store.resume import digest_code
 from pipeline.store.samples import Sample
 from pipeline.uv.position_map import UVLayout
-from stages.project.paths import RUNS, weights_of
+from stages.project.paths import RUNS, seed_weights_of, weights_of
 from stages.project.runs import initial_network
 from stages.project.train_history import history_writer, write_history
 from stages.project.variants import VariantSettings
@@ -47,12 +48,12 @@ def train_seeds(
     validation: Feed,
     checkpoint: Path,
 ) -> "Trained":
-    """Train from each seed, or go on from its checkpoint, and keep the weights of the best.
+    """Train from each seed, or go on from its checkpoint, and write the weights of each; the best are the run's.
 
     Parameters
     ----------
     run : str
-        Folder in runs/, which gets the weights, history.csv and seeds.csv.
+        Folder in runs/, which gets model.weights.h5, history.csv, seeds.csv and seeds/.
     settings : VariantSettings
     layout : UVLayout
     task : Regression
@@ -79,6 +80,8 @@ def train_seeds(
     compiled = "compiled" if config.xla or config.backend == "jax" else "not compiled"
     click.echo(f"train: {device_name()}, {config.precision}, the step {compiled} by XLA")
     initial = initial_network(config.init, settings, layout)
+    # A compiled network's file would hold its optimizer's variables too, twice as many as its weights.
+    facts = WeightsFacts(settings.network, config.scaling, digest_uv(layout.uv))
     every: list[tuple[int, Trained]] = []
     for seed in config.seeds:
         keras.utils.set_random_seed(seed)
@@ -99,13 +102,10 @@ def train_seeds(
                 report=history_writer(file),
                 checkpoint=checkpoint.with_name(f"{checkpoint.name}-{seed}.h5"),
             )
-        if all(trained.best_loss < other.best_loss for _, other in every):
-            best, weights = trained, model.get_weights()
+        save_weights(seed_weights_of(run, seed), keras.Model(model.input, model.output), facts)
         every.append((seed, trained))
-    model.set_weights(weights)
-    # A compiled network's file would hold its optimizer's variables too, twice as many as its weights.
-    facts = WeightsFacts(settings.network, config.scaling, digest_uv(layout.uv))
-    save_weights(weights_of(run), keras.Model(model.input, model.output), facts)
+    kept, best = min(every, key=lambda one: one[1].best_loss)
+    shutil.copyfile(seed_weights_of(run, kept), weights_of(run))
     write_history(folder / "history.csv", best.history)
     seeds = [{"seed": seed} | row for seed, each in every for row in each.history]
     write_history(folder / "seeds.csv", seeds, "seed")

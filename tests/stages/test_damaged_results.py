@@ -110,6 +110,8 @@ DAMAGE = {
     "errors without an id": (f"{SCORES}/per_image.csv", cell("sample_id", ""), "or none, in sample_id: "),
     "errors empty": (f"{SCORES}/per_image.csv", whole(b""), "is no table (No columns to parse from file): "),
     "errors a photo": (f"{SCORES}/per_image.csv", whole(b"\xff\xd8\xff\xe0" * 9), "is no table ("),
+    "seeds' errors without a seed": (f"{SCORES}/per_seed.csv", cell("seed", ""), "or none, in seed: "),
+    "seeds' errors without a column": (f"{SCORES}/per_seed.csv", without_column("thesis_68"), "the column thesis_68: "),
     "protocols without a column": (f"{SCORES}/protocols.csv", without_column("low"), "lacks the column low: "),
     "curve with text": (f"{SCORES}/ced.csv", cell("dense_3d", "x"), "of another kind, or none, in dense_3d: "),
     "failures without a reason": (f"{SCORES}/failed.csv", without_column("reason"), "lacks the column reason: "),

@@ -71,6 +71,21 @@ class TestEvaluate:
         assert [float(row["yaw_deg"]) for row in rows] == [0, 33, 9, 45, -60, 75, -88]
         assert [row["truth"] for row in rows] == ["pt3d_68"] * 6 + ["model"]
 
+    def test_each_seed_has_its_errors_and_those_of_the_kept_one_are_the_run_s(self, project):
+        for run, factors in (("main", (1.0, 1.25, 0.75)), ("prn", (2.0, 2.5, 1.5))):
+            images = read_rows(project / f"runs/{run}/scores/per_image.csv")
+            rows = read_rows(project / f"runs/{run}/scores/per_seed.csv")
+            assert [(row["seed"], row["sample_id"]) for row in rows] == [
+                (seed, f"test/{name}") for seed in "123" for name in YAW_DEG
+            ]
+            for image, row in zip(images, rows[:7], strict=True):
+                assert row == {"seed": "1"} | {name: image[name] for name in row if name != "seed"}
+            for row, factor in zip(rows, np.repeat(factors, 7), strict=True):
+                points = true_points(row["sample_id"].removeprefix("test/"))
+                pixels = factor * SHIFT[row["sample_id"].removeprefix("test/")] / SCALE
+                eyes = np.linalg.norm(points[36] - points[45])
+                assert float(row["thesis_mesh"]) == pytest.approx(100 * pixels / eyes, abs=0.05)
+
     def test_the_metrics_are_computed_from_the_table_to_the_last_digit(self, project):
         column, metrics = columns(project, "main"), read_json(project / "runs/main/scores/metrics.json")
         errors = column["nme68_2d"]

@@ -2,10 +2,12 @@
 
 import dataclasses
 import re
+import shutil
 
 import cv2
 import numpy as np
 import pytest
+import scipy.stats
 from click.testing import CliRunner
 
 from pipeline.face.similarity import apply_similarity
@@ -16,18 +18,22 @@ from stages.pages import contact_sheet
 from stages.pages.page import render
 from stages.pages.provenance import Provenance
 from stages.pages.report_samples import choose_samples
+from stages.project.params import DataParams
 from stages.project.samples import locate, read_truths
 from tests.helpers.small_project import (
     LAYERS,
+    PARAMS,
     PHOTO,
     SETTINGS,
     SIZE,
+    SUBSETS,
     Page,
     make_everything,
     make_project,
     numbers_of,
     read_json,
     read_rows,
+    write_run,
 )
 
 
@@ -108,9 +114,56 @@ class TestPages:
         assert set(claims) == {"smoother", "final_68", "final_mesh"}
         assert claims["final_mesh"]["lower_by"] == pytest.approx(50, abs=0.5)
         assert claims["final_mesh"]["high"] < 0
+        assert {(claim["seeds"], claim["against_seeds"]) for claim in claims.values()} == {(3, 3)}
         page = (project / "reports/index.html").read_text()
         assert page.count("<td>better</td><td>holds</td>") == 2
         assert page.count("<td>cannot be told</td>") == 1
+
+    def test_the_interval_of_a_difference_has_the_spread_of_images_and_seeds(self, project):
+        tables = {run: read_rows(project / f"runs/{run}/scores/per_seed.csv") for run in ("main", "prn")}
+        errors = {
+            run: np.array([[float(row["thesis_mesh"]) for row in rows if row["seed"] == seed] for seed in "123"])
+            for run, rows in tables.items()
+        }
+        # Seeds 2 and 3 are off by a quarter more and less than seed 1.
+        for table, factor in zip(errors.values(), (1, 2), strict=True):
+            assert table[1] == pytest.approx(1.25 * table[0], abs=0.05 * factor)
+            assert table[2] == pytest.approx(0.75 * table[0], abs=0.05 * factor)
+        difference = (errors["main"] - errors["prn"]).mean(axis=0)
+        means = [table.mean(axis=1) for table in errors.values()]
+        variances = [np.var(difference, ddof=1) / 7, *(np.var(mean, ddof=1) / 3 for mean in means)]
+        freedom = sum(variances) ** 2 / (variances[0] ** 2 / 6 + variances[1] ** 2 / 2 + variances[2] ** 2 / 2)
+        half = scipy.stats.t(freedom).ppf(0.975) * np.sqrt(sum(variances))
+        claim = read_json(project / "metrics/thesis.json")["claims"]["final_mesh"]
+        expected = (difference.mean(), difference.mean() - half, difference.mean() + half)
+        assert [claim[name] for name in ("difference", "low", "high")] == pytest.approx(expected, abs=6e-4)
+
+    @pytest.mark.parametrize(("others", "seeds"), [({}, 1), ({2: 2.2}, 2)])
+    def test_fewer_than_three_seeds_of_one_give_figures_and_no_verdict(self, project, tmp_path, others, seeds):
+        root = shutil.copytree(project, tmp_path / "copy", symlinks=True)
+        write_run(root, "prn", 2.0, zoom=0.8, others=others)
+        evaluate.evaluate(root, "prn", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
+        data = DataParams("raw", SUBSETS, SIZE, ["on"], 4, 0.5)
+        thesis.thesis(root, thesis.Setup("final", SETTINGS, LAYERS, ["final", "prn"], data, 1.5), PARAMS)
+        metrics = read_json(root / "metrics/thesis.json")
+        assert (metrics["final"]["seeds"], metrics["prn"]["seeds"]) == (3, seeds)
+        claim = metrics["claims"]["final_mesh"]
+        assert (claim["seeds"], claim["against_seeds"]) == (3, seeds)
+        assert claim["high"] < 0
+        page = (root / "reports/index.html").read_text()
+        assert page.count(f"<td>3 and {seeds}</td>") == 3
+        assert page.count(", over images alone</td>") == 3
+        assert page.count("<td>no verdict: fewer than 3 seeds</td><td></td>") == 3
+        # What the thesis says stands in the fourth column, which alone has these words.
+        rows = [row.split("</td>") for row in page.split("<tr>") if "over images alone</td>" in row]
+        assert not {word for row in rows for word in ("better", "worse", "hold") if word in str(row[4:])}
+
+    def test_every_number_of_the_thesis_says_from_how_many_seeds_ours_is(self, project):
+        page = (project / "reports/index.html").read_text()
+        rows = re.findall(r"<tr><td>4\.\d</td><td>(?:final|prn)</td>(.*)</tr>", page)
+        assert len(rows) >= 5
+        for row in rows:
+            assert row.split("</td>")[2] == '<td class="number">3'
 
     def test_the_jumps_of_the_loss_are_counted_over_seeds_and_within_phases(self, project):
         metrics = read_json(project / "metrics/thesis.json")["prn"]
@@ -295,8 +348,13 @@ class TestCommands:
     def test_variants_of_different_test_images_are_not_compared(self, root):
         for arguments in ((), ("prn",)):
             self.call(evaluate, *arguments)
-        table = root / "runs/prn/scores/per_image.csv"
-        table.write_text("".join(table.read_text().splitlines(keepends=True)[:-1]))
-        result = self.call(thesis)
-        assert result.exit_code == 1
-        assert "final and prn were not evaluated on the same images" in result.output
+        table = root / "runs/prn/scores/per_seed.csv"
+        lines = table.read_text().splitlines(keepends=True)
+        for kept, told in (
+            ([line for line in lines if ",test/g," not in line], "final and prn were not evaluated on the same images"),
+            (lines[:-1], "The seeds of prn were not evaluated on the same images: evaluate it again."),
+        ):
+            table.write_text("".join(kept))
+            result = self.call(thesis)
+            assert result.exit_code == 1
+            assert told in result.output

@@ -197,23 +197,25 @@ class TestBootstrap:
         ours, other = hard + rng.normal(0, 0.1, 200), hard + 0.2 + rng.normal(0, 0.1, 200)
         first, second = (statistics.bootstrap_interval(values, 500, 0) for values in (ours, other))
         assert first.high > second.low
-        assert statistics.verdict(statistics.paired_interval(ours, other, 500, 0)) == "better"
-        assert statistics.verdict(statistics.paired_interval(other, ours, 500, 0)) == "worse"
-        assert statistics.verdict(statistics.paired_interval(ours, ours, 500, 0)).startswith("not told apart")
+        assert statistics.verdict(statistics.paired_interval(ours, other, 500, 0), 3) == "better"
+        assert statistics.verdict(statistics.paired_interval(other, ours, 500, 0), 3) == "worse"
+        same = statistics.verdict(statistics.paired_interval(ours, ours, 500, 0), 3)
+        assert same == "not told apart by these seeds and images"
 
     @pytest.mark.parametrize(
         ("interval", "words"),
         [
             ((-1, -2, -0.1), "better"),
-            ((-1, -2, 0), "not told apart by this test set"),
-            ((-1, -2, 0.1), "not told apart by this test set"),
-            ((1, -0.1, 2), "not told apart by this test set"),
-            ((1, 0, 2), "not told apart by this test set"),
+            ((-1, -2, 0), "not told apart by these seeds and images"),
+            ((-1, -2, 0.1), "not told apart by these seeds and images"),
+            ((1, -0.1, 2), "not told apart by these seeds and images"),
+            ((1, 0, 2), "not told apart by these seeds and images"),
             ((1, 0.1, 2), "worse"),
         ],
     )
     def test_an_interval_that_holds_no_difference_tells_nothing(self, interval, words):
-        assert statistics.verdict(statistics.Interval(*interval)) == words
+        difference = statistics.Interval(*interval)
+        assert [statistics.verdict(difference, seeds) for seeds in (1, 2, 3, 9)] == [None, None, words, words]
 
     def test_pairs_of_different_images_are_refused(self):
         with pytest.raises(ValueError, match="same images: got 3 and 2"):

@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from model.scores.statistics import bootstrap_interval, seeds_interval, verdict
+from model.scores.statistics import (
+    bootstrap_interval,
+    difference_interval,
+    paired_interval,
+    seeds_interval,
+    verdict,
+)
 
 TRUE = 0.4
 RUNS, IMAGES, SEEDS = 1500, 300, 3
@@ -48,7 +54,7 @@ def test_by_hand():
     freedom = variance**2 / (1 / 1 + 1 / 1)
     half = scipy.stats.t.ppf(0.975, freedom) * variance**0.5
     assert interval == pytest.approx((2, 2 - half, 2 + half))
-    assert verdict(interval) == "not told apart by this test set"
+    assert verdict(interval, 3) == "not told apart by these seeds and images"
 
 
 def test_seeds_that_agree_leave_the_interval_of_the_photos():
@@ -68,3 +74,14 @@ def test_one_seed_one_image_or_other_images_are_refused(shapes):
     first, second = map(np.zeros, shapes)
     with pytest.raises(ValueError, match=r"two or more of each|same images: got 5 and 4"):
         seeds_interval(first, second)
+
+
+@pytest.mark.parametrize("seeds", [(1, 1), (1, 3), (2, 5), (3, 3), (4, 3)])
+def test_with_fewer_than_three_seeds_of_either_the_interval_is_of_the_images_alone(seeds):
+    rng = np.random.default_rng(5)
+    first, second = (rng.normal(mean, 1, (count, 20)) for mean, count in zip((1, 2), seeds, strict=True))
+    found = difference_interval(first, second, 200, 4)
+    if min(seeds) >= 3:
+        assert found == seeds_interval(first, second)
+    else:
+        assert found == paired_interval(first.mean(axis=0), second.mean(axis=0), 200, 4)

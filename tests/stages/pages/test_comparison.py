@@ -50,12 +50,14 @@ def test_without_ranks_there_is_no_correlation(first, second):
 
 
 def test_the_metrics_file_has_variants_correlation_and_claims():
-    summary, difference = Summary(1, 2.0, 3.0, 97.0, 5.0), Difference(-1.0, -2.0, -0.5, 30.0)
+    summary, difference = Summary(3, 1, 2.0, 3.0, 97.0, 5.0), Difference(-1.0, -2.0, -0.5, 30.0, 3, 1)
     metrics = Comparison({"prn": summary}, Correlation(0.5, 0.25, 0.75), {"a": difference}).as_metrics()
     assert metrics == {
-        "prn": {"jumps": 1, "thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_15deg": 97.0, "worst_rise": 5.0},
+        "prn": {"seeds": 3, "jumps": 1, "thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_15deg": 97.0, "worst_rise": 5.0},
         "rank_correlation": {"rho": 0.5, "low": 0.25, "high": 0.75},
-        "claims": {"a": {"difference": -1.0, "low": -2.0, "high": -0.5, "lower_by": 30.0}},
+        "claims": {
+            "a": {"difference": -1.0, "low": -2.0, "high": -0.5, "lower_by": 30.0, "seeds": 3, "against_seeds": 1}
+        },
     }
     assert Comparison({}, None, {}).as_metrics() == {"rank_correlation": {}, "claims": {}}
 
@@ -73,8 +75,10 @@ def test_a_claim_is_told_with_its_percentages_and_its_note():
         ("better", "better", "holds"),
         ("better", "worse", "does not hold"),
         ("equal", "better", "does not hold"),
-        ("equal", "not told apart by this test set", "is not contradicted"),
-        ("worse", "not told apart by this test set", "cannot be told"),
+        ("equal", "not told apart by these seeds and images", "is not contradicted"),
+        ("worse", "not told apart by these seeds and images", "cannot be told"),
+        ("equal", None, ""),
+        ("better", None, ""),
     ],
 )
 def test_whether_a_conclusion_holds(expected, verdict, said):
@@ -82,10 +86,20 @@ def test_whether_a_conclusion_holds(expected, verdict, said):
 
 
 def test_a_claim_whose_variants_did_not_run_says_so_and_has_as_many_cells():
-    found = {"a": Difference(-1.0, -2.0, -0.5, 30.0)}
+    found = {"a": Difference(-1.0, -2.0, -0.5, 30.0, 3, 4)}
     ran, absent = (conclusion_rows([CLAIM], Comparison({}, None, claims))[0] for claims in (found, {}))
-    assert ran[4:] == (-1.0, "-2.000\u00a0to\u00a0-0.500", 30.0, "better", "holds")
-    assert absent[4:] == ("not run here", "", "", "", "")
+    assert ran[4:] == ("3 and 4", -1.0, "-2.000\u00a0to\u00a0-0.500", 30.0, "better", "holds")
+    assert absent[4:] == ("", "not run here", "", "", "", "")
+
+
+@pytest.mark.parametrize("seeds", [(1, 1), (1, 3), (5, 2)])
+def test_with_fewer_than_three_seeds_of_either_there_are_figures_and_no_verdict(seeds):
+    claim = Claim("a", "4.3", "prn", "final", "thesis_68", "equal")
+    (row,) = conclusion_rows([claim], Comparison({}, None, {"a": Difference(-1.0, -2.0, -0.5, 30.0, *seeds)}))
+    figures = (f"{seeds[0]} and {seeds[1]}", -1.0, "-2.000\u00a0to\u00a0-0.500, over images alone", 30.0)
+    assert row[4:] == (*figures, "no verdict: fewer than 3 seeds", "")
+    assert "better" not in str(row)
+    assert "worse" not in str(row)
 
 
 def test_a_method_s_row_fits_its_head_and_leaves_empty_what_it_lacks():
@@ -171,14 +185,17 @@ def test_a_foreign_file_that_cannot_be_shown_is_named_and_the_others_are_shown(t
     assert re.search(sentence, left_out[1])
 
 
-def results_of(variant, smooth, thesis_mesh):
-    """A variant of four images with these columns."""
-    table = pd.DataFrame({"sample_id": list("abcd"), "smooth_prediction": smooth, "thesis_mesh": thesis_mesh})
+def results_of(variant, smooth, thesis_mesh, by=(0.0,)):
+    """A variant of four images with these columns, to which each seed adds a number."""
+    images = pd.DataFrame({"sample_id": list("abcd"), "smooth_prediction": smooth, "thesis_mesh": thesis_mesh})
+    columns = ["smooth_prediction", "thesis_mesh"]
+    table = pd.concat(images.assign(seed=seed, **(images[columns] + more)) for seed, more in enumerate(by))
     empty = pd.DataFrame()
-    return Results(variant, {}, empty, table, empty, empty, empty, empty, empty, empty)
+    return Results(variant, {}, empty, empty, empty, empty, empty, empty, empty, empty, table)
 
 
-AHEAD = results_of("final", [97.0, 98, 96, 97], [3.0, 4, 5, 4])
+AHEAD_MESH = [3.0, 4, 5, 4]
+AHEAD = results_of("final", [97.0, 98, 96, 97], AHEAD_MESH)
 BEHIND = results_of("prn", [95.0, 95, 95, 95], [5.0, 5, 5, 5])
 
 
@@ -195,6 +212,50 @@ def test_the_smaller_error_is_lower_by_its_share_of_the_other_and_better(metric,
     # Lower by less than nothing: 2 of 3 %, and 1 of 4 %.
     assert behind.lower_by == pytest.approx(-100 * abs(difference) / (5 - abs(difference)), abs=1e-3)
     assert ahead.high <= 0 <= behind.low
+    assert (ahead.seeds, ahead.against_seeds, ahead.verdict, behind.verdict) == (1, 1, None, None)
+
+
+@pytest.mark.parametrize(("by", "verdict"), [(5.0, "better"), (2.0, "not told apart by these seeds and images")])
+def test_three_seeds_of_each_give_a_verdict_whose_interval_has_the_spread_of_the_seeds(by, verdict):
+    errors = np.array([3.0, 4, 5, 4])
+    ours, other = (results_of(name, errors, values, (-1, 0, 1)) for name, values in (("a", errors), ("b", errors + by)))
+    found = compare(ours, other, "thesis_mesh", PARAMS)
+    # Equal differences of all images, means of seeds 1 apart: the variance is 1/3 + 1/3, with Welch's
+    # (2/3)^2 / (2 (1/3)^2 / 2) = 4 degrees of freedom, whose t is 2.776.
+    half = 2.776445 * np.sqrt(2 / 3)
+    assert (found.difference, found.low, found.high) == (-by, round(-by - half, 3), round(half - by, 3))
+    assert (found.seeds, found.against_seeds, found.verdict) == (3, 3, verdict)
+    assert found.lower_by == pytest.approx(100 * by / (4 + by), abs=1e-3)
+
+
+def test_the_order_of_the_rows_of_the_seeds_means_nothing():
+    ours, other = (results_of("a", AHEAD_MESH, mesh, (-1, 0, 1)) for mesh in (AHEAD_MESH, [5.0] * 4))
+    mixed = dataclasses.replace(ours, per_seed=ours.per_seed.sample(frac=1, random_state=3))
+    assert compare(mixed, other, "thesis_mesh", PARAMS) == compare(ours, other, "thesis_mesh", PARAMS)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda table: table[1:],
+        lambda table: pd.concat([table, table[:1]]),
+        lambda table: pd.concat([table[1:], table[1:2]]),
+        lambda table: pd.concat([table, table[:1].assign(sample_id="e")]),
+    ],
+    ids=["one less", "one twice", "one for another", "one more"],
+)
+def test_seeds_that_were_evaluated_on_different_images_are_refused(change):
+    ours, other = (results_of(name, AHEAD_MESH, AHEAD_MESH, (-1, 0, 1)) for name in ("prn", "final"))
+    mixed = dataclasses.replace(ours, per_seed=change(ours.per_seed))
+    for first, second in ((mixed, other), (other, mixed)):
+        with pytest.raises(ValueError, match=r"^The seeds of prn were not evaluated on the same images: evaluate it"):
+            compare(first, second, "thesis_mesh", PARAMS)
+
+
+def test_runs_of_different_images_are_refused():
+    other = dataclasses.replace(BEHIND, per_seed=BEHIND.per_seed.replace("d", "e"))
+    with pytest.raises(ValueError, match=r"^final and prn were not evaluated on the same images: evaluate both again"):
+        compare(AHEAD, other, "thesis_mesh", PARAMS)
 
 
 def test_a_claim_is_of_its_first_variant_against_the_second_and_told_so():
@@ -202,8 +263,12 @@ def test_a_claim_is_of_its_first_variant_against_the_second_and_told_so():
         Claim("ours", "4.6", "final", "prn", "smooth_15deg", "better"),
         Claim("theirs", "4.6", "prn", "final", "smooth_15deg", "better"),
     ]
+    ahead, behind = (
+        results_of(name, smooth, AHEAD_MESH, (-0.1, 0, 0.1))
+        for name, smooth in (("final", [97.0, 98, 96, 97]), ("prn", [95.0, 95, 95, 95]))
+    )
     found = {
-        c.name: compare(*((AHEAD, BEHIND) if c.variant == "final" else (BEHIND, AHEAD)), c.metric, PARAMS)
+        c.name: compare(*((ahead, behind) if c.variant == "final" else (behind, ahead)), c.metric, PARAMS)
         for c in claims
     }
     told = {row[1]: row[-2:] for row in conclusion_rows(claims, Comparison({}, None, found))}
@@ -220,6 +285,7 @@ def test_jumps_are_rises_of_more_than_a_tenth_and_each_seed_begins_anew():
     )
     means = {"thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_prediction": 97.0, "smooth_truth": 99.0}
     protocols = pd.DataFrame([{"error": name, "group": "all", "mean": mean} for name, mean in means.items()])
-    summary = summarise(dataclasses.replace(AHEAD, seeds=seeds, protocols=protocols))
+    per_seed = pd.DataFrame({"seed": [1, 2], "sample_id": "a"})
+    summary = summarise(dataclasses.replace(AHEAD, seeds=seeds, protocols=protocols, per_seed=per_seed))
     # 9, 12 and -10 %; 12, 0 and 8 %.
-    assert summary == Summary(jumps=2, thesis_68=2.0, thesis_mesh=3.0, smooth_15deg=97.0, worst_rise=12.0)
+    assert summary == Summary(seeds=2, jumps=2, thesis_68=2.0, thesis_mesh=3.0, smooth_15deg=97.0, worst_rise=12.0)
