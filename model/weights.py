@@ -3,6 +3,8 @@
 import hashlib
 import io
 import json
+import shutil
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,13 +13,15 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.store.files import digest_file
+
 from .settings import NetworkConfig
 
 if TYPE_CHECKING:
     import keras
 
-# Attribute of Keras's file.
-FACTS = "facts"
+# Attributes of Keras's file.
+FACTS, SEED, SEEDS = "facts", "seed", "seeds"
 
 
 @dataclass(frozen=True)
@@ -49,6 +53,42 @@ def save_weights(path: Path, model: "keras.Model", facts: WeightsFacts) -> None:
     model.save_weights(path)
     with h5py.File(path, "r+") as file:
         file.attrs[FACTS] = json.dumps(asdict(facts))
+
+
+def keep_best(path: Path, files: Mapping[int, Path], kept: int) -> None:
+    """Copy the weights of the best of some seeds, and note in the copy which files it was the best of.
+
+    The copy has their hashes, so that what depends on it alone, as a run that starts from it does, depends on all.
+
+    Parameters
+    ----------
+    path : Path
+    files : dict of int to Path
+        Weights of each seed.
+    kept : int
+        The seed that was best.
+    """
+    shutil.copyfile(files[kept], path)
+    with h5py.File(path, "r+") as file:
+        file.attrs[SEED] = kept
+        file.attrs[SEEDS] = json.dumps({seed: digest_file(each) for seed, each in files.items()})
+
+
+def read_seeds(path: Path) -> tuple[int, list[int]]:
+    """Read which seed the weights of `keep_best` are of, and whose others there are that differ from them.
+
+    Raises
+    ------
+    ValueError
+        If it is no file of `keep_best`.
+    """
+    try:
+        with h5py.File(path) as file:
+            kept, digests = int(file.attrs[SEED]), json.loads(file.attrs[SEEDS])
+        return kept, [int(seed) for seed, digest in digests.items() if digest != digests[str(kept)]]
+    except (OSError, KeyError, TypeError, ValueError) as error:
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise ValueError(f"{path} does not say which seed it is of ({reason}): train it again.") from error
 
 
 def read_facts(path: Path, content: bytes | None = None) -> WeightsFacts:

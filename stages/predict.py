@@ -3,14 +3,13 @@
 Apart from `train`, so that another set to test on costs predictions and no training.
 """
 
-import filecmp
 import time
-from collections.abc import Sequence
 from pathlib import Path
 
 import click
 
 from model.backend import check_backend, prepare_keras
+from model.weights import read_seeds
 from pipeline.store import samples as stored
 from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import load_uv
@@ -52,7 +51,7 @@ def main(variant: str | None) -> None:
 
         start = time.perf_counter()
         network = task.build()
-        seed, others = sort_seeds(run, config.seeds)
+        seed, others = read_seeds(weights_of(run))
 
         def predict_with(weights: Path, samples: list[stored.Sample]) -> Batches:
             load_run(network, weights, settings, layout)
@@ -70,13 +69,6 @@ def main(variant: str | None) -> None:
     told += "".join(f", {len(samples)} of them found by {source}" for source, samples in found.items())
     speed = count / (time.perf_counter() - start)
     click.echo(f"predict: {settings.variant}, {len(tested)} test samples in and out{told}, {speed:.0f} samples/s")
-
-
-def sort_seeds(run: str, seeds: Sequence[int]) -> tuple[int, list[int]]:
-    """Tell the seed whose network is the run's from the others, whose networks are not the same."""
-    same = [seed for seed in seeds if filecmp.cmp(seed_weights_of(run, seed), weights_of(run), shallow=False)]
-    check(bool(same), f"{weights_of(run)} is of none of the run's seeds: train it again.")
-    return same[0], [seed for seed in seeds if seed not in same]
 
 
 def locate_found(source: str, level: str) -> list[stored.Sample]:

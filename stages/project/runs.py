@@ -20,7 +20,7 @@ from pipeline.store.samples import Sample, locate, read_labels, read_samples
 from pipeline.store.shards import list_shards, map_rows
 from pipeline.uv.position_map import UVLayout
 from stages.project.params import EmbeddingParams, read
-from stages.project.paths import AUGMENTED, MODEL, VALIDATION, weights_of
+from stages.project.paths import AUGMENTED, MODEL, VALIDATION, seed_weights_of, weights_of
 from stages.project.samples import read_part
 from stages.project.strict import check, check_all
 from stages.project.variants import VariantSettings
@@ -84,8 +84,10 @@ def read_photos(samples: Sequence[Sample], online: bool, size: int) -> NDArray[n
     return to_photo(np.stack(crops)[:, middle, middle])
 
 
-def initial_network(init: str, settings: VariantSettings, layout: UVLayout) -> Any:
+def initial_network(init: str, settings: VariantSettings, layout: UVLayout, seed: int | None = None) -> Any:
     """Build the network whose weights the encoder-decoder starts from; None where it starts at random.
+
+    They are those of the same seed where `init` has it, so that seeds differ in all that was learnt, else its best.
 
     Raises
     ------
@@ -102,6 +104,8 @@ def initial_network(init: str, settings: VariantSettings, layout: UVLayout) -> A
             f"{path} is missing: train the variant {init!r} first, or make it by stages.import_bundle or "
             "stages.import_prnet."
         )
+    if seed is not None and seed_weights_of(init, seed).is_file():
+        path = seed_weights_of(init, seed)
     scaling, facts = settings.train.scaling, read_facts(path)
     published = read("uv_embedding", EmbeddingParams).source == "file"
     other = [name for name in SHAPE if getattr(facts.network, name) != getattr(settings.network, name)]

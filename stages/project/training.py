@@ -2,7 +2,6 @@
 
 import hashlib
 import importlib.metadata
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,7 +12,7 @@ import pipeline
 from model.backend import check_backend, device_name, prepare_keras
 from model.feed import Feed, OnlineFeed
 from model.regression import Regression
-from model.weights import WeightsFacts, digest_uv, save_weights
+from model.weights import WeightsFacts, digest_uv, keep_best, save_weights
 from pipeline.store.resume import digest_code
 from pipeline.store.samples import Sample
 from pipeline.uv.position_map import UVLayout
@@ -79,11 +78,12 @@ def train_seeds(
     prepare = task.make_preparation() if isinstance(training_feed, OnlineFeed) else stored
     compiled = "compiled" if config.xla or config.backend == "jax" else "not compiled"
     click.echo(f"train: {device_name()}, {config.precision}, the step {compiled} by XLA")
-    initial = initial_network(config.init, settings, layout)
     # A compiled network's file would hold its optimizer's variables too, twice as many as its weights.
     facts = WeightsFacts(settings.network, config.scaling, digest_uv(layout.uv))
     every: list[tuple[int, Trained]] = []
     for seed in config.seeds:
+        # Weights that are applied as they are come from no seed of this run.
+        initial = initial_network(config.init, settings, layout, seed if config.budget else None)
         keras.utils.set_random_seed(seed)
         model = task.build()
         if initial is not None:
@@ -105,7 +105,7 @@ def train_seeds(
         save_weights(seed_weights_of(run, seed), keras.Model(model.input, model.output), facts)
         every.append((seed, trained))
     kept, best = min(every, key=lambda one: one[1].best_loss)
-    shutil.copyfile(seed_weights_of(run, kept), weights_of(run))
+    keep_best(weights_of(run), {seed: seed_weights_of(run, seed) for seed, _ in every}, kept)
     write_history(folder / "history.csv", best.history)
     seeds = [{"seed": seed} | row for seed, each in every for row in each.history]
     write_history(folder / "seeds.csv", seeds, "seed")

@@ -13,8 +13,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from model.weights import read_seeds
 from pipeline.store.shards import read_shard, reading, write_shard
 from stages.project.paths import MAIN_RUN
+from stages.project.predictions import Predictions
 from tests.helpers.train_project import (
     PREDICT,
     ROOT,
@@ -45,7 +47,16 @@ def projects(tmp_path_factory) -> list[Path]:
 
 
 @pytest.mark.parametrize(
-    "name", ["model.weights.h5", "history.csv", "seeds.csv", "predictions.h5", "found/facemesh.h5"]
+    "name",
+    [
+        "model.weights.h5",
+        "history.csv",
+        "seeds.csv",
+        "seeds/1.weights.h5",
+        "seeds/2.weights.h5",
+        "predictions.h5",
+        "found/facemesh.h5",
+    ],
 )
 def test_two_runs_of_the_stage_write_the_same_bytes(projects, name):
     first, second = (folder / "runs" / MAIN_RUN / name for folder in projects)
@@ -95,7 +106,7 @@ def test_training_that_was_killed_ends_with_the_bytes_of_a_run_that_was_not(proj
     assert rows_before_the_kill - 1 <= sum(len(history_of(path)) for path in kept) < 12
     result = run_stage(folder)
     assert result.returncode == 0, result.stderr
-    for name in ("model.weights.h5", "history.csv", "seeds.csv"):
+    for name in ("model.weights.h5", "history.csv", "seeds.csv", "seeds/1.weights.h5", "seeds/2.weights.h5"):
         ours, undisturbed = (root / "runs" / MAIN_RUN / name for root in (folder, projects[0]))
         assert ours.read_bytes() == undisturbed.read_bytes(), name
 
@@ -111,6 +122,28 @@ def test_the_history_has_a_row_a_validation_of_the_seed_that_was_best(projects):
     assert rows == (every[:6] if best[0] < best[1] else every[6:])
 
 
+def test_each_seed_has_its_weights_and_its_predictions_and_the_run_s_are_the_best_one_s(projects):
+    run = projects[0] / "runs" / MAIN_RUN
+    kept, (other,) = read_seeds(run / "model.weights.h5")
+    rows = read_rows(run / "seeds.csv")
+    # The loss of `brief` is of another output.
+    losses = {seed: [row for row in rows if row["seed"] == str(seed) and row["phase"] != "brief"] for seed in (1, 2)}
+    best = {seed: min(float(row["val_loss"]) for row in part) for seed, part in losses.items()}
+    assert {kept, other} == {1, 2}
+    assert best[kept] < best[other]
+    ours, same, others = (
+        load_weights(run / name)
+        for name in ("model.weights.h5", f"seeds/{kept}.weights.h5", f"seeds/{other}.weights.h5")
+    )
+    assert {name: value.tobytes() for name, value in ours.items()} == {n: v.tobytes() for n, v in same.items()}
+    assert any((ours[name] != others[name]).any() for name in ours)
+    with Predictions(run / "predictions.h5") as predictions:
+        assert (predictions.seed, predictions.other_seeds) == (kept, [other])
+        for sample in range(5):
+            maps = [predictions.read(f"B/{sample}", seed)[0] for seed in (None, other)]
+            assert (maps[0] != maps[1]).any()
+
+
 def load_weights(path: Path) -> dict[str, np.ndarray]:
     found = {}
     with reading(path) as file:
@@ -122,7 +155,7 @@ def test_a_variant_starts_from_another_one_s_weights_and_does_not_train_them_alo
     folder = prepare_project(tmp_path)
     change_params(
         folder,
-        train={"seeds": [1], "strategy": "frozen"},
+        train={"seeds": [2, 1], "strategy": "frozen", "budget": 24},
         # Weights are those of a scaling: what starts from another's has the same.
         variants={"coarse": {}, "applied": {"train": {"budget": 0}, "network": {"residual": False}}},
         thesis={"variants": {"prn": source("random"), "coarse": source("prn"), "applied": source("prn")}},
@@ -135,15 +168,21 @@ def test_a_variant_starts_from_another_one_s_weights_and_does_not_train_them_alo
             result = run_stage(folder, variant, stage=stage)
             assert result.returncode == 0, result.stderr
     assert {row["phase"] for row in read_rows(folder / "runs/coarse/history.csv")} == {"refinement"}
-    start, refined = (load_weights(folder / f"runs/{variant}/model.weights.h5") for variant in ("prn", "coarse"))
-    shared = set(start) & set(refined)
-    assert len(shared) > 100
-    values = [array.tobytes() for array in refined.values()]
-    assert all(array.tobytes() in values for array in start.values())
-    # Weights that are applied as they are predict what their own run predicted.
+    # Each seed starts from the other run's of the same seed.
+    for seed in (1, 2):
+        start, refined = (load_weights(folder / f"runs/{name}/seeds/{seed}.weights.h5") for name in ("prn", "coarse"))
+        shared = set(start) & set(refined)
+        assert len(shared) > 100
+        values = [array.tobytes() for array in refined.values()]
+        assert all(array.tobytes() in values for array in start.values())
+    # Weights that are applied as they are predict what their own run's best predicted, from one seed.
     assert read_rows(folder / "runs/applied/history.csv") == []
-    ours, theirs = ((folder / f"runs/{variant}/predictions.h5").read_bytes() for variant in ("applied", "prn"))
-    assert ours == theirs
+    ours, theirs = (
+        read_shard(folder / f"runs/{variant}/predictions.h5", ["position_map"]) for variant in ("applied", "prn")
+    )
+    np.testing.assert_array_equal(ours["position_map"], theirs["position_map"])
+    with Predictions(folder / "runs/applied/predictions.h5") as predictions:
+        assert predictions.other_seeds == []
 
 
 def test_weights_of_another_width_are_refused(tmp_path):

@@ -5,8 +5,6 @@ import pytest
 
 from pipeline.store.samples import locate
 from pipeline.store.shards import read_shard, write_shard
-from stages.predict import sort_seeds
-from stages.project.paths import seed_weights_of, weights_of
 from stages.project.predictions import Predictions, write_predictions
 
 SIZE = 4
@@ -55,16 +53,3 @@ def test_a_seed_with_fewer_maps_than_samples_leaves_no_file(samples, tmp_path):
     with pytest.raises(ValueError, match=r"^2/position_map of the predictions got 3 for 5 test samples"):
         write_predictions(path, 1, batches(samples, 0.0), 5, SIZE, [(2, batches(samples[:3], 0.0))])
     assert not path.exists()
-
-
-def test_the_kept_seed_is_the_one_of_the_run_s_weights_and_equal_networks_are_one(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for seed, content in ((3, b"three"), (1, b"one"), (2, b"two"), (4, b"two")):
-        seed_weights_of("main", seed).parent.mkdir(parents=True, exist_ok=True)
-        seed_weights_of("main", seed).write_bytes(content)
-    weights_of("main").write_bytes(b"two")
-    assert sort_seeds("main", [3, 1, 2, 4]) == (2, [3, 1])
-    # As where nothing was trained.
-    assert sort_seeds("main", [4, 2]) == (4, [])
-    with pytest.raises(ValueError, match=r"model.weights.h5 is of none of the run's seeds: train it again"):
-        sort_seeds("main", [3, 1])
