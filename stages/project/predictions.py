@@ -15,6 +15,8 @@ from stages.project.strict import check
 # Batches of samples, and their maps (n, S, S, 3) in px.
 Batches = Iterable[tuple[Sequence[Sample], NDArray[np.float32]]]
 MAPS = "position_map"
+# That of another seed than the run's network, whose number follows.
+MAPS_OF_SEED = "position_map_seed_"
 
 
 def write_predictions(
@@ -26,7 +28,7 @@ def write_predictions(
     ----------
     path : Path
         Its datasets: sample_id, similarity (N, 3, 3) float64, and position_map (N, size, size, 3) in fixed point; of
-        another seed, `<seed>/position_map`.
+        another seed, `position_map_seed_<seed>`.
     seed : int
         That of the run's network.
     predictions : Batches
@@ -47,8 +49,9 @@ def write_predictions(
         write_dataset(file, "sample_id", np.array([sample.sample_id for sample in samples], object))
         write_dataset(file, "similarity", read_samples(samples, ["similarity"])["similarity"])
         for other, batches in others:
-            _append(file, f"{other}/{MAPS}", batches, count, size)
-            file[f"{other}/{MAPS}"].attrs.update(file[MAPS].attrs)
+            name = f"{MAPS_OF_SEED}{other}"
+            _append(file, name, batches, count, size)
+            file[name].attrs.update(file[MAPS].attrs)
 
 
 def _append(file: h5py.File, name: str, batches: Batches, count: int, size: int) -> list[Sample]:
@@ -72,7 +75,8 @@ class Predictions:
         self._file = reading(path)
         self.rows = {name: row for row, name in enumerate(read_dataset(self._file["sample_id"]))}
         self._maps: dict[int | None, h5py.Dataset] = {None: self._file[MAPS]}
-        self._maps |= {int(name): group[MAPS] for name, group in self._file.items() if isinstance(group, h5py.Group)}
+        names = [name for name in self._file if name.startswith(MAPS_OF_SEED)]
+        self._maps |= {int(name.removeprefix(MAPS_OF_SEED)): self._file[name] for name in names}
 
     def __enter__(self) -> "Predictions":
         return self

@@ -212,8 +212,8 @@ def write_run(root, variant, factor, names=None, zoom=1.0, others=None):
     )
     with h5py.File(path, "r+") as file:
         for seed, its_factor in (others or {}).items():
-            append_images(file, f"{seed}/position_map", predicted(its_factor))
-            file[f"{seed}/position_map"].attrs.update(file["position_map"].attrs)
+            append_images(file, f"position_map_seed_{seed}", predicted(its_factor))
+            file[f"position_map_seed_{seed}"].attrs.update(file["position_map"].attrs)
     write_found(root, variant, FOUND_FACTOR * factor)
     write_csv(
         root / "runs" / variant / "history.csv",

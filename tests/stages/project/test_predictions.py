@@ -33,6 +33,7 @@ def test_the_maps_of_each_seed_are_read_with_the_similarity_of_their_sample(samp
     write_predictions(path, 7, batches(samples, 0.0), 5, SIZE, others)
     with Predictions(path) as predictions:
         assert (predictions.seed, predictions.other_seeds) == (7, [2, 11])
+        assert [len(values) for values in read_shard(path).values()] == [5] * 5
         for sample in range(5):
             for seed, value in ((None, 0.0), (2, -2.0), (11, -1.0)):
                 maps, similarity = predictions.read(f"B/{sample}", seed)
@@ -50,6 +51,6 @@ def test_one_seed_has_no_others_and_the_datasets_of_a_shard(samples, tmp_path):
 
 def test_a_seed_with_fewer_maps_than_samples_leaves_no_file(samples, tmp_path):
     path = tmp_path / "predictions.h5"
-    with pytest.raises(ValueError, match=r"^2/position_map of the predictions got 3 for 5 test samples"):
+    with pytest.raises(ValueError, match=r"^position_map_seed_2 of the predictions got 3 for 5 test samples"):
         write_predictions(path, 1, batches(samples, 0.0), 5, SIZE, [(2, batches(samples[:3], 0.0))])
     assert not path.exists()
