@@ -38,6 +38,7 @@ ABLATION := cp ablation/stages.yaml ablation/dvc.yaml
 thesis: $(READY)
 	@$(ABLATION)
 	@$(MEND)
+	@python -m stages.print_trainings
 	dvc repro -P $(BRIEFLY)
 	@python -m stages.print_metrics
 	@$(SAY_NEW)

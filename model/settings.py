@@ -196,7 +196,7 @@ class TrainConfig:
         Whether a prediction is the mean of a photo's and its mirror image's.
     batch_size : int
     seeds : list of int
-        A network is trained from each; the one that is best on the validation part is kept.
+        A network is trained from each; the one that is best on the validation part is the run's.
     backend : {'tensorflow', 'jax'}
         What Keras trains and predicts on; weights of one are read by the other.
     xla : bool

@@ -1,0 +1,33 @@
+"""How much training is told before it begins, of made-up parameters."""
+
+import pytest
+
+from stages.print_trainings import count_trainings
+from tests.helpers.made_params import PARAMS
+
+
+def with_train(seeds, **variants):
+    """Parameters with these seeds, and variants that override keys of train."""
+    overrides = {name: {"train": keys} for name, keys in variants.items()}
+    return PARAMS | {"train": PARAMS["train"] | {"seeds": seeds}, "variants": PARAMS["variants"] | overrides}
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        # The main run, prn and coarse, each of 30 passes.
+        (PARAMS, (3, 90)),
+        (with_train([4, 5, 6]), (9, 270)),
+        # Three seeds of prn alone, of 100 passes each.
+        (with_train([1], prn={"seeds": [1, 2, 3], "budget": 100}), (5, 360)),
+        # What is applied as it is is not trained.
+        (with_train([1, 2, 3], coarse={"budget": 0}), (6, 180)),
+    ],
+)
+def test_each_seed_of_each_run_is_a_training(params, expected):
+    assert count_trainings(params) == expected
+
+
+def test_parameters_without_variants_are_refused_in_a_sentence():
+    with pytest.raises(ValueError, match="has no section 'thesis'"):
+        count_trainings({name: section for name, section in PARAMS.items() if name != "thesis"})
