@@ -75,7 +75,7 @@ def keep_best(path: Path, files: Mapping[int, Path], kept: int) -> None:
 
 
 def read_seeds(path: Path) -> tuple[int, list[int]]:
-    """Read which seed the weights of `keep_best` are of, and whose others there are that differ from them.
+    """Read which seed the weights of `keep_best` are of, and which other seeds there are.
 
     Raises
     ------
@@ -85,7 +85,7 @@ def read_seeds(path: Path) -> tuple[int, list[int]]:
     try:
         with h5py.File(path) as file:
             kept, digests = int(file.attrs[SEED]), json.loads(file.attrs[SEEDS])
-        return kept, [int(seed) for seed, digest in digests.items() if digest != digests[str(kept)]]
+        return kept, [seed for seed in map(int, digests) if seed != kept]
     except (OSError, KeyError, TypeError, ValueError) as error:
         reason = " ".join(str(error).split()).rstrip(".")
         raise ValueError(f"{path} does not say which seed it is of ({reason}): train it again.") from error

@@ -81,11 +81,12 @@ def method_header() -> tuple[str, ...]:
     """Head of the rows of `method_row`."""
     # Without their underscores the names can be broken into lines, so that the table is no wider than the page.
     first, *others = (name.replace("_", " ") for name in PROTOCOLS)
-    return ("method", "images", "failed", first, "95 % interval", "mean of bins", *others)
+    return ("method", "seeds", "images", "failed", first, "95 % interval", "mean of bins", *others)
 
 
-def method_row(name: str, metrics: Metrics) -> tuple[object, ...]:
-    """One method's row from metrics as metrics/evaluation.json has them."""
+def method_row(name: str, metrics: Metrics, seeds: object = "") -> tuple[object, ...]:
+    """One method's row from metrics as metrics/evaluation.json has them, and how many seeds it was the best of."""
     between = interval_text(metrics["nme68_2d_low"], metrics["nme68_2d_high"])
-    head = (name, metrics["images"], metrics["failed"], metrics["nme68_2d"], between, metrics.get("nme68_2d_bins", ""))
+    counts = (name, seeds, metrics["images"], metrics["failed"])
+    head = (*counts, metrics["nme68_2d"], between, metrics.get("nme68_2d_bins", ""))
     return (*head, *(metrics.get(error, "") for error in list(PROTOCOLS)[1:]))

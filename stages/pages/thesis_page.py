@@ -79,7 +79,7 @@ def thesis_page(findings: Findings) -> str:
     """Make the page, as HTML."""
     results, comparison, reference = findings.results, findings.comparison, findings.reference
     per_image = results[findings.variant].per_image
-    ours = [method_row(name, result.metrics) for name, result in results.items()]
+    ours = [method_row(name, result.metrics, result.seed_count) for name, result in results.items()]
     others = [method_row(name, metrics) for name, metrics in findings.foreign.items()]
     return render(
         "thesis.html",

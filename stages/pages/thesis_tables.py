@@ -85,7 +85,7 @@ def number_rows(numbers: Sequence[Number], results: Mapping[str, Results]) -> li
 def bias_rows(results: Mapping[str, Results]) -> list[tuple]:
     """Section 4.4's errors that "accumulate in one direction": the signed error of each axis."""
     found = [
-        (variant, f"{axis} ({way})", results[variant].described(f"bias_{axis}"))
+        (variant, results[variant].seed_count, f"{axis} ({way})", results[variant].described(f"bias_{axis}"))
         for variant in SCALED_OUTPUTS
         if variant in results
         for axis, way in AXES.items()

@@ -81,8 +81,8 @@ def train_seeds(
     # A compiled network's file would hold its optimizer's variables too, twice as many as its weights.
     facts = WeightsFacts(settings.network, config.scaling, digest_uv(layout.uv))
     every: list[tuple[int, Trained]] = []
-    for seed in config.seeds:
-        # Weights that are applied as they are come from no seed of this run.
+    # Weights that are applied as they are would be the same from every seed.
+    for seed in config.seeds if config.budget else config.seeds[:1]:
         initial = initial_network(config.init, settings, layout, seed if config.budget else None)
         keras.utils.set_random_seed(seed)
         model = task.build()

@@ -104,7 +104,8 @@ def test_with_fewer_than_three_seeds_of_either_there_are_figures_and_no_verdict(
 
 def test_a_method_s_row_fits_its_head_and_leaves_empty_what_it_lacks():
     row = dict(zip(method_header(), method_row("theirs", SCORES | {"dense_3d": 2.5}), strict=True))
-    assert row["method"] == "theirs"
+    assert (row["method"], row["seeds"]) == ("theirs", "")
+    assert dict(zip(method_header(), method_row("ours", SCORES, 3), strict=True))["seeds"] == 3
     assert row["95 % interval"] == "3.800\u00a0to\u00a04.000"
     assert (row["nme68 2d"], row["dense 3d"], row["dense 2d"], row["mean of bins"]) == (3.987, 2.5, "", "")
 
