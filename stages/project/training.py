@@ -78,7 +78,6 @@ def train_seeds(
     prepare = task.make_preparation() if isinstance(training_feed, OnlineFeed) else stored
     compiled = "compiled" if config.xla or config.backend == "jax" else "not compiled"
     click.echo(f"train: {device_name()}, {config.precision}, the step {compiled} by XLA")
-    # A compiled network's file would hold its optimizer's variables too, twice as many as its weights.
     facts = WeightsFacts(settings.network, config.scaling, digest_uv(layout.uv))
     every: list[tuple[int, Trained]] = []
     # Weights that are applied as they are would be the same from every seed.
@@ -102,6 +101,7 @@ def train_seeds(
                 report=history_writer(file),
                 checkpoint=checkpoint.with_name(f"{checkpoint.name}-{seed}.h5"),
             )
+        # A compiled network's file would hold its optimizer's variables too, twice as many as its weights.
         save_weights(seed_weights_of(run, seed), keras.Model(model.input, model.output), facts)
         every.append((seed, trained))
     kept, best = min(every, key=lambda one: one[1].best_loss)
