@@ -36,9 +36,9 @@ repro: $(READY)
 # What DVC has never run it misses in every checkout and experiment: so it sees the other variants once they are asked for.
 ABLATION := cp ablation/stages.yaml ablation/dvc.yaml
 thesis: $(READY)
+	@python -m stages.print_trainings
 	@$(ABLATION)
 	@$(MEND)
-	@python -m stages.print_trainings
 	dvc repro -P $(BRIEFLY)
 	@python -m stages.print_metrics
 	@$(SAY_NEW)

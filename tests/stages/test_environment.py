@@ -220,6 +220,12 @@ def test_make_mends_dvcs_lock_files_before_it_starts_dvc(stubbed, target, starte
     assert called.index("python -m stages.mend_locks") == called.index(started) - 1
 
 
+def test_make_thesis_says_how_much_it_is_before_it_begins(stubbed):
+    clone, python, calls = stubbed
+    assert make(clone, "thesis", python).returncode == 0
+    assert calls().index("python -m stages.print_trainings") < calls().index("dvc repro -P")
+
+
 @pytest.mark.parametrize("relative", [True, False])
 def test_make_real_runs_in_a_clone_on_faces_wherever_both_lie(stubbed, relative):
     clone, python, calls = stubbed
