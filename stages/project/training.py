@@ -101,8 +101,10 @@ def train_seeds(
                 report=history_writer(file),
                 checkpoint=checkpoint.with_name(f"{checkpoint.name}-{seed}.h5"),
             )
-        # A compiled network's file would hold its optimizer's variables too, twice as many as its weights.
-        save_weights(seed_weights_of(run, seed), keras.Model(model.input, model.output), facts)
+        # A compiled network's file would hold its optimizer's variables too, twice as many as its weights. By default
+        # its name, which is in the file, would have the number of such networks before it.
+        bare = keras.Model(model.input, model.output, name="functional")
+        save_weights(seed_weights_of(run, seed), bare, facts)
         every.append((seed, trained))
     kept, best = min(every, key=lambda one: one[1].best_loss)
     keep_best(weights_of(run), {seed: seed_weights_of(run, seed) for seed, _ in every}, kept)
