@@ -45,6 +45,7 @@ thesis: $(READY)
 
 # Three seeds of every run, so that every conclusion has its verdict: an experiment, which leaves params.yaml with these seeds.
 thesis-seeds: $(READY)
+	@python -m stages.print_trainings
 	@$(ABLATION)
 	@$(MEND)
 	dvc exp run --all-pipelines -S 'train.seeds=[1,2,3]' $(BRIEFLY)

@@ -392,7 +392,7 @@ def test_a_budget_is_shared_by_phases_and_a_round_is_an_epoch_at_least(training)
     assert planned(8000, 8, 1) == (20, 100)
     assert planned(8000, 8, 2) == (20, 50)
     assert planned(4, 8, 1) == (1, 1)
-    # The embedded set's 168 photos, without copies, with two and with three of each: all passes are made by each strategy.
+    # The embedded set has 168 photos, alone, with two copies and with three: each strategy makes all of the passes.
     params = read_params(ROOT / "params.yaml")
     batch, budget = params["train"]["batch_size"], params["recipes"]["thesis"]["budget"]
     for photos in (168, 3 * 168, 4 * 168):

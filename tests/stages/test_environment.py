@@ -211,7 +211,14 @@ def test_make_keeps_its_environment_in_the_project_whatever_the_folders_are_call
     assert len(calls()) == before  # the environment is ready
 
 
-@pytest.mark.parametrize(("target", "started"), [("repro", "dvc repro"), ("thesis", "dvc repro -P")])
+@pytest.mark.parametrize(
+    ("target", "started"),
+    [
+        ("repro", "dvc repro"),
+        ("thesis", "dvc repro -P"),
+        ("thesis-seeds", "dvc exp run --all-pipelines -S train.seeds=[1,2,3]"),
+    ],
+)
 def test_make_mends_dvcs_lock_files_before_it_starts_dvc(stubbed, target, started):
     clone, python, calls = stubbed
     done = make(clone, target, python)
@@ -220,10 +227,12 @@ def test_make_mends_dvcs_lock_files_before_it_starts_dvc(stubbed, target, starte
     assert called.index("python -m stages.mend_locks") == called.index(started) - 1
 
 
-def test_make_thesis_says_how_much_it_is_before_it_begins(stubbed):
+@pytest.mark.parametrize("target", ["thesis", "thesis-seeds"])
+def test_make_thesis_says_how_much_it_is_before_it_begins(stubbed, target):
     clone, python, calls = stubbed
-    assert make(clone, "thesis", python).returncode == 0
-    assert calls().index("python -m stages.print_trainings") < calls().index("dvc repro -P")
+    assert make(clone, target, python).returncode == 0
+    told = calls().index("python -m stages.print_trainings")
+    assert told < next(place for place, call in enumerate(calls()) if call.startswith("dvc "))
 
 
 @pytest.mark.parametrize("relative", [True, False])
