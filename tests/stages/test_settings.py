@@ -250,6 +250,17 @@ def test_imported_weights_and_names_in_other_letters_are_welcome(folder: Path):
     assert run(folder) == []
 
 
+def test_the_authors_own_network_is_a_variant_where_its_weights_were_imported(folder: Path):
+    change(folder, ("thesis.variants.prn_author", {"init": "prnet", "policy": "full", "level": "off"}))
+    (refused,) = run(folder)
+    assert refused.startswith("thesis.variants.prn_author.init is 'prnet', which is neither random nor an entry of ")
+    (folder / "runs/prnet").mkdir(parents=True)
+    (folder / "runs/prnet/model.weights.h5").touch()
+    assert run(folder) == []
+    train = read_settings(folder / "data/settings/prn_author.json").train
+    assert (train.init, train.scaling, train.level, train.budget) == ("prnet", "prnet", "off", 0)
+
+
 def test_an_experiment_on_real_data_changes_its_lines_alone_and_is_in_order(folder: Path):
     """As ``dvc exp run -S`` writes it: entries in braces and empty lists are in DVC's own form."""
     for name in ("AFLW2000", "bfm", "300W_LP/AFW"):
