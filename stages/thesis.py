@@ -29,15 +29,16 @@ TRAINING = ("batch_size", "lr", "halve_every", "patience")
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """What the page is about: the main run's variant, the others, and the data.
+    """What the page is about: the main run's variant, all variants, and the data.
 
-    `settings` and `layers` are of the thesis's model, or of the main run where that model is not among them.
+    `settings` and `layers` are of the thesis's model, or of the main run where that model is not among them. `starts`
+    has the folder in runs/ whose weights each variant starts from, the main run's first.
     """
 
     main: str
     settings: VariantSettings
     layers: dict[str, list[Row]]
-    others: list[str]
+    starts: dict[str, str]
     data: DataParams
     margin: float
 
@@ -49,10 +50,9 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
     that the page shows to be turned.
     """
     settings, data = setup.settings, setup.data
-    names = dict.fromkeys((setup.main, *setup.others))
-    results = {name: read_results(root, name, main=name == setup.main) for name in names}
+    results = {name: read_results(root, name, main=name == setup.main) for name in setup.starts}
     reference = read_reference()
-    comparison = compare_variants(results, settings.variant, reference.claims, params)
+    comparison = compare_variants(results, settings.variant, reference.claims, params, setup.starts)
     write_json(root / THESIS_METRICS, comparison.as_metrics())
     examples = read_examples(root, settings, setup.main, data, results)
     write_meshes(root / THESIS_MESHES, examples)
@@ -82,11 +82,12 @@ def main() -> None:
     with sentences():
         begin_stage("thesis", THESIS_METRICS, THESIS_PAGE, THESIS_MESHES)
         settings, data = settings_of(MAIN_RUN), read("data", DataParams)
-        main_variant, others = settings.variant, list(read("thesis", ThesisParams).variants)
+        main_variant, others = settings.variant, read("thesis", ThesisParams).variants
+        starts = {main_variant: settings.train.init} | {name: source.init for name, source in others.items()}
         if THESIS_MODEL in others and main_variant != THESIS_MODEL:
             settings = settings_of(THESIS_MODEL)
         layers = network_layers(settings, data.size)
-        setup = Setup(main_variant, settings, layers, others, data, read("crop", CropParams).margin)
+        setup = Setup(main_variant, settings, layers, starts, data, read("crop", CropParams).margin)
         comparison = thesis(Path(), setup, read("evaluate", EvaluateParams))
     means = ", ".join(f"{name} {summary.thesis_mesh} %" for name, summary in comparison.variants.items())
     click.echo(f"thesis: mesh error {means}; reports/index.html")

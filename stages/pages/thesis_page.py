@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from model.layer_table import Row
 from model.scores.statistics import SEEDS_NEEDED
 from stages.pages import thesis_tables as tables
-from stages.pages.comparison import Comparison
+from stages.pages.comparison import FALLING_PERCENT, Comparison
 from stages.pages.machine import describe_machine
 from stages.pages.methods import Metrics, method_header, method_row
 from stages.pages.page import render
@@ -86,6 +86,7 @@ def thesis_page(findings: Findings) -> str:
         provenance=findings.provenance,
         variant=findings.variant,
         seeds_needed=SEEDS_NEEDED,
+        falling_percent=FALLING_PERCENT,
         conclusions=tables.conclusion_rows(reference.claims, comparison),
         contradictions=reference.contradictions,
         meshes=["truth", *results],
@@ -95,7 +96,7 @@ def thesis_page(findings: Findings) -> str:
             for number, rows in reference.layers.items()
         },
         machine=tables.machine_rows(reference, describe_machine(), findings.training),
-        numbers=tables.number_rows(reference.numbers, results),
+        numbers=tables.number_rows(reference.numbers, results, comparison),
         error_curves={number: draw_errors(results, variants) for number, variants in CURVES.items()},
         biases=tables.bias_rows(results),
         smoothness_curves=draw_smoothness(results),

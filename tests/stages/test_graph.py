@@ -76,8 +76,10 @@ def shrink(params) -> None:
     policies = params["augmented"]["policies"]
     del policies["full"]
     params["network"] |= {"width": 1, "residual_width": 2, "residual_head_width": 2}
-    params["train"] |= {"variant": "final", "policy": "mild", "budget": 40, "strategy": "joint"}
-    params["variants"]["final"] = {}
+    params["train"] |= {"variant": "final", "policy": "mild", "strategy": "joint"}
+    for name in ("final", *VARIANTS):
+        params["variants"][name].pop("train", None)
+    params["recipes"]["thesis"]["budget"] = 40
     params["asm"]["components"] = 2
     params["export"] |= {"samples": 2, "calibration": 2}
     params["evaluate"]["bootstrap"] = 100

@@ -26,6 +26,7 @@ from tests.helpers.small_project import (
     PHOTO,
     SETTINGS,
     SIZE,
+    STARTS,
     SUBSETS,
     Page,
     make_everything,
@@ -165,7 +166,7 @@ class TestPages:
         write_run(root, "prn", 2.0, zoom=0.8, others=others)
         evaluate.evaluate(root, "prn", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
         data = DataParams("raw", SUBSETS, SIZE, ["on"], 4, 0.5)
-        thesis.thesis(root, thesis.Setup("final", SETTINGS, LAYERS, ["final", "prn"], data, 1.5), PARAMS)
+        thesis.thesis(root, thesis.Setup("final", SETTINGS, LAYERS, STARTS, data, 1.5), PARAMS)
         metrics = read_json(root / "metrics/thesis.json")
         assert (metrics["final"]["seeds"], metrics["prn"]["seeds"]) == (3, seeds)
         claim = metrics["claims"]["final_mesh"]

@@ -101,8 +101,10 @@ def test_a_change_of_training_leaves_the_sentence_and_other_variants_as_they_wer
     change(folder, ("network.residual_blocks", 3), ("report.samples", 4))
     assert run(folder) == []
     changed = {path.name for path in (folder / "data/settings").iterdir() if path.read_bytes() != before[path.name]}
-    refined = ["final", "frozen", "joint", "final_l1", "final_l1_k", "final_l1_s", "final_l1_k_s", "final_unlevelled"]
-    assert changed == {f"{name}.json" for name in (*refined, "prn_refine_fast")}
+    encoder_decoders = {name for name in read_params()["thesis"]["variants"] if name.startswith(("prn", "3ddfa"))}
+    refined = {*read_params()["thesis"]["variants"], "prn_refine_fast"} - (encoder_decoders - {"prn_refine_fast"})
+    assert {"final", "frozen", "joint", "final_mask", "joint_unlevelled", "prn_refine_fast"} < refined
+    assert changed == {f"{name}.json" for name in refined}
 
 
 MISTAKES = [
@@ -145,7 +147,6 @@ MISTAKES = [
         "thesis.variants.prn.policy is 'wild', but augmented.policies has none, full, online, online_mild, mild.",
     ),
     (("train.init", "prnet"), "train.init is 'prnet', which is neither random nor an entry of thesis.variants, and "),
-    (("thesis.variants.prn.init", "frozen"), "The weights start from each other: thesis.variants."),
     (("train.init", "main"), "The weights start from each other: train <- train."),
     (
         ("train.variant", "prn_plain"),
@@ -218,7 +219,17 @@ def test_one_mistake_is_one_sentence_and_nothing_is_written(folder: Path, mistak
 
 def test_a_level_that_is_not_made_is_named_wherever_it_is_asked_for(folder: Path):
     change(folder, ("data.levels", ["on"]))
-    assert run(folder) == ["thesis.variants.final_unlevelled.level is 'off', but data.levels has on."]
+    assert run(folder) == [
+        f"thesis.variants.{name}_unlevelled.level is 'off', but data.levels has on."
+        for name in ("final", "prn", "joint", "3ddfa")
+    ]
+
+
+def test_two_variants_that_start_from_each_other_are_named(folder: Path):
+    change(folder, ("thesis.variants.prn.init", "frozen"), ("thesis.variants.frozen.init", "prn"))
+    (found,) = run(folder)
+    places = ("thesis.variants.frozen", "thesis.variants.prn", "thesis.variants.frozen")
+    assert found == f"The weights start from each other: {' <- '.join(places)}."
 
 
 def test_all_mistakes_are_said_at_once(folder: Path):

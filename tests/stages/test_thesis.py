@@ -19,6 +19,7 @@ from tests.helpers.small_project import (
     PARAMS,
     SETTINGS,
     SIZE,
+    STARTS,
     SUBSETS,
     make_everything,
     make_project,
@@ -61,6 +62,13 @@ class TestReference:
         plain, augmented, author = (numbers["4.3", n, "thesis_68"] for n in ("prn_plain", "prn", "prn_author"))
         assert 100 * (augmented / plain - 1) == pytest.approx(1, abs=0.1)
         assert 23 < 100 * (1 - augmented / author) < 100 * (1 - plain / author) < 24
+        mask = numbers["4.7", "final_mask", "thesis_mesh"]
+        assert mask == final
+        assert f"Table 4.1 has {mask} for the weight mask alone" in text
+        outputs = {row.name: row.output for row in reference.layers["3.3"]}
+        assert [outputs[f"Deconv{number}"] for number in (11, 12, 13, 14)] == ["128*128*32"] * 2 + ["256*256*16"] * 2
+        for told in ("Layers 13 and 14 put out 128*128*32", "in the table layers 13 and 14 put out 256*256*16"):
+            assert told in text
 
 
 class TestPage:
@@ -117,7 +125,7 @@ class TestMainRunOfOurOwn:
         write_run(root, "final", 1 / 3)
         evaluate.evaluate(root, "final", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
         data = DataParams("data/demo", SUBSETS, SIZE, ["on"], 4, 0.5)
-        thesis.thesis(root, thesis.Setup("best", SETTINGS, LAYERS, ["final", "prn"], data, 1.5), PARAMS)
+        thesis.thesis(root, thesis.Setup("best", SETTINGS, LAYERS, {"best": "random"} | STARTS, data, 1.5), PARAMS)
         return root
 
     def test_it_is_one_more_row_and_the_claims_are_of_the_thesis_s_model(self, root):

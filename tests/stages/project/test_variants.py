@@ -292,7 +292,7 @@ def test_every_variant_of_the_project_comes_back_from_what_it_uses(tmp_path: Pat
             loss=dataclasses.replace(settings.loss, brief=LossTerms()),
             train=dataclasses.replace(settings.train, strategy="joint"),
         )
-    if name == "3ddfa":
+    if settings.network.regresses == "coefficients":
         network = dataclasses.replace(expected.network, levels=0)
         expected = dataclasses.replace(expected, network=network)
     # Its keys are in the settings, under their own names.
