@@ -1,8 +1,8 @@
 """Two training steps of each run of the thesis's scale, and what the whole would take (`make thesis-scale-dry`).
 
-Each run is a process of its own, on TensorFlow, with made-up samples of the full size and a made-up face model as large
-as BFM. Of its phases the last one is timed, with the whole network, and those before it where no run before had the
-same network. The first of two steps is traced, the second counts. Prints a table in Markdown.
+Each is a process of its own, on TensorFlow, with made-up samples of the full size and a made-up face model as large as
+BFM. The first of two steps of a phase is traced, the second counts. Runs that differ in their losses and samples alone
+take the same, and are made once; so is each phase but the last for each network. Prints a table in Markdown.
 """
 
 import dataclasses
@@ -22,7 +22,7 @@ from benchmarks.model import answer, make_shards
 from model.feed import Feed
 from model.regression import Regression, make_regression
 from model.scaling import Scaling
-from model.settings import NetworkConfig
+from model.settings import RANDOM, NetworkConfig
 from pipeline.face.face_model import FaceModel
 from pipeline.store.samples import locate
 from pipeline.uv.position_map import UVLayout
@@ -34,7 +34,9 @@ from stages.project.variants import VariantSettings, resolve_variant
 # Of BFM.
 VERTICES, SHAPES, EXPRESSIONS = 53215, 199, 29
 COLUMNS = ("run", "seeds", "weights", "memory", "core seconds a step", "steps", "core hours")
+# What the time of a phase's step depends on, and what the memory of a run does.
 PhaseOf = tuple[NetworkConfig, str]
+Kind = tuple[NetworkConfig, str, bool]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -111,7 +113,7 @@ def measure(connection: Connection, folder: Path, settings: VariantSettings, siz
 
     task = make_task(settings, size)
     model = task.build()
-    plan = training.phases(config.strategy, "brief" in model.output, config.init != "random")
+    plan = training.phases(config.strategy, "brief" in model.output, config.init != RANDOM)
     batches = Feed(locate([folder / "00000.h5"]), config.batch_size, task.to_label).endless(seed=0, start=0)
     late = np.zeros(config.batch_size, np.float32)
     seconds = {}
@@ -154,22 +156,28 @@ def main(folder: Path | None) -> None:
         runs |= {name: resolve_variant(params, name) for name in params["thesis"]["variants"]}
     click.echo(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     step_seconds: dict[PhaseOf, float] = {}
-    hours, memory = 0.0, 0
+    kinds: dict[Kind, Measured] = {}
+    hours = 0.0
     with tempfile.TemporaryDirectory(dir=folder) as name:
         make_shards(Path(name))
         for run, settings in runs.items():
             if not settings.train.budget:
                 continue
-            known = {phase for network, phase in step_seconds if network == settings.network}
-            try:
-                measured = answer(measure, Path(name), settings, params["data"]["size"], known)
-            except EOFError as error:
-                raise click.ClickException(f"{run} was ended from outside: too little memory for it here?") from error
-            step_seconds |= {(settings.network, phase): value for phase, value in measured.seconds.items()}
-            timed = tuple(step_seconds[settings.network, phase] for phase in measured.phases)
-            whole = extrapolate(settings, timed)
+            network, train = settings.network, settings.train
+            kind = network, train.strategy, train.init == RANDOM
+            if kind not in kinds:
+                known = {phase for other, phase in step_seconds if other == network}
+                try:
+                    kinds[kind] = answer(measure, Path(name), settings, params["data"]["size"], known)
+                except EOFError as error:
+                    sentence = f"{run} was ended from outside: too little memory for it here?"
+                    raise click.ClickException(sentence) from error
+                step_seconds |= {(network, phase): value for phase, value in kinds[kind].seconds.items()}
+            measured = kinds[kind]
+            whole = extrapolate(settings, tuple(step_seconds[network, phase] for phase in measured.phases))
             click.echo(table_row(settings.variant, settings, measured, whole))
-            hours, memory = hours + whole.core_hours, max(memory, measured.peak_bytes)
+            hours += whole.core_hours
+    memory = max(measured.peak_bytes for measured in kinds.values())
     click.echo(
         f"\nIn all {hours:,.0f} core hours of training, {hours / 8766:,.1f} years of one core, and at most "
         f"{memory / 1e9:.1f} GB of memory for a run; validation, prediction and the data's stages come on top."

@@ -1,5 +1,6 @@
 """The thesis's scale: every number of the thesis, typed from its text (T: a line of it), and what DVC makes of it."""
 
+import dataclasses
 import shutil
 
 import pytest
@@ -146,3 +147,31 @@ def test_dvc_makes_the_same_of_it(params, tmp_path, monkeypatch):
     applied = read_params()
     assert applied == params
     assert unmet(applied, read_overrides()) == []
+
+
+class TestDryRun:
+    def test_steps_are_extrapolated_to_all_phases_and_seeds(self, runs):
+        from benchmarks.thesis_scale import Measured, extrapolate, table_row
+
+        settings = dataclasses.replace(runs["main"], train=dataclasses.replace(runs["main"].train, seeds=[1, 2, 3]))
+        # 13.5 million passes in batches of 4, a third of the steps in each phase, of three seeds.
+        whole = extrapolate(settings, (1.0, 3.0, 5.0))
+        assert whole.steps == 3375000
+        assert whole.core_hours == pytest.approx(3 * 1125000 * (1 + 3 + 5) / 3600)
+        row = table_row("final", settings, Measured(14100000, 6 * 10**9, ("brief", "refinement", "all"), {}), whole)
+        assert row == "| final | 3 | 14.1 M | 6.0 GB | 1.0, 3.0, 5.0 | 3,375,000 | 8,438 |"
+
+    @pytest.mark.slow
+    def test_a_run_makes_its_steps_in_a_process_of_its_own(self, runs, tmp_path):
+        from benchmarks.model import answer, make_shards
+        from benchmarks.thesis_scale import measure
+
+        sizes = {"width": 1, "residual_blocks": 1, "residual_width": 2, "residual_head_width": 2}
+        settings = dataclasses.replace(runs["main"], network=dataclasses.replace(runs["main"].network, **sizes))
+        make_shards(tmp_path)
+        measured = answer(measure, tmp_path, settings, 256, {"brief"})
+        assert measured.phases == ("brief", "refinement", "all")
+        assert set(measured.seconds) == {"refinement", "all"}
+        assert 0 < min(measured.seconds.values()) <= max(measured.seconds.values()) < 60
+        # A process with TensorFlow, not this one.
+        assert 0.2e9 < measured.peak_bytes < 8e9
