@@ -100,7 +100,7 @@ def test_a_column_of_table_4_1_differs_from_l1_in_the_one_thing_that_it_names(ro
         ("3ddfa_unlevelled", "3ddfa", {"train.level": ("off", "on"), "train.policy": ("full", "mild")}),
         ("prn_unlevelled", "prn", {"train.level": ("off", "on"), "train.policy": ("full", "mild")}),
         ("joint_unlevelled", "joint", {"train.level": ("off", "on"), "train.policy": ("full", "mild")}),
-        ("prn_plain", "prn", {"train.policy": ("none", "mild")}),
+        ("prn_plain", "prn", {"train.policy": ("none", "mild"), "train.halve_every": (3, 1)}),
         ("prn_sigmoid", "prn", {"train.scaling": ("sigmoid", "tanh")}),
         ("frozen", "joint", {"train.strategy": ("frozen", "joint")}),
         ("final", "joint", {"train.strategy": ("staged", "joint")}),
@@ -112,6 +112,15 @@ def test_a_variant_differs_from_another_in_what_it_is_named_after(variant, again
     if not (SETTINGS[variant].network.refined and SETTINGS[against].network.refined):
         found = {name: found[name] for name in found if not name.startswith(("train.strategy", "loss.brief"))}
     assert found == expected
+
+
+def test_with_and_without_augmentation_the_rate_is_halved_after_as_many_samples():
+    policies = PARAMS["augmented"]["policies"]
+    samples = {
+        name: SETTINGS[name].train.halve_every * (1 + policies[SETTINGS[name].train.policy]["copies"])
+        for name in ("prn", "prn_plain")
+    }
+    assert samples == {"prn": 3, "prn_plain": 3}
 
 
 def test_unlevelled_networks_learn_from_faces_turned_as_far_as_the_thesis_turns_them():
