@@ -172,7 +172,8 @@ def main(folder: Path | None) -> None:
                 except EOFError as error:
                     sentence = f"{run} was ended from outside: too little memory for it here?"
                     raise click.ClickException(sentence) from error
-                step_seconds |= {(network, phase): value for phase, value in kinds[kind].seconds.items()}
+                timed = {(network, phase): value for phase, value in kinds[kind].seconds.items()}
+                step_seconds = timed | step_seconds
             measured = kinds[kind]
             whole = extrapolate(settings, tuple(step_seconds[network, phase] for phase in measured.phases))
             click.echo(table_row(settings.variant, settings, measured, whole))
