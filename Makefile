@@ -1,6 +1,6 @@
 # Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, dag, real, real-gpu,
-# real-thesis, test, test-all, check, bench-data, bench-model, bench-faces, bench-masks, bench-photos, bench-start, bench-video, requirements, clean,
-# clean-all.
+# real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-data, bench-model, bench-faces, bench-masks, bench-photos,
+# bench-start, bench-video, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -15,7 +15,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
-.PHONY: install repro thesis thesis-seeds baseline table dag test test-all real real-gpu real-thesis bench-data bench-model bench-faces bench-masks bench-photos bench-start \
+.PHONY: install repro thesis thesis-seeds baseline table dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-photos bench-start \
   bench-video check requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
@@ -137,8 +137,12 @@ real-gpu: REAL_FLAGS := -S train.backend=$$(python -c 'import jax; print("jax")'
 # Four epochs of 1,088 faces with two copies each.
 real-thesis: REAL_PARAMS := train.batch_size=8 train.budget=39168 recipes.thesis.budget=13056
 real-thesis: REAL_FLAGS := --all-pipelines
-real-thesis: REAL_FIRST := $(ABLATION) &&
-real real-gpu real-thesis: $(READY)
+real-thesis thesis-scale: REAL_FIRST := $(ABLATION) &&
+# Every variant on 300W-LP at the thesis's scale, as ablation/thesis_scale.txt has it; `thesis-scale-dry` says what that takes.
+thesis-scale: REAL_DATA := data.root=data/raw
+thesis-scale: REAL_FLAGS = --all-pipelines $$scale
+thesis-scale: REAL_FIRST += scale=$$(python -m stages.print_overrides) &&
+real real-gpu real-thesis thesis-scale: $(READY)
 	@test -d "$$FACE_DATA/bfm" && test -d "$$FACE_DATA/AFLW2000" || \
 	  { echo "FACE_DATA=$$FACE_DATA has no bfm/ and AFLW2000/; see docs/data.md."; exit 1; }
 	@echo "Real faces: $$(cd "$$FACE_DATA" && pwd), results in $(REAL); FACE_DATA=FOLDER names others."
@@ -149,6 +153,9 @@ real real-gpu real-thesis: $(READY)
 	  ln -sfn "$$faces" data/raw && $(MEND) && \
 	  $(REAL_FIRST) dvc exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) \
 	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) && python -m stages.print_metrics
+
+thesis-scale-dry: $(READY_DEV)
+	python -m benchmarks.thesis_scale
 
 # Made things only: ignored files in the places that the pipeline writes to. Raw data a user brought (data/raw, or a folder
 # outside) is in none of them, and tracked files stay. What took long to get (environment, DVC's cache) goes by clean-all alone,

@@ -9,7 +9,7 @@ from model.layer_table import Row, layer_tables
 from model.scaling import Scaling
 from stages.pages.comparison import Comparison, compare_variants
 from stages.pages.methods import read_foreign
-from stages.pages.provenance import Provenance
+from stages.pages.provenance import read_provenance
 from stages.pages.thesis_page import Findings, thesis_page
 from stages.pages.thesis_reference import read_reference
 from stages.pages.thesis_samples import draw_pictures, has_tables, read_examples, write_meshes
@@ -19,7 +19,6 @@ from stages.project.params import CropParams, DataParams, read, sentences
 from stages.project.paths import FOREIGN, MAIN_RUN, THESIS_MESHES, THESIS_METRICS, THESIS_PAGE
 from stages.project.result_params import EvaluateParams
 from stages.project.results import read_results
-from stages.project.samples import count_parts
 from stages.project.variants import ThesisParams, VariantSettings, settings_of
 
 # The variant that is the thesis's own model.
@@ -62,7 +61,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
     for reason in left_out:
         click.echo(f"thesis: left out: {reason}")
     findings = Findings(
-        provenance=Provenance(data.root, data.size, settings.network.width, count_parts(root), passes),
+        provenance=read_provenance(root, data.root, data.size, settings.network.width, passes),
         variant=settings.variant,
         results=results,
         comparison=comparison,

@@ -274,6 +274,8 @@ def make_project(root, data_root="raw"):
         rows = [(name, name.partition("/")[2]) for name in ids]
         write_csv(root / f"data/split/{part}.csv", [("sample_id", "identity"), *rows])
     write_csv(root / "data/split/subsets.csv", [("subset", "use"), ("train", "learn"), ("test", "test")])
+    (root / "data/settings").mkdir(parents=True)
+    (root / "data/settings/other_scale.txt").write_text("data.size=256\ntrain.lr=0.001\n")
     # A face that nobody has a position map of has failed anyway.
     lost = [(f"test/{NOT_FOUND}", NOT_THERE), ("test/noface", NOT_THERE)]
     write_csv(root / "data/found/facemesh/on/rejected.csv", [("sample", "reason"), *lost])

@@ -172,6 +172,7 @@ echo "$(basename "$0") $*" >> "$CALLS"
 case "$(basename "$0") $*" in
   python3\\ -m\\ venv*) mkdir -p "$3/bin" && for name in python pip dvc; do cp "$0" "$3/bin/$name"; done ;;
   dvc\\ config*) exec "$DVC" "$@" ;;
+  python\\ -m\\ stages.print_overrides) echo '-S data.size=256 -S ~data.subsets.LFPW_Flip -S a.zoom=[0.7,1.3]' ;;
 esac
 """
 
@@ -252,6 +253,20 @@ def test_make_real_runs_in_a_clone_on_faces_wherever_both_lie(stubbed, relative)
     refused = make(clone, "real", python, "FACE_DATA=/no such folder")
     assert refused.returncode != 0
     assert "FACE_DATA=/no such folder has no bfm/ and AFLW2000/; see docs/data.md." in refused.stdout
+
+
+def test_make_thesis_scale_runs_every_variant_with_all_that_the_scale_is(stubbed):
+    clone, python, calls = stubbed
+    faces = clone.parent.parent / "300W LP"
+    for name in ("bfm", "AFLW2000"):
+        (faces / name).mkdir(parents=True)
+    done = make(clone, "thesis-scale", python, f"FACE_DATA={faces}")
+    assert done.returncode == 0, done.stderr
+    (run,) = [call for call in calls() if call.startswith("dvc exp run")]
+    told = "-S data.size=256 -S ~data.subsets.LFPW_Flip -S a.zoom=[0.7,1.3]"
+    assert run == f"dvc exp run --all-pipelines {told} -S data.root=data/raw"
+    assert (clone / "work/real/ablation/dvc.yaml").is_file()
+    assert (clone / "work/real/data/raw").resolve() == faces
 
 
 @pytest.mark.parametrize("settings", [["core.autocrlf=true"], ["core.autocrlf=input"], ["core.eol=crlf"]])

@@ -214,7 +214,7 @@ def test_a_policy_of_one_variant_makes_no_other_stale(project):
 
 
 def test_a_parameter_makes_only_the_variants_stale_that_use_it(project):
-    change(project, lambda params: params["network"].pop("residual_shrink"))  # its default is neutral
+    change(project, lambda params: params["network"].pop("residual_join"))  # its default is neutral
     assert ran(run(project, "dvc", "repro", "-P")) == {"settings"}
     change(project, lambda params: params["network"].update(residual_blocks=1))
     again = ran(run(project, "dvc", "repro", "-P"))

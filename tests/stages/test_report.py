@@ -99,15 +99,36 @@ class TestPages:
         def said(*values):
             return render("provenance.html", provenance=Provenance(*values))
 
-        demo = said("data/demo", 64, 8, {"train": 5, "test": 2}, 1400)
+        few = {"train": 5, "validation": 1, "test": 2}
+        demo = said("data/demo", 64, 8, few, 1400, ("data.size=256", "network.width=16"))
         assert "demo" in demo
         assert "reproduce nothing" in demo
-        assert "samples: 5 train, 2 test; 1,400 passes of a sample." in demo
-        real = said("../faces", 256, 16, {"train": 5, "test": 2}, 3)
+        assert "5 train, 1 validation, 2 test; 1,400 passes of a sample." in demo
+        real = said("../faces", 256, 16, few, 3, ())
         assert "../faces" in real
         assert "demo" not in real
-        assert "not the thesis" not in real
-        assert "not the thesis" in said("../faces", 64, 16, {}, 3)
+
+    def test_what_is_not_of_the_thesis_s_scale_says_in_what(self):
+        def said(learnt, tested, *lines):
+            counts = {"train": learnt - 6000, "validation": 6000, "test": tested}
+            return render("provenance.html", provenance=Provenance("../faces", 256, 16, counts, 3, lines))
+
+        other, fewer = "This is not the thesis's scale", "The thesis learns from 61,225 images and tests on 2,000."
+        # 2 % may be set aside: 61,225 x 0.98 = 60,000.5.
+        for counts in ((61225, 2000), (60001, 1960)):
+            assert other not in said(*counts)
+            assert "thesis_scale.txt" not in said(*counts)
+        for counts in ((60000, 2000), (61225, 1959)):
+            assert other in said(*counts)
+            assert fewer in said(*counts)
+        page = said(61225, 2000, "train.lr=0.001", "~data.subsets.AFW_Flip")
+        assert other in page
+        assert fewer not in page
+        assert "<p>train.lr=0.001, ~data.subsets.AFW_Flip</p>" in page
+
+    @pytest.mark.parametrize("name", ["main.html", "index.html"])
+    def test_the_pages_say_what_settings_found_of_the_thesis_s_scale(self, project, name):
+        assert "<p>data.size=256, train.lr=0.001</p>" in (project / "reports" / name).read_text()
 
     def test_the_better_variant_is_told_from_the_worse_with_its_interval(self, project):
         claims = read_json(project / "metrics/thesis.json")["claims"]

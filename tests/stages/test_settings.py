@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from stages import settings
+from stages.project.overrides import SCALE, override, read_overrides
 from stages.project.params import read_params
 from stages.project.variants import read_settings, read_variant
 
@@ -20,7 +21,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with its own params.yaml and nothing made."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for name in ("params.yaml", SCALE):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "data/none").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -67,11 +70,29 @@ def test_each_run_s_settings_are_written_as_it_uses_them(folder: Path):
     assert run(folder) == []
     names = {"main", *read_params()["thesis"]["variants"]}
     files = {path.name: path.read_text() for path in (folder / "data/settings").iterdir()}
-    assert files.keys() == {f"{name}.json" for name in names} | {"checked.txt"}
+    assert files.keys() == {f"{name}.json" for name in names} | {"checked.txt", "other_scale.txt"}
     for name in names:
         used = read_variant(None if name == "main" else name).used()
         assert files[f"{name}.json"] == json.dumps(used, sort_keys=True, indent=2) + "\n"
         assert read_settings(folder / f"data/settings/{name}.json").used() == used
+
+
+def test_what_does_not_hold_of_the_thesis_s_scale_is_written_until_all_of_it_does(folder: Path):
+    def lines() -> list[str]:
+        assert run(folder) == []
+        return (folder / "data/settings/other_scale.txt").read_text().splitlines()
+
+    before = lines()
+    assert {"~data.subsets.AFW_Flip", "data.size=256", "network.width=16", "thesis.variants.*.policy=full"} <= set(
+        before
+    )
+    assert not {"network.residual_stages=1", "augmented.policies.full.rotation_deg=45"} & set(before)
+    change(folder, ("network.width", 16), ("augmented.policies.full.rotation_deg", 30))
+    after = lines()
+    assert [line for line in before if line not in after] == ["network.width=16"]
+    assert [line for line in after if line not in before] == ["augmented.policies.full.rotation_deg=45"]
+    YAML().dump(override(read_params(), read_overrides()), folder / "params.yaml")
+    assert lines() == []
 
 
 def test_a_change_of_training_leaves_the_sentence_and_other_variants_as_they_were(folder: Path):
