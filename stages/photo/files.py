@@ -3,6 +3,7 @@
 import dataclasses
 import io
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def write_faces(
     reconstructor: Reconstructor,
     options: WriteOptions,
     covered: NDArray[np.bool_] | None = None,
+    threads: int = 1,
 ) -> list[dict]:
     """Reconstruct the faces of a photo and write what is asked for.
 
@@ -68,6 +70,8 @@ def write_faces(
     options : WriteOptions
     covered : (H, W) bool, optional
         Where the photo was painted over, see `pipeline.photo.masks`.
+    threads : int
+        That it may use: with more than one, what the page shows is drawn while the other files are written.
 
     Returns
     -------
@@ -83,7 +87,8 @@ def write_faces(
     """
     numbers, shown = [], []
     picture, reduced = shrink(photo)
-    with filling(folder) as part:
+    paged = "page" in options.kinds
+    with filling(folder) as part, ThreadPoolExecutor(1) as beside:
         for number, face in enumerate(faces, start=1):
             found = reconstructor.reconstruct(photo, face)
             size = measure(photo, found, reconstructor, options)
@@ -91,9 +96,11 @@ def write_faces(
             placed = FaceInPhoto(
                 photo, picture, reduced, found, reconstructor, options.fill, scale, covered, options.unit == "mm"
             )
+            if paged and threads > 1:
+                beside.submit(getattr, placed, "close_up")
             described = describe(face, found) | {"made_by": reconstructor.made_by} | size
             numbers.append(described | write_face(part / f"face{number}", placed, options.kinds))
-            if "page" in options.kinds:
+            if paged:
                 shown.append(placed)
         if shown:
             from stages.photo.photo_page import write_page  # what fills in its template takes some time to import
