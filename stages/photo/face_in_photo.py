@@ -39,14 +39,14 @@ MARGIN, SIDE, THUMBNAIL_SIDE = 0.6, 960, 96
 
 
 class CloseUp(NamedTuple):
-    """Pictures of a face for the page, JPEG files' bytes, and the depth in px of the photo from violet to yellow."""
+    """The depth of a face in px of the photo, and its pictures for the page, JPEG files' bytes."""
 
+    reach: float
     photo: bytes
     overlay: bytes
     pose: bytes
     depth: bytes
     thumbnail: bytes
-    reach: float
 
 
 @dataclasses.dataclass(frozen=True)
@@ -200,7 +200,7 @@ class FaceInPhoto:
         thumbnail, _ = shrink_to(self.photo[around(self.found.vertices, self.photo, 0.1)], THUMBNAIL_SIDE)
         pictures = (photo, overlay, draw_head_box(photo, box), colour_depth(depth), thumbnail)
         reach = float(np.nanmax(depth, initial=0.0)) / factor
-        return CloseUp(*(encode_image(picture, ".jpg") for picture in pictures), reach)
+        return CloseUp(reach, *(encode_image(picture, ".jpg") for picture in pictures))
 
 
 def shrink(photo: Image) -> tuple[Image, int]:
