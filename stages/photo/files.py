@@ -1,6 +1,7 @@
 """The files of each face: meshes, pose, depth, texture, pictures, and a page to look at."""
 
 import dataclasses
+import importlib
 import io
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -18,7 +19,7 @@ from pipeline.photo.photo_files import encode_grey, encode_image
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import vertex_colours
 from pipeline.store.arrays import Image
-from stages.photo.face_in_photo import FaceInPhoto, shrink
+from stages.photo.face_in_photo import CloseUp, FaceInPhoto, shrink
 from stages.photo.folders import PAGE, filling
 from stages.photo.pictures import map_picture
 from stages.photo.reconstructor import Reconstructor
@@ -97,7 +98,7 @@ def write_faces(
                 photo, picture, reduced, found, reconstructor, options.fill, scale, covered, options.unit == "mm"
             )
             if paged and threads > 1:
-                beside.submit(getattr, placed, "close_up")
+                beside.submit(_begin_page, placed)
             described = describe(face, found) | {"made_by": reconstructor.made_by} | size
             numbers.append(described | write_face(part / f"face{number}", placed, options.kinds))
             if paged:
@@ -107,6 +108,12 @@ def write_faces(
 
             write_page(part / PAGE, folder.name, shown, numbers)
     return numbers
+
+
+def _begin_page(face: FaceInPhoto) -> CloseUp:
+    """Make what takes longest of a page: its pictures, and the import of what fills in its template."""
+    importlib.import_module("stages.photo.photo_page")
+    return face.close_up
 
 
 def measure(photo: Image, found: Reconstruction, reconstructor: Reconstructor, options: WriteOptions) -> dict:
