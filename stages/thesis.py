@@ -7,6 +7,7 @@ import click
 
 from model.layer_table import Row, layer_tables
 from model.scaling import Scaling
+from stages.pages.by_crop import compare_crops
 from stages.pages.comparison import Comparison, compare_variants
 from stages.pages.methods import read_foreign
 from stages.pages.provenance import read_provenance
@@ -53,7 +54,8 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
     results = {name: read_results(root, name, main=name == setup.main) for name in setup.starts}
     reference = read_reference()
     comparison = compare_variants(results, settings.variant, reference.claims, params, setup.starts)
-    write_json(root / THESIS_METRICS, comparison.as_metrics())
+    by_crop = compare_crops(results, reference.claims, params)
+    write_json(root / THESIS_METRICS, comparison.as_metrics() | by_crop.as_metrics())
     examples = read_examples(root, settings, setup.main, data, results)
     write_meshes(root / THESIS_MESHES, examples)
     passes = results[settings.variant].passes
@@ -65,6 +67,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
         variant=settings.variant,
         results=results,
         comparison=comparison,
+        by_crop=by_crop,
         reference=reference,
         layers=setup.layers,
         pictures=draw_pictures(examples, settings, data.size, setup.margin),

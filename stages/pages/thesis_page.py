@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from model.layer_table import Row
 from model.scores.statistics import SEEDS_NEEDED
 from stages.pages import thesis_tables as tables
+from stages.pages.by_crop import ByCrop, claim_rows, score_rows
 from stages.pages.comparison import FALLING_PERCENT, Comparison
 from stages.pages.machine import describe_machine
 from stages.pages.methods import Metrics, method_header, method_row
@@ -41,6 +42,8 @@ class Findings:
         By variant, the main one first.
     comparison : Comparison
         Of these variants.
+    by_crop : ByCrop
+        What of these depends on where a crop's box and levelling come from.
     reference : Reference
         What the thesis says.
     layers : dict of str to list of Row
@@ -59,6 +62,7 @@ class Findings:
     variant: str
     results: dict[str, Results]
     comparison: Comparison
+    by_crop: ByCrop
     reference: Reference
     layers: dict[str, list[Row]]
     pictures: dict[str, bytes]
@@ -103,6 +107,8 @@ def thesis_page(findings: Findings) -> str:
         losses=tables.loss_rows(reference.numbers, results, findings.provenance.label),
         loss_rises=tables.rise_rows(results, comparison),
         correlation=comparison.rank_correlation,
+        by_crop=score_rows(findings.by_crop),
+        claims_by_crop=claim_rows(reference.claims, findings.by_crop),
         error_scatter=scatter_figure(per_image["thesis_68"], per_image["thesis_mesh"]),
         method_header=method_header(),
         methods=ours + others,

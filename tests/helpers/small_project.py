@@ -212,11 +212,8 @@ def write_run(root, variant, factor, names=None, zoom=1.0, others=None):
         },
         {"seed": 1},
     )
-    with h5py.File(path, "r+") as file:
-        for seed, its_factor in (others or {}).items():
-            append_images(file, f"position_map_seed_{seed}", predicted(its_factor))
-            file[f"position_map_seed_{seed}"].attrs.update(file["position_map"].attrs)
-    write_found(root, variant, FOUND_FACTOR * factor)
+    add_seeds(path, predicted, others or {})
+    write_found(root, variant, FOUND_FACTOR * factor, others)
     write_csv(
         root / "runs" / variant / "history.csv",
         [("passes", "phase", "lr", "loss", "val_loss"), (700, "all", 0.1, 9, 8), (1400, "all", 0.1, 4, 5)],
@@ -234,20 +231,34 @@ def write_run(root, variant, factor, names=None, zoom=1.0, others=None):
     write_csv(root / "runs" / variant / "seeds.csv", [("seed", "passes", "phase", "val_loss"), *losses])
 
 
-def write_found(root, variant, factor):
-    """Predict on crops by found landmarks, which are turned and larger."""
+def add_seeds(path, predicted, factors):
+    """Add the maps of other seeds to a file of predictions."""
+    with h5py.File(path, "r+") as file:
+        for seed, factor in factors.items():
+            append_images(file, f"position_map_seed_{seed}", predicted(factor))
+            file[f"position_map_seed_{seed}"].attrs.update(file["position_map"].attrs)
+
+
+def write_found(root, variant, factor, others=None):
+    """Predict on crops by found landmarks, which are turned and larger; `others` as in `write_run`."""
     names = [name for name in YAW_DEG if name != NOT_FOUND]
     move = make_similarity(0.7, 0.4, (15.5, 15.5), (15.5, 15.5))
-    maps = [apply_similarity(move, face_map(grid_uv(SIZE), dx=factor * SHIFT[name])) for name in names]
+
+    def predicted(factor):
+        maps = [apply_similarity(move, face_map(grid_uv(SIZE), dx=factor * SHIFT[name])) for name in names]
+        return encode_positions(np.stack(maps), SIZE)
+
+    path = root / "runs" / variant / "found/facemesh.h5"
     write_shard(
-        root / "runs" / variant / "found/facemesh.h5",
+        path,
         {
             "sample_id": [f"test/{name}" for name in names],
-            "position_map": encode_positions(np.stack(maps), SIZE),
+            "position_map": predicted(factor),
             "similarity": np.stack([move @ similarity_of(list(YAW_DEG).index(name)) for name in names]),
         },
-        {},
+        {"seed": 1},
     )
+    add_seeds(path, predicted, {seed: FOUND_FACTOR * its for seed, its in (others or {}).items()})
 
 
 def write_benchmark(root):

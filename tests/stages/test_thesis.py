@@ -105,6 +105,31 @@ class TestPage:
         assert len(heads) >= 6
         assert all("32 px" in text and "width 8" in text for text in heads)
 
+    def test_the_sections_on_levelling_have_a_row_for_each_source_of_landmarks(self, project):
+        """Crops by Face Mesh are off by half as much again as the annotation's, of the six faces that it finds."""
+        text = (project / "reports/index.html").read_text()
+        section = text.partition("4.8 and 4.9 by found landmarks")[2].partition("<h2>")[0]
+        for variant in ("final", "prn"):
+            for source, images, failed in (("annotation", 7, 2), ("facemesh", 6, 3)):
+                cells = [variant, source, source]
+                numbers = [3, images, failed]
+                row = "".join(f"<td>{cell}</td>" for cell in cells)
+                row += "".join(f'<td class="number">{number}</td>' for number in numbers)
+                assert section.count(row) == 1, (variant, source)
+        scores = read_json(project / "metrics/thesis.json")["by_crop"]
+        assert {name: list(by_source) for name, by_source in scores.items()} == {
+            "final": ["predicted", "facemesh"],
+            "prn": ["predicted", "facemesh"],
+        }
+        for scored in scores.values():
+            # The mean of the found six is 1.5 times theirs on annotated crops, so that a third of it is more.
+            assert scored["facemesh"]["more"] == pytest.approx(scored["facemesh"]["thesis_mesh"] / 3, rel=0.02)
+        claims = read_json(project / "metrics/thesis.json")["claims_by_crop"]
+        assert {name: list(by_source) for name, by_source in claims.items()} == {
+            name: ["predicted", "facemesh"] for name in ("final_68", "final_mesh")
+        }
+        assert [claim["images"] for claim in claims["final_mesh"].values()] == [7, 6]
+
     def test_the_verdict_follows_from_the_interval(self, project):
         claims = read_json(project / "metrics/thesis.json")["claims"]
         text = (project / "reports/index.html").read_text()
