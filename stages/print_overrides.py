@@ -13,7 +13,7 @@ def main() -> None:
     with sentences():
         params, lines = read_params(), read_overrides()
         options = [word for argument in arguments(params, lines) for word in ("-S", argument)]
-        trainings, passes = count_trainings(override(params, lines))
+        _, trainings, passes = count_trainings(override(params, lines))
     click.echo(f"The thesis's scale: up to {trainings} trainings, {passes:,} passes of a sample in all.", err=True)
     click.echo("\n".join(options))
 
