@@ -1,4 +1,6 @@
-"""Print the thesis's scale as arguments of ``dvc exp run``. A command, not a stage."""
+"""Print a file of overrides as arguments of ``dvc exp run``. A command, not a stage."""
+
+from pathlib import Path
 
 import click
 
@@ -8,13 +10,14 @@ from stages.project.params import read_params, sentences
 
 
 @click.command()
-def main() -> None:
-    """Print an ``-S`` for each parameter that the thesis's scale sets, and on stderr how much training that is."""
+@click.argument("path", type=click.Path(path_type=Path))
+def main(path: Path) -> None:
+    """Print an ``-S`` for each parameter that PATH sets, and on stderr how much training that is."""
     with sentences():
-        params, lines = read_params(), read_overrides()
+        params, lines = read_params(), read_overrides(path)
         options = [word for argument in arguments(params, lines) for word in ("-S", argument)]
         _, trainings, passes = count_trainings(override(params, lines))
-    click.echo(f"The thesis's scale: up to {trainings} trainings, {passes:,} passes of a sample in all.", err=True)
+    click.echo(f"{path}: up to {trainings} trainings, {passes:,} passes of a sample in all.", err=True)
     click.echo("\n".join(options))
 
 

@@ -1,4 +1,4 @@
-"""The thesis's scale: a file of overrides of params.yaml, a line each as ``dvc exp run -S`` takes it.
+"""Files of overrides of params.yaml, a line each as ``dvc exp run -S`` takes it: key=value, +key=value or ~key.
 
 Beside what DVC takes, ``*`` in a line stands for each name that there is, `#` begins a comment, and a later line goes
 before an earlier one.
@@ -15,6 +15,7 @@ from ruamel.yaml import YAML
 from stages.project.params import PARAMS_FILE
 from stages.project.strict import check
 
+# The thesis's scale.
 SCALE = Path("ablation/thesis_scale.txt")
 # Value of a key that is not there, or is to be taken out.
 ABSENT = object()
@@ -40,7 +41,7 @@ def read_overrides(path: Path = SCALE) -> list[str]:
     for line in lines:
         check(
             " " not in line and line.startswith("~") != ("=" in line),
-            f"{path} has the line {line!r}; expected key=value or ~key, without spaces.",
+            f"{path} has the line {line!r}; expected key=value, +key=value or ~key, without spaces.",
         )
     return lines
 
@@ -63,15 +64,18 @@ def arguments(params: Params, lines: list[str]) -> list[str]:
     Raises
     ------
     ValueError
-        If a value would be set where params.yaml has none.
+        If a value would be set where params.yaml has none, and the line does not say that it adds one.
     """
     _, origin = _lay(params, lines)
     found = []
     for place, line in origin.items():
+        key, value = ".".join(place), line.partition("=")[2]
         there = _value_at(params, place) is not ABSENT
-        check(there or line.startswith("~"), f"{line}: {PARAMS_FILE} has no {'.'.join(place)}.")
+        check(there or line[0] in "~+", f"{line}: {PARAMS_FILE} has no {key}.")
         if there:
-            found.append("~" + ".".join(place) if line.startswith("~") else _setting(place, line.partition("=")[2]))
+            found.append(f"~{key}" if line.startswith("~") else _setting(place, value))
+        elif line.startswith("+"):
+            found.append(f"+{key}={value}")
     return found
 
 
@@ -87,7 +91,7 @@ def _lay(params: Params, lines: list[str]) -> tuple[Params, dict[Place, str]]:
     """Parameters with the overrides laid over them, and the last line that is about each place."""
     changed, origin = deepcopy(params), {}
     for line in lines:
-        pattern = line.removeprefix("~").partition("=")[0]
+        pattern = line.lstrip("~+").partition("=")[0]
         for place in list(_places(changed, pattern.split("."))):
             *above, last = place
             section = changed

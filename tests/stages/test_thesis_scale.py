@@ -138,12 +138,12 @@ def test_dvc_makes_the_same_of_it(params, tmp_path, monkeypatch):
     (tmp_path / "ablation").mkdir()
     for name in ("params.yaml", SCALE):
         shutil.copy(ROOT / name, tmp_path / name)
-    printed = CliRunner().invoke(print_overrides.main)
+    printed = CliRunner().invoke(print_overrides.main, [str(SCALE)])
     assert printed.exit_code == 0
     words = printed.stdout.split()
     assert words == [word for line in arguments(read_params(), read_overrides()) for word in ("-S", line)]
     assert "-S" not in words[1::2]
-    assert printed.stderr.startswith("The thesis's scale: up to ")
+    assert printed.stderr.startswith("ablation/thesis_scale.txt: up to ")
     apply_overrides("params.yaml", words[1::2])
     applied = read_params()
     assert applied == params

@@ -58,6 +58,12 @@ def test_dvc_is_told_a_key_each_and_nothing_of_what_is_not_there():
         arguments(PARAMS, ["data.sizes=256"])
 
 
+def test_what_is_not_there_is_added_where_a_line_says_so_and_what_is_there_is_set():
+    lines = ["+train.clip=1.0", "+train.lr=0.1"]
+    assert override(PARAMS, lines)["train"] == {"lr": 0.1, "seeds": [1], "level": "on", "clip": 1.0}
+    assert arguments(PARAMS, lines) == ["+train.clip=1.0", "train.lr=0.1"]
+
+
 def test_dvc_is_told_a_name_that_begins_with_a_digit_within_a_value():
     params = {"variants": {"3d": {"train": {"lr": 1}}, "d3": {"train": {"lr": 1}}}}
     told = ["variants={3d:{train:{lr:2}}}", "variants.d3.train.lr=2"]
@@ -70,7 +76,7 @@ def test_comments_are_left_out_and_what_is_no_override_is_refused(tmp_path):
     assert read_overrides(file) == ["data.size=256", "~data.subsets.A_Flip"]
     for line in ("data.size", "data.size = 256", "~data.size=3"):
         file.write_text(f"{line}\n")
-        with pytest.raises(ValueError, match="expected key=value or ~key, without spaces"):
+        with pytest.raises(ValueError, match="expected key=value, \\+key=value or ~key, without spaces"):
             read_overrides(file)
     with pytest.raises(FileNotFoundError, match=r"no.txt is missing"):
         read_overrides(tmp_path / "no.txt")
