@@ -20,7 +20,7 @@ from stages.project.samples import Truth
 
 
 def draw_applications(examples: Examples, variant: str) -> dict[str, bytes]:
-    """Draw what section 1.3 does with a predicted mesh, as JPEG, by its sections and its figure, where it can be done."""
+    """Draw what section 1.3 does with a predicted mesh, by sections and its figure, as JPEG, where it can be done."""
     predicted, photos = examples.predicted[variant], examples.photos
     surface, front, rolled = examples.surface, examples.front, examples.truths[examples.choice.rolled]
     photo, mesh = photos[front.sample_id], predicted[front.sample_id]
