@@ -97,10 +97,7 @@ def count_conclusions(sections: Mapping[str, Sequence[Said]]) -> list[tuple[str,
 
 def _their_change(claim: Claim) -> str:
     """By how many percent an error changes in the thesis, or which way, where it has no number."""
-    by, follows = (
-        "" if value is None else f"{-value + 0.0:+.3g} %".replace("-", MINUS)
-        for value in (claim.lower_by, claim.follows)
-    )
+    by, follows = ("" if value is None else f"{_signed(-value, 'g')} %" for value in (claim.lower_by, claim.follows))
     if claim.expected == "better" and not by:
         by, follows = follows, ""
     return (by or CHANGES[claim.expected]) + (f" (its means: {follows})" if follows else "")
@@ -108,11 +105,14 @@ def _their_change(claim: Claim) -> str:
 
 def _our_change(found: Difference) -> str:
     """By how many percent the error changes here, with its interval."""
-    mean, low, high = (
-        f"{-value + 0.0:+.1f}".replace("-", MINUS)
-        for value in (found.lower_by, found.lower_by_high, found.lower_by_low)
-    )
-    return f"{mean} % ({low} to {high})".replace(" ", "\u00a0")
+    numbers = (-found.lower_by, -found.lower_by_high, -found.lower_by_low)
+    mean, low, high = (_signed(value, ".1f") for value in numbers)
+    return f"{mean} % ({low} to {high})"
+
+
+def _signed(value: float, digits: str) -> str:
+    """A number with its sign, which nothing has not."""
+    return f"{value:+{digits}}".replace("-", MINUS) if value else f"{0:{digits}}"
 
 
 def gain_rows(gains: Sequence[Gain], comparison: Comparison) -> list[tuple]:
