@@ -1,6 +1,6 @@
-# Everything happens in .venv inside the project. Targets: install, repro, thesis, baseline, table, dag, real, real-gpu, real-thesis, test,
-# test-all, check, bench-data, bench-model, bench-faces, bench-masks, bench-photos, bench-start, bench-video, requirements, clean,
-# clean-all.
+# Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, dag, real, real-gpu,
+# real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-data, bench-model, bench-faces, bench-masks, bench-photos,
+# bench-start, bench-video, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -15,7 +15,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
-.PHONY: install repro thesis baseline table dag test test-all real real-gpu real-thesis bench-data bench-model bench-faces bench-masks bench-photos bench-start \
+.PHONY: install repro thesis thesis-seeds baseline table dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-photos bench-start \
   bench-video check requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
@@ -42,6 +42,14 @@ thesis: $(READY)
 	dvc repro -P $(BRIEFLY)
 	@python -m stages.print_metrics
 	@$(SAY_NEW)
+
+# Three seeds of every run, so that every conclusion has its verdict: an experiment, which leaves params.yaml with these seeds.
+thesis-seeds: $(READY)
+	@python -m stages.print_trainings
+	@$(ABLATION)
+	@$(MEND)
+	dvc exp run --all-pipelines -S 'train.seeds=[1,2,3]' $(BRIEFLY)
+	@python -m stages.print_metrics
 
 SAY_NEW = test -z "$$($(NEW))" || echo "git sees new results in dvc.lock and metrics/: training differs by processor, so \
 	none are published. 'make baseline' commits these, and 'dvc metrics diff' then compares with them."
@@ -126,14 +134,15 @@ real-gpu: REAL_PARAMS := $(REAL_FIFTHS) $(BEST) data.size=128 network.width=32 n
   train.batch_size=64 train.lr=0.002 train.precision=mixed_bfloat16 train.budget=1500000
 # JAX, which trains faster on a GPU, where it is installed.
 real-gpu: REAL_FLAGS := -S train.backend=$$(python -c 'import jax; print("jax")' 2>/dev/null || echo tensorflow)
-# Four epochs of 1,088 faces with two copies each, a phase.
-real-thesis: REAL_PARAMS := train.batch_size=8 train.budget=39168 variants.final.train.budget=39168 \
-  variants.final_unlevelled.train.budget=39168 variants.prn_plain.train.budget=4352 \
-  $(foreach name,prn prn_sigmoid 3ddfa frozen joint prn_l1 prn_l1_k prn_l1_s prn_l1_k_s,variants.$(name).train.budget=13056) \
-  $(foreach name,final_l1 final_l1_k final_l1_s final_l1_k_s prn_refine_fast,variants.$(name).train.budget=26112)
+# Four epochs of 1,088 faces with two copies each.
+real-thesis: REAL_PARAMS := train.batch_size=8 train.budget=39168 recipes.thesis.budget=13056
 real-thesis: REAL_FLAGS := --all-pipelines
-real-thesis: REAL_FIRST := $(ABLATION) &&
-real real-gpu real-thesis: $(READY)
+real-thesis thesis-scale: REAL_FIRST := $(ABLATION) &&
+# Every variant on 300W-LP at the thesis's scale, as ablation/thesis_scale.txt has it; `thesis-scale-dry` says what that takes.
+thesis-scale: REAL_DATA := data.root=data/raw
+thesis-scale: REAL_FLAGS = --all-pipelines $$scale
+thesis-scale: REAL_FIRST += scale=$$(python -m stages.print_overrides) &&
+real real-gpu real-thesis thesis-scale: $(READY)
 	@test -d "$$FACE_DATA/bfm" && test -d "$$FACE_DATA/AFLW2000" || \
 	  { echo "FACE_DATA=$$FACE_DATA has no bfm/ and AFLW2000/; see docs/data.md."; exit 1; }
 	@echo "Real faces: $$(cd "$$FACE_DATA" && pwd), results in $(REAL); FACE_DATA=FOLDER names others."
@@ -144,6 +153,9 @@ real real-gpu real-thesis: $(READY)
 	  ln -sfn "$$faces" data/raw && $(MEND) && \
 	  $(REAL_FIRST) dvc exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) \
 	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) && python -m stages.print_metrics
+
+thesis-scale-dry: $(READY_DEV)
+	python -m benchmarks.thesis_scale
 
 # Made things only: ignored files in the places that the pipeline writes to. Raw data a user brought (data/raw, or a folder
 # outside) is in none of them, and tracked files stay. What took long to get (environment, DVC's cache) goes by clean-all alone,

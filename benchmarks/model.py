@@ -30,15 +30,15 @@ from model.export import FORMATS, Run, export, open_network
 from model.feed import Feed, OnlineFeed
 from model.regression import Regression
 from model.scaling import Scaling
-from model.settings import NetworkConfig
 from pipeline.crops.online import crop_with_border, pad_rows
 from pipeline.face.face_model import FaceModel
 from pipeline.store.encoding import encode_positions
 from pipeline.store.samples import locate
 from pipeline.store.shards import write_shard
 from pipeline.uv.position_map import UVLayout
-from stages.project.params import AugmentedParams, read
-from stages.project.variants import VariantSettings, read_variant
+from stages.project.overrides import override, read_overrides
+from stages.project.params import AugmentedParams, read, read_params
+from stages.project.variants import VariantSettings, resolve_variant
 
 # Twice as many samples as the feed reads ahead, so that it reads while the steps are timed.
 SIZE, BATCH, SAMPLES = 256, 4, 64
@@ -56,19 +56,10 @@ Ask = Callable[[Timing], list[float]]
 
 
 def full_size(variant: str) -> VariantSettings:
-    """Settings of a variant with a network of the thesis's size; our own network learns by the online policy."""
-    settings = read_variant(variant)
-    network: NetworkConfig = dataclasses.replace(
-        settings.network,
-        width=16,
-        levels=5,
-        batch_norm_momentum=0.99,
-        residual_blocks=8,
-        residual_width=64,
-        residual_head_width=256,
-    )
-    online = read("augmented", AugmentedParams).policies["online"] if network.lean else None
-    return dataclasses.replace(settings, network=network, augmentation=online)
+    """Settings of a variant at the thesis's scale; our own network learns by the online policy."""
+    settings = resolve_variant(override(read_params(), read_overrides()), variant)
+    online = read("augmented", AugmentedParams).policies["online"] if settings.network.lean else None
+    return dataclasses.replace(settings, augmentation=online)
 
 
 def make_regression(settings: VariantSettings) -> Regression:

@@ -25,8 +25,7 @@ from model.scores.protocols import error_3ddfa
 from model.scores.statistics import YAW_BINS, bootstrap_interval, paired_interval, yaw_bin
 from pipeline.crops.active_shape import fit, load_model, upright_frame, view_of
 from pipeline.crops.alignment import face_roll, resample
-from pipeline.crops.detection import choose_box
-from pipeline.crops.face_finding import Face
+from pipeline.crops.face_finding import Face, choose_annotated
 from pipeline.crops.face_mesh import open_files
 from pipeline.face.camera import transform_pose, wrap_angle
 from pipeline.face.similarity import apply_similarity, make_similarity
@@ -77,14 +76,14 @@ def read_photos(root: Path, data: DataParams, find_faces: Finder) -> Iterator[Ph
         path = root / data.folder(subset_of(sample.sample_id)) / row["photo"]
         pixels = read_photo(path)
         pose = np.array([float(row[key]) for key in ("pitch", "yaw", "roll", "tx", "ty", "tz", "scale")])
-        yield Photo(sample.sample_id, path, pixels, sample.landmarks, pose, match(find_faces(pixels), sample.landmarks))
-
-
-def match(faces: list[Face], landmarks: NDArray) -> Face | None:
-    """The found face that is the annotated one; None if there is none."""
-    boxes = np.array([face.box for face in faces]).reshape(-1, 4)
-    chosen = choose_box(boxes, landmarks)
-    return None if chosen is None else faces[int((boxes == chosen).all(axis=1).argmax())]
+        yield Photo(
+            sample.sample_id,
+            path,
+            pixels,
+            sample.landmarks,
+            pose,
+            choose_annotated(find_faces(pixels), sample.landmarks),
+        )
 
 
 def mean_shape(path: Path) -> Backend:
@@ -178,7 +177,7 @@ def turned_rows(photos: list[Photo], backends: dict[str, Backend], find_faces: F
             turn = make_similarity(1.0, np.deg2rad(degrees), middle, ((side - 1) / 2, (side - 1) / 2))
             pixels = np.asarray(cv2.warpAffine(photo.pixels, turn[:2], (side, side)), np.uint8)
             landmarks = apply_similarity(turn, photo.landmarks)
-            face = match(find_faces(pixels), landmarks)
+            face = choose_annotated(find_faces(pixels), landmarks)
             if face is not None:
                 for name, backend in backends.items():
                     off = face_roll(backend(pixels, face)) - face_roll(landmarks)

@@ -5,6 +5,7 @@ so that the curves of two scalings and two sizes can be read against each other.
 """
 
 from collections.abc import Callable, Iterable
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from model.scaling import Scaling
 from model.settings import LossConfig, LossTerms
 from pipeline.face.landmarks import NOSE_TIP, SYMMETRIC_PAIRS
+from pipeline.uv.masks import reweigh
 from pipeline.uv.position_map import UVLayout
 
 Tensor = Any
@@ -32,14 +34,15 @@ def make_losses(outputs: Iterable[str], config: LossConfig, layout: UVLayout, sc
         `final`, and `brief` where the network has one.
     config : LossConfig
     layout : UVLayout
-        Its weights, face mask and landmark texels.
+        Its regions, face mask and landmark texels.
     scaling : Scaling
 
     Returns
     -------
     dict of str to Loss
     """
-    return {name: combined(getattr(config, name), config.norm, layout, scaling) for name in outputs}
+    weighted = replace(layout, weight_mask=reweigh(layout.weight_mask, **asdict(config.weights)))
+    return {name: combined(getattr(config, name), config.norm, weighted, scaling) for name in outputs}
 
 
 def combined(terms: LossTerms, norm: str, layout: UVLayout, scaling: Scaling) -> Loss:

@@ -1,8 +1,10 @@
 """The networks of the thesis in Keras 3: encoder-decoder (Tables 3.1 to 3.3) and residual refinement (section 3.4.3).
 
 Where the tables are silent this follows PRNet, whose layers they list: no biases, batch normalisation with scale and
-shift after every convolution but the one before an addition and the shortcut, the identity as shortcut where shapes
-agree, and batch normalisation also before the output's activation.
+shift after every convolution but the one before an addition and the shortcut, and batch normalisation also before the
+output's activation. In one thing it follows PRNet against them: Table 3.2 and the text below it give each block's
+shortcut a convolution; here the shortcut is the identity where shapes agree. So it is in PRNet, whose weights section
+4.2 starts from: they have no such convolution.
 
 The lean network is our own: the same encoder-decoder with kernels of 3 where nothing is halved or doubled, fewer layers
 in the decoder, and all of its channels up to the last layer, which puts out the difference to the mean map. Where the
@@ -109,7 +111,7 @@ def _encoder(photo: Tensor, config: NetworkConfig) -> Tensor:
 
 
 def _bottleneck_block(x: Tensor, channels: int, stride: int, name: str, config: NetworkConfig) -> Tensor:
-    """Table 3.2."""
+    """Table 3.2, but for a shortcut that is the identity where shapes agree."""
 
     def convolution(channels: int, kernel: int, stride: int, part: str) -> layers.Layer:
         return layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, name=f"{name}_{part}")

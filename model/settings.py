@@ -128,6 +128,29 @@ class LossTerms:
 
 
 @dataclass(frozen=True)
+class RegionWeights:
+    """What texels weigh in equation 3.1, where `LossTerms.regions` asks for it; what is no face weighs nothing.
+
+    Attributes
+    ----------
+    landmarks : float
+        The texel of each of the 68 landmarks, and the ring of one texel around it.
+    features : float
+        Eyes, nose and mouth.
+    face : float
+        The rest of the face.
+    """
+
+    landmarks: float = 1.0
+    features: float = 0.4
+    face: float = 0.3
+
+    def __post_init__(self) -> None:
+        weights = (self.landmarks, self.features, self.face)
+        _check_all((min(weights) >= 0 < max(weights), f"loss.weights are {weights}; expected none below 0, one above."))
+
+
+@dataclass(frozen=True)
 class LossConfig:
     """Section `loss`.
 
@@ -139,11 +162,14 @@ class LossConfig:
         Of the encoder-decoder's output where the refinement follows it.
     final : LossTerms
         Of the last output.
+    weights : RegionWeights
+        Of the regions, for each output whose terms ask for them.
     """
 
     norm: str = "l1"
     brief: LossTerms = LossTerms()
     final: LossTerms = LossTerms()
+    weights: RegionWeights = RegionWeights()
 
     def __post_init__(self) -> None:
         _check_all(_one_of("loss.norm", self.norm, NORMS))

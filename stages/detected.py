@@ -1,11 +1,11 @@
-"""Stage `detected@subset`: MTCNN's box of each annotated face, where `crop.detected` asks for it."""
+"""Stage `detected@subset`: where MTCNN has each annotated face, for subsets in `crop.detected`."""
 
 from pathlib import Path
 
 import click
 import numpy as np
 
-from pipeline.crops.detection import choose_box, detect_boxes
+from pipeline.crops.face_finding import choose_annotated, find_faces, landmark_box_of
 from pipeline.raw.photos import read_photo
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
@@ -27,22 +27,21 @@ def main(subset: str) -> None:
 
 
 def detect(meshes: Path, folder: Path) -> ShardContent:
-    """Make one shard: what `aligned` needs of the shard of meshes, and box (N, 4) float64: x, y, width, height, px.
+    """Make one shard: what `aligned` needs of the shard of meshes, and box (N, 4) float64, see `landmark_box_of`.
 
     Photos in which MTCNN finds no face where the annotation has one are set aside.
     """
     shard = read_shard(meshes, CARRIED)
-    named = zip(shard["photo"], shard["photo_sha256"], strict=True)
-    found = detect_boxes(read_photo(folder / photo, digest) for photo, digest in named)
-    boxes = [choose_box(faces, landmarks) for faces, landmarks in zip(found, shard["landmarks"], strict=True)]
-    good = [row for row, box in enumerate(boxes) if box is not None]
+    rows = zip(shard["photo"], shard["photo_sha256"], shard["landmarks"], strict=True)
+    faces = [choose_annotated(find_faces(read_photo(folder / photo, sha)), landmarks) for photo, sha, landmarks in rows]
+    good = [row for row, face in enumerate(faces) if face is not None]
     rejected = [
         (name, "The detector found no face where the annotation has one.")
-        for name, box in zip(shard["sample_id"], boxes, strict=True)
-        if box is None
+        for name, face in zip(shard["sample_id"], faces, strict=True)
+        if face is None
     ]
-    box = np.array([boxes[row] for row in good], np.float64).reshape(-1, 4).round(4)
-    return ShardContent({**{name: shard[name][good] for name in CARRIED}, "box": box}, len(boxes), rejected)
+    boxes = np.array([landmark_box_of(face) for face in faces if face is not None], np.float64).reshape(-1, 4).round(4)
+    return ShardContent({**{name: shard[name][good] for name in CARRIED}, "box": boxes}, len(faces), rejected)
 
 
 if __name__ == "__main__":

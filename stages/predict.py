@@ -57,14 +57,16 @@ def main(variant: str | None) -> None:
             load_run(network, weights, settings, layout)
             return predict(network, samples, config.batch_size, task.to_maps, config.mirror)
 
-        for source, samples in found.items():
+        def write(path: Path, samples: list[stored.Sample]) -> None:
             predictions = predict_with(weights_of(run), samples)
-            write_predictions(found_predictions_of(run, source), seed, predictions, len(samples), layout.size)
-        predictions = predict_with(weights_of(run), tested)
-        # One after the other: each takes its weights when it is asked for.
-        again = ((other, predict_with(seed_weights_of(run, other), tested)) for other in others)
-        write_predictions(predictions_of(run), seed, predictions, len(tested), layout.size, again)
-    count = len(tested) * (1 + len(others)) + sum(map(len, found.values()))
+            # One after the other: each takes its weights when it is asked for.
+            again = ((other, predict_with(seed_weights_of(run, other), samples)) for other in others)
+            write_predictions(path, seed, predictions, len(samples), layout.size, again)
+
+        for source, samples in found.items():
+            write(found_predictions_of(run, source), samples)
+        write(predictions_of(run), tested)
+    count = (len(tested) + sum(map(len, found.values()))) * (1 + len(others))
     told = f" by {1 + len(others)} seeds" if others else ""
     told += "".join(f", {len(samples)} of them found by {source}" for source, samples in found.items())
     speed = count / (time.perf_counter() - start)

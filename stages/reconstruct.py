@@ -4,6 +4,8 @@
 and all numbers to DIR/faces.json.
 """
 
+import os
+import sys
 from collections.abc import Iterable
 from contextlib import closing
 from operator import length_hint
@@ -11,6 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import click
+
+if __name__ == "__main__":
+    # Once numpy and OpenCV are imported it is too late: the threads of their OpenBLAS keep the cores busy as they wait.
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from pipeline.store.files import holding
 from stages.photo.batches import Batch, digest_maker, name_frames, name_photos, reconstruct_photos
@@ -36,12 +42,12 @@ class Kinds(click.ParamType):
 
 
 def _with_bar(results: Iterable[dict], photos: int) -> Iterable[dict]:
-    """Show how many of the photos are done; a single one is, before the bar's library is imported."""
-    if photos == 1:
+    """Show on a terminal how many of the photos are done; a single one is, before the bar's library is imported."""
+    if photos == 1 or not sys.stderr.isatty():
         return results
     from tqdm import tqdm
 
-    return tqdm(results, total=photos or None, unit="photo", disable=None)
+    return tqdm(results, total=photos or None, unit="photo")
 
 
 def _printable(name: str) -> str:

@@ -7,7 +7,7 @@ import click
 
 from pipeline.photo.photo_files import encode_image
 from stages.pages.contact_sheet import contact_sheet
-from stages.pages.provenance import Provenance
+from stages.pages.provenance import read_provenance
 from stages.pages.report_page import report_page
 from stages.pages.report_samples import choose_samples, draw_samples
 from stages.project.beginning import begin_stage
@@ -15,7 +15,6 @@ from stages.project.params import DataParams, read, sentences
 from stages.project.paths import CONTACT_SHEET, MAIN_PAGE, MAIN_RUN
 from stages.project.result_params import ReportParams
 from stages.project.results import read_results
-from stages.project.samples import count_parts
 from stages.project.variants import settings_of
 
 
@@ -36,7 +35,7 @@ def report(root: Path, run: Run, data: DataParams, params: ReportParams) -> Path
     path = root / MAIN_PAGE
     path.parent.mkdir(parents=True, exist_ok=True)
     (root / CONTACT_SHEET).write_bytes(encode_image(contact_sheet(strips), ".png"))
-    provenance = Provenance(data.root, data.size, run.width, count_parts(root), results.passes)
+    provenance = read_provenance(root, data.root, data.size, run.width, results.passes)
     pictures = [(encode_image(strip, ".jpg"), text) for text, strip in strips]
     path.write_text(report_page(root, provenance, data, results, pictures), encoding="utf-8")
     return path

@@ -1,6 +1,7 @@
 """Stage `settings`: one check of all of params.yaml before any other stage runs, and the settings of each training run.
 
-What only waits for the check depends on checked.txt, whose bytes never change; training on its run's settings.
+What only waits for the check depends on checked.txt, whose bytes never change; training on its run's settings; pages on
+the lines of the thesis's scale that do not hold.
 """
 
 import json
@@ -8,9 +9,10 @@ import json
 import click
 
 from stages.project.beginning import begin_stage
+from stages.project.overrides import read_overrides, unmet
 from stages.project.params import read_params, sentences
 from stages.project.params_check import find_problems
-from stages.project.paths import MAIN_RUN, SETTINGS
+from stages.project.paths import MAIN_RUN, OTHER_SCALE, SETTINGS
 from stages.project.strict import check
 from stages.project.variants import resolve_variant
 
@@ -28,6 +30,7 @@ def main() -> None:
             for run, name in runs.items()
         }
         texts["checked.txt"] = "All of params.yaml was checked.\n"
+        texts[OTHER_SCALE.name] = "".join(f"{line}\n" for line in unmet(params, read_overrides()))
         begin_stage("settings", SETTINGS)  # not before: a mistake deletes nothing
         SETTINGS.mkdir(parents=True)
         for name, text in texts.items():

@@ -7,9 +7,10 @@ import click
 
 from model.layer_table import Row, layer_tables
 from model.scaling import Scaling
+from stages.pages.by_crop import compare_crops
 from stages.pages.comparison import Comparison, compare_variants
 from stages.pages.methods import read_foreign
-from stages.pages.provenance import Provenance
+from stages.pages.provenance import read_provenance
 from stages.pages.thesis_page import Findings, thesis_page
 from stages.pages.thesis_reference import read_reference
 from stages.pages.thesis_samples import draw_graded, draw_pictures, has_tables, read_examples, write_meshes
@@ -21,7 +22,6 @@ from stages.project.params import CropParams, DataParams, read, sentences
 from stages.project.paths import FOREIGN, LANDMARK_MAP, MAIN_RUN, THESIS_MESHES, THESIS_METRICS, THESIS_PAGE
 from stages.project.result_params import EvaluateParams
 from stages.project.results import read_results
-from stages.project.samples import count_parts
 from stages.project.variants import ThesisParams, VariantSettings, settings_of
 
 # The variant that is the thesis's own model.
@@ -32,15 +32,16 @@ TRAINING = ("batch_size", "lr", "halve_every", "patience")
 
 @dataclasses.dataclass(frozen=True)
 class Setup:
-    """What the page is about: the main run's variant, the others, and the data.
+    """What the page is about: the main run's variant, all variants, and the data.
 
-    `settings` and `layers` are of the thesis's model, or of the main run where that model is not among them.
+    `settings` and `layers` are of the thesis's model, or of the main run where that model is not among them. `starts`
+    has the folder in runs/ whose weights each variant starts from, the main run's first.
     """
 
     main: str
     settings: VariantSettings
     layers: dict[str, list[Row]]
-    others: list[str]
+    starts: dict[str, str]
     data: DataParams
     margin: float
 
@@ -52,11 +53,11 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
     that the page shows to be turned.
     """
     settings, data = setup.settings, setup.data
-    names = dict.fromkeys((setup.main, *setup.others))
-    results = {name: read_results(root, name, main=name == setup.main) for name in names}
+    results = {name: read_results(root, name, main=name == setup.main) for name in setup.starts}
     reference = read_reference()
-    comparison = compare_variants(results, settings.variant, reference.claims, reference.gains, params)
-    write_json(root / THESIS_METRICS, comparison.as_metrics())
+    comparison = compare_variants(results, settings.variant, reference.claims, reference.gains, params, setup.starts)
+    by_crop = compare_crops(results, reference.claims, params)
+    write_json(root / THESIS_METRICS, comparison.as_metrics() | by_crop.as_metrics())
     find = open_finder("facemesh", root / LANDMARK_MAP)
     examples = read_examples(root, settings, setup.main, data, results, find)
     write_meshes(root / THESIS_MESHES, examples)
@@ -65,10 +66,11 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
     for reason in left_out:
         click.echo(f"thesis: left out: {reason}")
     findings = Findings(
-        provenance=Provenance(data.root, data.size, settings.network.width, count_parts(root), passes),
+        provenance=read_provenance(root, data.root, data.size, settings.network.width, passes),
         variant=settings.variant,
         results=results,
         comparison=comparison,
+        by_crop=by_crop,
         reference=reference,
         layers=setup.layers,
         pictures=draw_pictures(examples, settings, data.size, setup.margin)
@@ -89,11 +91,12 @@ def main() -> None:
     with sentences():
         begin_stage("thesis", THESIS_METRICS, THESIS_PAGE, THESIS_MESHES)
         settings, data = settings_of(MAIN_RUN), read("data", DataParams)
-        main_variant, others = settings.variant, list(read("thesis", ThesisParams).variants)
+        main_variant, others = settings.variant, read("thesis", ThesisParams).variants
+        starts = {main_variant: settings.train.init} | {name: source.init for name, source in others.items()}
         if THESIS_MODEL in others and main_variant != THESIS_MODEL:
             settings = settings_of(THESIS_MODEL)
         layers = network_layers(settings, data.size)
-        setup = Setup(main_variant, settings, layers, others, data, read("crop", CropParams).margin)
+        setup = Setup(main_variant, settings, layers, starts, data, read("crop", CropParams).margin)
         comparison = thesis(Path(), setup, read("evaluate", EvaluateParams))
     means = ", ".join(f"{name} {summary.thesis_mesh} %" for name, summary in comparison.variants.items())
     click.echo(f"thesis: mesh error {means}; reports/index.html")

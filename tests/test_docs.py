@@ -144,3 +144,16 @@ def test_every_file_and_name_of_the_code_that_a_page_quotes_is_there(path):
             module = ROOT.joinpath(*parts).with_suffix(".py")
             assert module.is_file(), name
             assert re.search(rf"^(?:def|class) {last}\b|^{last}\b.* =", module.read_text(), re.MULTILINE), name
+
+
+def test_the_table_of_constants_names_parameters_that_there_are():
+    table = text_of(ROOT / "docs/experiments.md").partition("## Constants")[2].partition("\n## ")[0]
+    named = re.findall(r"`([a-z_]+(?:\.[a-z_]+)+)`", table)
+    assert {"loss.weights", "crop.margin", "augmented.policies.full.copies"} <= set(named)
+    for name in set(named) - {"params.yaml"}:
+        value = read_yaml("params.yaml")
+        for key in name.split("."):
+            assert key in value, name
+            value = value[key]
+    strengths = set(re.findall(r"`(noise_\w+)`", table))
+    assert strengths == {key for key in read_yaml("params.yaml")["augmented"]["policies"]["full"] if "noise_" in key}

@@ -69,6 +69,12 @@ def crop_similarity(centre: NDArray, side: float, roll: float, size: int) -> Arr
     return make_similarity((size - 1) / side, -roll, centre, (middle, middle))
 
 
+def box_similarity(box: NDArray, margin: float, roll: float, size: int) -> Array:
+    """Similarity (3, 3) of the crop round a box (4,), x, y, width and height in px; see `crop_similarity`."""
+    box = np.asarray(box, np.float64)
+    return crop_similarity(box[:2] + (box[2:] - 1) / 2, margin * float(box[2:].mean()), roll, size)
+
+
 def align(landmarks: NDArray, margin: float, level: bool, size: int, box: NDArray | None = None) -> Array:
     """Similarity of a face's crop.
 
@@ -83,21 +89,19 @@ def align(landmarks: NDArray, margin: float, level: bool, size: int, box: NDArra
     size : int
         Side of the aligned image in px.
     box : (4,) float, optional
-        A detector's x, y, width and height; by default the box of the landmarks, measured after levelling.
+        A detector's x, y, width and height, see `face_finding.landmark_box_of`; by default the box of the landmarks,
+        measured after levelling.
 
     Returns
     -------
     (3, 3) float64
     """
     roll = face_roll(landmarks) if level else 0.0
-    if box is None:
-        turn = make_similarity(1.0, -roll, (0, 0), (0, 0))
-        centre, side = landmark_box(apply_similarity(turn, np.asarray(landmarks, np.float64)[:, :2]))
-        centre = apply_similarity(np.linalg.inv(turn), centre)
-    else:
-        box = np.asarray(box, np.float64)
-        centre, side = box[:2] + (box[2:] - 1) / 2, float(box[2:].mean())
-    return crop_similarity(centre, margin * side, roll, size)
+    if box is not None:
+        return box_similarity(box, margin, roll, size)
+    turn = make_similarity(1.0, -roll, (0, 0), (0, 0))
+    centre, side = landmark_box(apply_similarity(turn, np.asarray(landmarks, np.float64)[:, :2]))
+    return crop_similarity(apply_similarity(np.linalg.inv(turn), centre), margin * side, roll, size)
 
 
 def resample(photo: NDArray[np.uint8], similarity: NDArray, size: int) -> NDArray[np.uint8]:

@@ -4,6 +4,7 @@ The geometry is applied to the photo and to the coordinates in the map; colour a
 random numbers come from its id, the number of the copy and the seed, so that no order and no worker changes them.
 """
 
+import functools
 import hashlib
 import os
 
@@ -18,17 +19,21 @@ from .policy import AugmentationPolicy
 os.environ["NO_ALBUMENTATIONS_UPDATE"] = "1"  # it would ask the package index for a newer version when imported
 import albumentations
 
-NOISES = (
-    albumentations.GaussNoise(std_range=(0.02, 0.1), p=1),
-    albumentations.SaltAndPepper(amount=(0.01, 0.05), p=1),
-    albumentations.CoarseDropout(
-        num_holes_range=(1, 3),
-        hole_height_range=(0.1, 0.3),
-        hole_width_range=(0.1, 0.3),
-        fill="random_uniform",
-        p=1,
-    ),
-)
+
+@functools.cache
+def make_noises(policy: AugmentationPolicy) -> tuple:
+    """Make a policy's three kinds of noise: Gaussian, random pixels, and random patches."""
+    return (
+        albumentations.GaussNoise(std_range=policy.noise_std, p=1),
+        albumentations.SaltAndPepper(amount=policy.noise_pixels, p=1),
+        albumentations.CoarseDropout(
+            num_holes_range=(1, policy.noise_patches),
+            hole_height_range=policy.noise_patch_sides,
+            hole_width_range=policy.noise_patch_sides,
+            fill="random_uniform",
+            p=1,
+        ),
+    )
 
 
 def sample_rng(sample_id: str, copy: int, seed: int) -> np.random.Generator:
@@ -81,9 +86,10 @@ def disturb(
     result = image.copy()
     result[..., channels] = _apply([gain], image, rng)[..., channels]
     if policy.noises:
-        chosen = rng.choice(len(NOISES), size=rng.integers(1, policy.noises + 1), replace=False)
+        noises = make_noises(policy)
+        chosen = rng.choice(len(noises), size=rng.integers(1, policy.noises + 1), replace=False)
         face = _face_box(landmarks, len(image))
-        result[face] = _apply([NOISES[number] for number in chosen], np.ascontiguousarray(result[face]), rng)
+        result[face] = _apply([noises[number] for number in chosen], np.ascontiguousarray(result[face]), rng)
     return result
 
 

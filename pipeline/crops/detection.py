@@ -1,35 +1,14 @@
-"""Face boxes by MTCNN, the detector of the thesis (section 3.3.1)."""
+"""MTCNN, opened once, and which of the faces that a detector found is the annotated one."""
 
 import functools
 import os
-from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-BOX_COLUMNS = ("x", "y", "width", "height", "confidence")
 # A box round a face's points is another face's where it has less of the union with the true points' box in common.
 SHARED = 0.3
-
-
-def detect_boxes(photos: Iterable[NDArray[np.uint8]]) -> Iterator[NDArray[np.float64]]:
-    """Find the faces in each photo.
-
-    Parameters
-    ----------
-    photos : iterable of (H, W, 3) uint8
-        RGB.
-
-    Yields
-    ------
-    (K, 5) float64
-        x and y of the top left pixel, width, height in px, and confidence of each face; K may be 0.
-    """
-    for photo in photos:
-        faces = open_mtcnn().detect_faces(photo)
-        boxes = [[*face["box"], face["confidence"]] for face in faces]
-        yield np.array(boxes, np.float64).reshape(-1, len(BOX_COLUMNS))
 
 
 @functools.cache
@@ -41,12 +20,6 @@ def open_mtcnn() -> Any:
     from mtcnn import MTCNN  # TensorFlow takes 10 s to import: only where boxes are asked for
 
     return MTCNN(device="CPU:0")
-
-
-def choose_box(boxes: NDArray, landmarks: NDArray) -> NDArray[np.float64] | None:
-    """Choose the detected box that is the annotated face's: (4,) float64, or None; see `choose_face`."""
-    best = choose_face(boxes, landmarks)
-    return None if best is None else np.asarray(boxes[best, :4], np.float64)
 
 
 def choose_face(boxes: NDArray, landmarks: NDArray) -> int | None:

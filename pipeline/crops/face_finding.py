@@ -1,4 +1,8 @@
-"""Faces in any photo by MTCNN, whichever way up it lies, and the crop of each for a first pass of a network."""
+"""Faces in any photo by MTCNN, whichever way up it lies, and the crop of each.
+
+The thesis names fastMTCNN (sections 3.2.2 and 3.3.1), and cites a paper on MTCNN for it: MTCNN, of the package `mtcnn`,
+stands in for it.
+"""
 
 import dataclasses
 
@@ -8,8 +12,8 @@ from numpy.typing import NDArray
 
 from ..face.similarity import apply_similarity, make_similarity
 from ..store.arrays import Array
-from .alignment import crop_similarity
-from .detection import open_mtcnn
+from .alignment import box_similarity
+from .detection import choose_face, open_mtcnn
 
 RIGHT_EYE, LEFT_EYE, NOSE, RIGHT_MOUTH, LEFT_MOUTH = range(5)
 CORNERS = [RIGHT_EYE, LEFT_EYE, RIGHT_MOUTH, LEFT_MOUTH]
@@ -77,6 +81,12 @@ def find_faces(photo: NDArray[np.uint8]) -> list[Face]:
         others = [_detect(photo, turns) for turns in (1, 2, 3)]
         best = min([best, *others], key=_doubt)
     return best
+
+
+def choose_annotated(faces: list[Face], landmarks: NDArray) -> Face | None:
+    """Choose the face that landmarks (68, >=2) were annotated on, see `detection.choose_face`; None where none is."""
+    chosen = choose_face(np.array([face.box for face in faces]).reshape(-1, 4), landmarks)
+    return None if chosen is None else faces[chosen]
 
 
 def _doubt(faces: list[Face]) -> float:
@@ -172,6 +182,23 @@ def _describe(points: NDArray) -> tuple[float, float, float]:
     return roll, float(np.clip(aside, -MOST_ASIDE, MOST_ASIDE)), float(1 - width / height)
 
 
+def landmark_box_of(face: Face) -> Array:
+    """Box of the 68 landmarks, as far as the box and the points of a found face tell where it is.
+
+    MTCNN's own box is larger and lies elsewhere in a profile. Crops that a detector places, to learn from and of any
+    photo, are framed by this one, and thus as those of landmarks are.
+
+    Returns
+    -------
+    (4,) float64
+        x and y of the upper left pixel, width and height in px of the photo; a square.
+    """
+    aside, side = _describe(face.points)[1], float(face.box[2:].mean())
+    turn = make_similarity(side, points_roll(face.points), (0, 0), face.points[CORNERS].mean(axis=0))
+    centre = apply_similarity(turn, np.array([ASIDE * aside, BELOW]))
+    return np.concatenate([centre - (SIDE * side - 1) / 2, [SIDE * side, SIDE * side]])
+
+
 def first_crop(face: Face, margin: float, size: int) -> Array:
     """Similarity of a face's levelled crop, without landmarks.
 
@@ -188,9 +215,4 @@ def first_crop(face: Face, margin: float, size: int) -> Array:
     (3, 3) float64
         Photo pixels to aligned pixels, near to what `pipeline.crops.alignment.align` makes of the landmarks.
     """
-    roll = points_roll(face.points)
-    aside = _describe(face.points)[1]
-    box_side = float(face.box[2:].mean())
-    turn = make_similarity(box_side, roll, (0, 0), face.points[CORNERS].mean(axis=0))
-    centre = apply_similarity(turn, np.array([ASIDE * aside, BELOW]))
-    return crop_similarity(centre, margin * SIDE * box_side, roll, size)
+    return box_similarity(landmark_box_of(face), margin, points_roll(face.points), size)

@@ -43,7 +43,7 @@ NOSE_TIP, MOUTH_CORNERS = 4, (61, 291)
 # order, are those from 248 on.
 MIDLINE = (*range(3), *range(4, 7), *range(8, 20), 94, 151, 152, 164, 168, 175, 195, 197, 199, 200)
 MIRRORED = np.arange(POINTS)
-_RIGHT, _LEFT = np.setdiff1d(np.arange(248), MIDLINE), np.arange(248, POINTS)
+_RIGHT, _LEFT = [point for point in range(248) if point not in MIDLINE], np.arange(248, POINTS)
 MIRRORED[_RIGHT], MIRRORED[_LEFT] = _LEFT, _RIGHT
 
 FILES = {

@@ -2,8 +2,10 @@
 
 import dataclasses
 
-# Gaussian noise, random pixels, random patches: see `augmentation.NOISES`.
+# Gaussian noise, random pixels, random patches: see `augmentation.make_noises`.
 MOST_NOISES = 3
+# What says how strong these are, of stored copies alone.
+STRENGTHS = ("noise_std", "noise_pixels", "noise_patches", "noise_patch_sides")
 UNCHANGED = (1.0, 1.0)
 
 
@@ -11,8 +13,9 @@ UNCHANGED = (1.0, 1.0)
 class AugmentationPolicy:
     """How far a copy may be from its original.
 
-    The first six are the thesis's (section 3.2.3), of copies that are stored. With `online` there are no stored copies:
-    each photo is kept as a crop with a border, and is augmented anew at each step of the training.
+    The first six are the thesis's (section 3.2.3), of copies that are stored; how strong its noises are is not said
+    there. With `online` there are no stored copies: each photo is kept as a crop with a border, and is augmented anew
+    at each step of the training.
 
     Attributes
     ----------
@@ -28,6 +31,14 @@ class AugmentationPolicy:
         Smallest and largest factor on colour channels: on the one to three that are drawn, online on each.
     noises : int
         At most so many of Gaussian noise, random pixels and random patches on the face; at least one unless it is 0.
+    noise_std : (float, float)
+        Smallest and largest standard deviation of the Gaussian noise, as a part of the range of grey levels.
+    noise_pixels : (float, float)
+        Smallest and largest share of the face's pixels that become black or white.
+    noise_patches : int
+        At most so many patches, at least one, each of one random colour.
+    noise_patch_sides : (float, float)
+        Smallest and largest side of a patch, as a share of that of the face's box.
     online : bool
         Whether the training step augments.
     far_share, far_rotation_deg : float
@@ -50,6 +61,10 @@ class AugmentationPolicy:
     shift: float
     channel_gain: tuple[float, float]
     noises: int
+    noise_std: tuple[float, float] = (0.02, 0.1)
+    noise_pixels: tuple[float, float] = (0.01, 0.05)
+    noise_patches: int = 3
+    noise_patch_sides: tuple[float, float] = (0.1, 0.3)
     online: bool = False
     far_share: float = 0.0
     far_rotation_deg: float = 0.0
@@ -77,10 +92,19 @@ class AugmentationPolicy:
             )
         if not 0 <= self.noises <= MOST_NOISES:
             raise ValueError(f"noises of an augmentation policy is {self.noises}; expected 0 to {MOST_NOISES}.")
+        for name in ("noise_std", "noise_pixels", "noise_patch_sides"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high <= 1:
+                raise ValueError(f"{name} of an augmentation policy is {low} to {high}; expected 0 < low <= high <= 1.")
+        if self.noise_patches < 1:
+            raise ValueError(f"noise_patches of an augmentation policy is {self.noise_patches}; expected 1 or more.")
         if not (0 <= self.far_share <= 1 and 0 <= self.mirror <= 1 and self.patches >= 0):
             raise ValueError("far_share and mirror of an augmentation policy are shares of 0 to 1, patches a count.")
-        alone = [field.name for field in dataclasses.fields(self)[7:] if getattr(self, field.name) != field.default]
-        if alone and not self.online:
-            raise ValueError(f"{', '.join(alone)} of an augmentation policy need online: true.")
+        optional = [each for each in dataclasses.fields(self) if each.default is not dataclasses.MISSING]
+        changed = [each.name for each in optional if each.name != "online" and getattr(self, each.name) != each.default]
+        alone = [name for name in changed if (name in STRENGTHS) == self.online]
+        if alone:
+            needed = "false" if self.online else "true"
+            raise ValueError(f"{', '.join(alone)} of an augmentation policy need online: {needed}.")
         if self.online and (self.copies or self.noises):
             raise ValueError("An augmentation policy that is online stores no copies: set copies and noises to 0.")

@@ -17,7 +17,8 @@ from ..store.arrays import Floats
 GREY = (190.0, 190.0, 195.0)
 HEADLIGHT = (-0.35, -0.55, 1.0)
 AMBIENT = 0.3
-CANDIDATES_AT_ONCE = 2_000_000  # bounds memory (about 200 MB) when a wild mesh has huge triangles
+# A portion's arrays lie in the processor's cache. A wild mesh has huge triangles: one alone takes 100 bytes a pixel.
+CANDIDATES_AT_ONCE = 50_000
 
 
 def rasterize(
@@ -143,9 +144,31 @@ def interpolate(
         0 where no triangle is seen.
     """
     image = np.zeros((*triangle_ids.shape, attributes.shape[1]), np.float32)
-    seen = triangle_ids >= 0
-    image[seen] = np.einsum("nkc,nk->nc", attributes[triangles[triangle_ids[seen]]], weights[seen])
+    seen, corners, shares = _seen(triangles, triangle_ids, weights)
+    image.reshape(-1, attributes.shape[1])[seen] = _carry(attributes, corners, shares).T
     return image
+
+
+def _seen(
+    triangles: NDArray[np.integer], triangle_ids: NDArray[np.integer], weights: Floats
+) -> tuple[NDArray[np.int64], NDArray[np.integer], Floats]:
+    """Pixels (N,) that see a mesh, in the order of their rows, the vertices (3, N) there and their weights (3, N).
+
+    By columns, and by numbers of pixels instead of a mask, all that follows takes a third of the time.
+    """
+    seen = np.flatnonzero(triangle_ids >= 0)
+    corners = np.take(triangles, np.take(triangle_ids, seen), axis=0)
+    shares = np.take(weights.reshape(-1, 3), seen, axis=0)
+    return seen, np.ascontiguousarray(corners.T), np.ascontiguousarray(shares.T)
+
+
+def _carry(attributes: Floats, corners: NDArray[np.integer], shares: Floats) -> NDArray[np.float32]:
+    """Attributes (C, N) of places in triangles, of vertices that have (V, C); the others are (3, N)."""
+    carried = np.zeros((attributes.shape[1], corners.shape[1]), np.float32)
+    shares = shares.astype(np.result_type(attributes, shares))
+    for row, column in zip(carried, np.ascontiguousarray(attributes.T), strict=True):
+        row[:] = sum(share * np.take(column, corner) for share, corner in zip(shares, corners, strict=True))
+    return carried
 
 
 def vertex_normals(vertices: Floats, triangles: NDArray[np.integer]) -> Floats:
@@ -236,15 +259,14 @@ def shade_of(
     light: Sequence[float] = HEADLIGHT,
 ) -> tuple[NDArray[np.uint8], NDArray[np.bool_]]:
     """`shade` a mesh whose pixels, `ids` and `weights`, `rasterize` has found."""
-    mask = ids >= 0
+    seen, corners, shares = _seen(triangles, ids, weights)
+    normals = _carry(vertex_normals(vertices, triangles), corners, shares)
+    normals *= np.where(np.take(facing_viewer(vertices, triangles), np.take(ids, seen)), 1, -1)
     colours = np.broadcast_to(np.asarray(GREY if colour is None else colour, np.float64), (len(vertices), 3))
-    normals = vertex_normals(vertices, triangles)
-    painted = interpolate(np.hstack([normals, colours]), triangles, ids, weights)[mask]
-    normal = painted[:, :3] * np.where(facing_viewer(vertices, triangles)[ids[mask]], 1, -1)[:, None]
-    brightness = diffuse(normal, light)
+    painted = _carry(colours, corners, shares) * diffuse(normals.T, light)
     image = np.full((*ids.shape, 3), 255, np.uint8)
-    image[mask] = np.clip(np.rint(painted[:, 3:] * brightness[:, None]), 0, 255).astype(np.uint8)
-    return image, mask
+    image.reshape(-1, 3)[seen] = np.clip(np.rint(painted), 0, 255).astype(np.uint8).T
+    return image, ids >= 0
 
 
 def diffuse(normals: Floats, light: Sequence[float], ambient: float = AMBIENT) -> Floats:
@@ -295,7 +317,7 @@ def lay_over(
     photo: NDArray[np.uint8], image: NDArray[np.uint8], mask: NDArray[np.bool_], opacity: float
 ) -> NDArray[np.uint8]:
     """Lay the masked part of an image over a photo of its size, see `overlay`."""
-    blended = (1 - opacity) * photo[mask] + opacity * image[mask]
-    result = photo.copy()
-    result[mask] = np.rint(blended).astype(np.uint8)
+    result, seen = photo.copy(), np.flatnonzero(mask)
+    under, over = (np.take(picture.reshape(-1, 3), seen, axis=0) for picture in (photo, image))
+    result.reshape(-1, 3)[seen] = np.rint((1 - opacity) * under + opacity * over).astype(np.uint8)
     return result

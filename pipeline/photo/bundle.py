@@ -219,9 +219,7 @@ def _surface_arrays(name: str, surface: Surface) -> Iterator[tuple[str, NDArray]
 
 
 def _read(members: Mapping[str, bytes], manifest: dict[str, Any]) -> Bundle:
-    arrays = {
-        name[:-4]: np.load(io.BytesIO(c), allow_pickle=False) for name, c in members.items() if name.endswith(".npy")
-    }
+    arrays = {name[:-4]: _array(content) for name, content in members.items() if name.endswith(".npy")}
     names, facts = tuple(manifest["expression_names"]), _facts(manifest)
 
     def model(name: str) -> FaceModel:
@@ -264,6 +262,16 @@ def _read(members: Mapping[str, bytes], manifest: dict[str, Any]) -> Bundle:
         network=network,
         landmark_map=arrays.get("landmark_map"),
     )
+
+
+def _array(content: bytes) -> NDArray:
+    """Read the array of an .npy file in place, where `numpy.load` would copy it; it can't be written to."""
+    stream = io.BytesIO(content)
+    _refuse(np.lib.format.read_magic(stream) != (1, 0), "an array in it is of another version. Export it anew.")
+    shape, by_columns, kind = np.lib.format.read_array_header_1_0(stream)
+    _refuse(kind.hasobject, "an array in it has objects, which would have to be unpickled. Export it anew.")
+    values = np.frombuffer(content, kind, offset=stream.tell())
+    return values.reshape(shape, order="F" if by_columns else "C")
 
 
 def _digest(content: bytes) -> str:

@@ -6,7 +6,8 @@ from numpy.typing import NDArray
 
 from ..face.landmarks import JAW, LEFT_EYE, MOUTH, NOSE, RIGHT_EYE
 
-# Thesis, section 3.4.4: landmarks, features (eyes, nose and mouth), the rest of the face; 0 elsewhere.
+# Thesis, section 3.4.4: landmarks, features (eyes, nose and mouth), the rest of the face; 0 elsewhere. They tell the
+# regions apart in what is stored: what a loss weighs them by is `loss.weights` of params.yaml.
 LANDMARK_WEIGHT, FEATURE_WEIGHT, FACE_WEIGHT = 1.0, 0.4, 0.3
 
 
@@ -67,3 +68,9 @@ def weight_mask(mask: NDArray[np.bool_], landmark_uv: NDArray) -> NDArray[np.flo
         weights[ring] = LANDMARK_WEIGHT * mask[ring]
         weights[row, column] = LANDMARK_WEIGHT
     return weights
+
+
+def reweigh(weights: NDArray[np.float32], landmarks: float, features: float, face: float) -> NDArray[np.float32]:
+    """Give the regions of a `weight_mask` (size, size) other weights; what is no face keeps 0."""
+    regions = [weights == np.float32(weight) for weight in (LANDMARK_WEIGHT, FEATURE_WEIGHT, FACE_WEIGHT)]
+    return np.select(regions, [landmarks, features, face]).astype(np.float32)

@@ -32,7 +32,7 @@ class UVLayout:
     face_mask : (size, size) bool
         Texels of the face: no ears, no neck.
     weight_mask : (size, size) float32
-        Weights of the thesis's four regions.
+        The thesis's weights of its four regions, see `masks.weight_mask`.
     landmark_texels : (68, 2) int32
         Row and column of the texel nearest to each landmark.
     """

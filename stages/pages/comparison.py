@@ -1,7 +1,7 @@
 """Variants compared with each other, as metrics/thesis.json has it."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from model.scores import statistics
 from model.scores.curve_gap import CurveGap, curve_gap
 from pipeline.store.arrays import Array
 from stages.pages.thesis_reference import METRICS, Claim, Gain
+from stages.project.paths import MAIN_RUN
 from stages.project.result_params import EvaluateParams
 from stages.project.results import Results
 from stages.project.strict import check
@@ -20,16 +21,22 @@ from stages.project.strict import check
 ROUNDED = 3
 # A rise of the validation loss above its best so far that counts as one of section 4.7's abrupt changes, in percent.
 JUMP_PERCENT = 10.0
+# A loss was still falling if its best in the last share of the passes is so many percent below its best before.
+LAST_SHARE, FALLING_PERCENT = 0.1, 1.0
 
 
 @dataclasses.dataclass(frozen=True)
 class Summary:
-    """The errors that the thesis has of a variant, and how abruptly its loss rose.
+    """The errors that the thesis has of a variant, how long it learnt, and how its loss rose and fell.
 
     Attributes
     ----------
     seeds : int
         That it was trained from. The errors are of the one that was best on the validation part.
+    passes : int
+        That its network has learnt from, those of the run that it starts from included.
+    falling : int or None
+        Seeds whose loss was still falling at the end, see `still_falling`; None where that cannot be told.
     jumps : int
         Validations of all seeds whose loss is more than `JUMP_PERCENT` above the best before it in the same run.
     thesis_68, thesis_mesh, smooth_15deg : float
@@ -39,6 +46,8 @@ class Summary:
     """
 
     seeds: int
+    passes: int
+    falling: int | None
     jumps: int
     thesis_68: float
     thesis_mesh: float
@@ -141,7 +150,12 @@ class Comparison:
 
 
 def compare_variants(
-    results: dict[str, Results], variant: str, claims: Sequence[Claim], gains: Sequence[Gain], params: EvaluateParams
+    results: dict[str, Results],
+    variant: str,
+    claims: Sequence[Claim],
+    gains: Sequence[Gain],
+    params: EvaluateParams,
+    starts: Mapping[str, str],
 ) -> Comparison:
     """Summarise each variant, and test each claim and gain of the thesis on the variants that there are.
 
@@ -155,6 +169,8 @@ def compare_variants(
     gains : sequence of Gain
     params : EvaluateParams
         The bootstrap's.
+    starts : mapping of str to str
+        By variant, the main one first: the folder in runs/ whose weights it starts from, or 'random'.
 
     Raises
     ------
@@ -163,7 +179,7 @@ def compare_variants(
     """
     errors = results[variant].per_image
     return Comparison(
-        {name: summarise(result) for name, result in results.items()},
+        {name: summarise(result, passes_in_all(name, results, starts)) for name, result in results.items()},
         rank_correlation(errors["thesis_68"].to_numpy(), errors["thesis_mesh"].to_numpy(), params),
         {
             claim.name: compare(results[claim.variant], results[claim.against], claim.metric, params)
@@ -180,11 +196,21 @@ def compare_variants(
     )
 
 
-def summarise(result: Results) -> Summary:
-    """Take from a variant's results the errors that the thesis has, and the rises of its loss over all seeds."""
-    rises = np.concatenate([loss_rises(run) for _, run in result.seeds.groupby("seed")] or [np.zeros(0)])
+def passes_in_all(variant: str, results: Mapping[str, Results], starts: Mapping[str, str]) -> int:
+    """Count the passes of a variant's network and of those that it starts from, where these are among the results."""
+    before = next(iter(starts)) if starts[variant] == MAIN_RUN else starts[variant]
+    return results[variant].passes + (passes_in_all(before, results, starts) if before in results else 0)
+
+
+def summarise(result: Results, passes: int) -> Summary:
+    """Take from a variant's results the errors that the thesis has, and what its loss did over all seeds."""
+    runs = [run for _, run in result.seeds.groupby("seed")]
+    rises = np.concatenate([loss_rises(run) for run in runs] or [np.zeros(0)])
+    falling = [still_falling(run) for run in runs]
     return Summary(
         seeds=result.seed_count,
+        passes=passes,
+        falling=None if not falling or None in falling else sum(map(bool, falling)),
         jumps=int((rises > JUMP_PERCENT).sum()),
         thesis_68=round(result.mean("thesis_68"), ROUNDED),
         thesis_mesh=round(result.mean("thesis_mesh"), ROUNDED),
@@ -204,6 +230,18 @@ def loss_rises(run: pd.DataFrame) -> NDArray[np.float64]:
         for losses in (part["val_loss"].to_numpy(np.float64) for _, part in run.groupby(run["phase"] == "brief"))
     ]
     return np.concatenate(rises)
+
+
+def still_falling(run: pd.DataFrame) -> bool | None:
+    """Say whether the validation loss of a seed's last output was still falling when training ended.
+
+    It was if its best in the last tenth of the passes is more than 1 % below its best before. None where there was no
+    validation of that output before: nothing can be told.
+    """
+    judged = run[run["phase"] != "brief"]
+    late = judged["passes"] > (1 - LAST_SHARE) * run["passes"].max()
+    before, at_end = judged.loc[~late, "val_loss"], judged.loc[late, "val_loss"]
+    return None if before.empty else bool(at_end.min() < (1 - FALLING_PERCENT / 100) * before.min())
 
 
 def rank_correlation(first: NDArray, second: NDArray, params: EvaluateParams) -> Correlation | None:

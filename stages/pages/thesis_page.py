@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from model.layer_table import Row
 from model.scores.statistics import SEEDS_NEEDED
 from stages.pages import thesis_tables as tables
-from stages.pages.comparison import Comparison
+from stages.pages.by_crop import ByCrop, claim_rows, score_rows
+from stages.pages.comparison import FALLING_PERCENT, Comparison
 from stages.pages.machine import describe_machine
 from stages.pages.methods import Metrics, method_header, method_row
 from stages.pages.page import render
@@ -42,6 +43,8 @@ class Findings:
         By variant, the main one first.
     comparison : Comparison
         Of these variants.
+    by_crop : ByCrop
+        What of these depends on where a crop's box and levelling come from.
     reference : Reference
         What the thesis says.
     layers : dict of str to list of Row
@@ -64,6 +67,7 @@ class Findings:
     variant: str
     results: dict[str, Results]
     comparison: Comparison
+    by_crop: ByCrop
     reference: Reference
     layers: dict[str, list[Row]]
     pictures: dict[str, bytes]
@@ -94,6 +98,7 @@ def thesis_page(findings: Findings) -> str:
         provenance=findings.provenance,
         variant=findings.variant,
         seeds_needed=SEEDS_NEEDED,
+        falling_percent=FALLING_PERCENT,
         claims=claims,
         claim_counts=tables.count_conclusions(claims),
         conclusions=tables.conclusion_rows(reference.claims, comparison),
@@ -107,7 +112,7 @@ def thesis_page(findings: Findings) -> str:
             for number, rows in reference.layers.items()
         },
         machine=tables.machine_rows(reference, describe_machine(), findings.training),
-        numbers=tables.number_rows(reference.numbers, results),
+        numbers=tables.number_rows(reference.numbers, results, comparison),
         error_curves={number: draw_errors(results, variants) for number, variants in CURVES.items()},
         gains=tables.gain_rows(reference.gains, comparison),
         gap_curves=draw_gaps(comparison),
@@ -116,6 +121,8 @@ def thesis_page(findings: Findings) -> str:
         losses=tables.loss_rows(reference.numbers, results, findings.provenance.label),
         loss_rises=tables.rise_rows(results, comparison),
         correlation=comparison.rank_correlation,
+        by_crop=score_rows(findings.by_crop),
+        claims_by_crop=claim_rows(reference.claims, findings.by_crop),
         error_scatter=scatter_figure(per_image["thesis_68"], per_image["thesis_mesh"]),
         method_header=method_header(),
         methods=ours + others,

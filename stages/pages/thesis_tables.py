@@ -6,14 +6,14 @@ from typing import NamedTuple
 
 from model.layer_table import Row
 from model.scores import statistics
-from stages.pages.comparison import Comparison, Difference
+from stages.pages.comparison import Comparison, Difference, Summary
 from stages.pages.page import interval_text
 from stages.pages.thesis_reference import METRICS, Claim, Gain, Layer, Number, Reference
 from stages.project.results import Results
 
 TABLE_4_1 = {
     "PRN": ("prn_l1", "prn_l1_k", "prn_l1_s", "prn_l1_k_s", "prn"),
-    "PRN + ResNet": ("final_l1", "final_l1_k", "final_l1_s", "final_l1_k_s", "final"),
+    "PRN + ResNet": ("final_l1", "final_l1_k", "final_l1_s", "final_l1_k_s", "final_mask"),
 }
 SCALED_OUTPUTS = ("prn", "prn_sigmoid")
 AXES = {"x": "right", "y": "down", "z": "to the viewer"}
@@ -24,7 +24,7 @@ OURS = "ours"
 COMPARED = {"better": "better than", "worse": "worse than", "equal": "as good as"}
 CHANGES = {"better": "lower", "worse": "higher", "equal": "equal"}
 SHORT = {"smooth_15deg": "smoothness"}
-FIGURES_ONLY = f"figures only: fewer than {statistics.SEEDS_NEEDED} seeds"
+FIGURES_ONLY = "figures only"
 # Of conclusions, in the order in which they are counted.
 COLOURS = {
     "holds": "good",
@@ -46,10 +46,12 @@ def conclusion_rows(claims: Sequence[Claim], comparison: Comparison) -> list[tup
         variants = f"{claim.variant} against {claim.against}"
         told = (claim.section, variants, METRICS[claim.metric].text, claim_text(claim))
         if found is None:
-            rows.append((*told, "", ABSENT, "", "", "", ""))
+            rows.append((*told, "", "", "", ABSENT, "", "", "", ""))
             continue
+        two = [comparison.variants[name] for name in (claim.variant, claim.against)]
         between = interval_text(found.low, found.high) + ("" if found.verdict else IMAGES_ALONE)
-        ours = (f"{found.seeds} and {found.against_seeds}", found.difference, between, found.lower_by)
+        learnt = (" and ".join(f"{each.passes:,}" for each in two), " and ".join(map(falling_text, two)))
+        ours = (f"{found.seeds} and {found.against_seeds}", *learnt, found.difference, between, found.lower_by)
         rows.append((*told, *ours, found.verdict or NO_VERDICT, conclude(claim.expected, found.verdict)))
     return rows
 
@@ -162,17 +164,23 @@ def machine_rows(reference: Reference, machine: Mapping[str, str], training: Map
     return rows + [(name, f"{theirs:g}", f"{training[name]:g}") for name, theirs in reference.training.items()]
 
 
-def number_rows(numbers: Sequence[Number], results: Mapping[str, Results]) -> list[tuple]:
+def falling_text(summary: Summary) -> str:
+    """In how many seeds of a variant the loss was still falling at the end."""
+    return "not told" if summary.falling is None else f"{summary.falling} of {summary.seeds}"
+
+
+def number_rows(numbers: Sequence[Number], results: Mapping[str, Results], comparison: Comparison) -> list[tuple]:
     """Every number of sections 4.3 to 4.9 beside ours."""
     rows: list[tuple] = []
     for number in numbers:
         metric = METRICS[number.metric]
         told = f"{number.value:g}" + (f" ({number.note})" if number.note else "")
         row = results[number.variant].described(metric.error) if number.variant in results else None
-        ours: tuple = ("", ABSENT, "")
+        ours: tuple = ("", "", "", ABSENT, "")
         if row is not None:
             between = interval_text(row["low"], row["high"]) if metric.statistic == "mean" else ""
-            ours = (results[number.variant].seed_count, row[metric.statistic], between)
+            summary = comparison.variants[number.variant]
+            ours = (summary.seeds, summary.passes, falling_text(summary), row[metric.statistic], between)
         rows.append((number.section, number.variant, metric.text, told, *ours))
     return rows
 
@@ -204,12 +212,14 @@ def _mesh_error(results: Mapping[str, Results], variant: str) -> str:
 
 
 def rise_rows(results: Mapping[str, Results], comparison: Comparison) -> list[tuple]:
-    """How abruptly the loss rose in the runs behind Table 4.1."""
+    """How long the runs behind Table 4.1 learnt, and how abruptly their loss rose."""
     shown = {variant for variants in TABLE_4_1.values() for variant in variants}
     return [
         (
             name,
             result.seeds["seed"].nunique(),
+            comparison.variants[name].passes,
+            falling_text(comparison.variants[name]),
             len(result.seeds),
             comparison.variants[name].jumps,
             comparison.variants[name].worst_rise,

@@ -25,7 +25,7 @@ from stages.photo.bundles import choose_bundle
 from stages.photo.files import WriteOptions, write_faces
 from stages.photo.folders import PAGE, clear, utf8_name
 from stages.photo.options import ReconstructorOptions
-from stages.photo.processes import KILLED, in_processes, share_cores, tell_failure
+from stages.photo.processes import KILLED, in_processes, prepare_processes, share_cores, tell_failure
 from stages.photo.reconstructor import Reconstructor, open_reconstructor
 from stages.photo.results import FACES_FILE
 from stages.project.paths import CODE_ROOT
@@ -228,6 +228,7 @@ def reconstruct_photos(photos: Iterable[Photo], batch: Batch, known: Mapping[str
     """
     processes, threads = share_cores(operator.length_hint(photos))
     if processes:
+        prepare_processes(reconstruct_photo)
         open_once(batch.options, threads)
         tasks = ((photo, known.get(photo.name), batch, threads) for photo in photos)
         yield from in_processes(reconstruct_photo, tasks, processes, tell_killed)
@@ -281,7 +282,8 @@ def reconstruct_photo(photo: Photo, known: dict | None, batch: Batch, threads: i
         if covered is not None:
             faces = cover_faces(faces, covered)
             check(bool(faces), "Its mask covers the face wholly.")
-        return result | {"faces": write_faces(folder, picture, faces, reconstructor, batch.write, covered)}
+        written = write_faces(folder, picture, faces, reconstructor, batch.write, covered, threads)
+        return result | {"faces": written}
     except Exception as error:
         # What is wrong with the photo stays so; what is wrong with the machine may not.
         result |= {

@@ -3,6 +3,7 @@
 import dataclasses
 from collections.abc import Sequence
 from functools import cached_property
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -15,6 +16,7 @@ from pipeline.face.similarity import apply_similarity
 from pipeline.photo.masks import are_covered
 from pipeline.photo.mesh_files import Mesh, pack_glb, scaled, start_glb, textured, to_mesh
 from pipeline.photo.morph_files import morph_glb
+from pipeline.photo.photo_files import encode_image
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import (
     depth_image,
@@ -26,12 +28,25 @@ from pipeline.photo.texture import (
     visible_vertices,
 )
 from pipeline.store.arrays import Image
-from stages.photo.pictures import draw_face, draw_head_box, mark_hidden
+from stages.photo.pictures import around, colour_depth, draw_face, draw_head_box, mark_hidden, shrink_to
 from stages.photo.reconstructor import Reconstructor
 
 TEXTURE_SIZE = 512
 # Longer side in px of the pictures that are drawn of a face over its photo, at most.
 PICTURE_SIDE = 1600
+# Of the pictures on the page: how much they show beyond the face, in its sides, and their longer sides in px.
+MARGIN, SIDE, THUMBNAIL_SIDE = 0.6, 960, 96
+
+
+class CloseUp(NamedTuple):
+    """The depth of a face in px of the photo, and its pictures for the page, JPEG files' bytes."""
+
+    reach: float
+    photo: bytes
+    overlay: bytes
+    pose: bytes
+    depth: bytes
+    thumbnail: bytes
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,6 +182,25 @@ class FaceInPhoto:
     def depth_picture(self) -> tuple[NDArray[np.uint16], float]:
         """Depth as a picture (h, w), and the px in a step of it."""
         return encode_depth(self.depth)
+
+    @cached_property
+    def close_up(self) -> CloseUp:
+        """The pictures of the page, in the size that it has them in: a large photo costs no more than a small one."""
+        vertices, triangles = self.found.vertices, self.reconstructor.surface.triangles
+        rows, columns = around(vertices, self.photo, MARGIN)
+        photo, factor = shrink_to(self.photo[rows, columns], SIDE)
+        centre = np.array([0.5, 0.5, 0])
+        vertices, landmarks, box = (
+            (points - [columns.start, rows.start, 0] + centre) * factor - centre
+            for points in (vertices, self.found.landmarks, self.head_box)
+        )
+        seen = rasterize(vertices, triangles, *photo.shape[:2])
+        depth = depth_image(vertices, triangles, *seen)
+        overlay = draw_face(photo, vertices, triangles, seen, landmarks)
+        thumbnail, _ = shrink_to(self.photo[around(self.found.vertices, self.photo, 0.1)], THUMBNAIL_SIDE)
+        pictures = (photo, overlay, draw_head_box(photo, box), colour_depth(depth), thumbnail)
+        reach = float(np.nanmax(depth, initial=0.0)) / factor
+        return CloseUp(reach, *(encode_image(picture, ".jpg") for picture in pictures))
 
 
 def shrink(photo: Image) -> tuple[Image, int]:

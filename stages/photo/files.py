@@ -1,8 +1,10 @@
 """The files of each face: meshes, pose, depth, texture, pictures, and a page to look at."""
 
 import dataclasses
+import importlib
 import io
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -17,7 +19,7 @@ from pipeline.photo.photo_files import encode_grey, encode_image
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.photo.texture import vertex_colours
 from pipeline.store.arrays import Image
-from stages.photo.face_in_photo import FaceInPhoto, shrink
+from stages.photo.face_in_photo import CloseUp, FaceInPhoto, shrink
 from stages.photo.folders import PAGE, filling
 from stages.photo.pictures import map_picture
 from stages.photo.reconstructor import Reconstructor
@@ -55,6 +57,7 @@ def write_faces(
     reconstructor: Reconstructor,
     options: WriteOptions,
     covered: NDArray[np.bool_] | None = None,
+    threads: int = 1,
 ) -> list[dict]:
     """Reconstruct the faces of a photo and write what is asked for.
 
@@ -68,6 +71,8 @@ def write_faces(
     options : WriteOptions
     covered : (H, W) bool, optional
         Where the photo was painted over, see `pipeline.photo.masks`.
+    threads : int
+        That it may use: with more than one, what the page shows is drawn while the other files are written.
 
     Returns
     -------
@@ -83,7 +88,8 @@ def write_faces(
     """
     numbers, shown = [], []
     picture, reduced = shrink(photo)
-    with filling(folder) as part:
+    paged = "page" in options.kinds
+    with filling(folder) as part, ThreadPoolExecutor(1) as beside:
         for number, face in enumerate(faces, start=1):
             found = reconstructor.reconstruct(photo, face)
             size = measure(photo, found, reconstructor, options)
@@ -91,15 +97,23 @@ def write_faces(
             placed = FaceInPhoto(
                 photo, picture, reduced, found, reconstructor, options.fill, scale, covered, options.unit == "mm"
             )
+            if paged and threads > 1:
+                beside.submit(_begin_page, placed)
             described = describe(face, found) | {"made_by": reconstructor.made_by} | size
             numbers.append(described | write_face(part / f"face{number}", placed, options.kinds))
-            if "page" in options.kinds:
+            if paged:
                 shown.append(placed)
         if shown:
             from stages.photo.photo_page import write_page  # what fills in its template takes some time to import
 
             write_page(part / PAGE, folder.name, shown, numbers)
     return numbers
+
+
+def _begin_page(face: FaceInPhoto) -> CloseUp:
+    """Make what takes longest of a page: its pictures, and the import of what fills in its template."""
+    importlib.import_module("stages.photo.photo_page")
+    return face.close_up
 
 
 def measure(photo: Image, found: Reconstruction, reconstructor: Reconstructor, options: WriteOptions) -> dict:

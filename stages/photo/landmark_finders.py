@@ -9,8 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.crops import active_shape, dlib_faces
-from pipeline.crops.detection import choose_face
-from pipeline.crops.face_finding import Face, find_faces, first_crop
+from pipeline.crops.face_finding import choose_annotated, find_faces, first_crop
 from pipeline.crops.landmark_map import apply_map, load_map
 from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.photo.bundle import load_bundle
@@ -69,12 +68,12 @@ def _by_mesh(learnt: NDArray, photo: NDArray[np.uint8], landmarks: NDArray) -> N
 def _by_shapes(
     shapes: active_shape.ActiveShapeModel, photo: NDArray[np.uint8], landmarks: NDArray
 ) -> NDArray[np.float64] | None:
-    face = _annotated(find_faces(photo), landmarks)
+    face = choose_annotated(find_faces(photo), landmarks)
     return None if face is None else active_shape.fit(shapes, photo, face.points)
 
 
 def _by_dlib(predictor: Any, photo: NDArray[np.uint8], landmarks: NDArray) -> NDArray[np.float64] | None:
-    face = _annotated(dlib_faces.find_faces(predictor, photo), landmarks)
+    face = choose_annotated(dlib_faces.find_faces(predictor, photo), landmarks)
     if face is None:
         return None
     return dlib_faces.find_landmarks(predictor, photo, first_crop(face, 1 / dlib_faces.BOX_SHARE, dlib_faces.SIZE))
@@ -88,8 +87,3 @@ def _by_network(
         return None
     first = place_crop(read_landmarks(face.mesh), face.quarter_turns, network.facts)
     return find_landmarks(photo, first, predict, network.surface, network.facts.size)[:, :2]
-
-
-def _annotated(faces: list[Face], landmarks: NDArray) -> Face | None:
-    chosen = choose_face(np.array([face.box for face in faces]).reshape(-1, 4), landmarks)
-    return None if chosen is None else faces[chosen]

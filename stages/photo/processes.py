@@ -23,6 +23,15 @@ def share_cores(photos: int) -> tuple[int, int]:
     return processes, cores // processes
 
 
+def prepare_processes(work: Callable[..., dict]) -> None:
+    """Begin to start the process that `in_processes` forks others from, which imports meanwhile what the work needs."""
+    import multiprocessing  # a single photo needs no processes
+    from multiprocessing import forkserver
+
+    multiprocessing.set_forkserver_preload([work.__module__])
+    forkserver.ensure_running()
+
+
 def in_processes(
     work: Callable[..., dict], tasks: Iterable[tuple], processes: int, tell_killed: Callable[..., dict]
 ) -> Iterator[dict]:
@@ -41,6 +50,7 @@ def in_processes(
     ------
     dict
     """
+    prepare_processes(work)
     tasks = iter(tasks)
     while lost := (yield from _until_killed(work, tasks, processes)):
         # One of them killed its process, and so ended all: alone, it is the first that is missing.
@@ -56,14 +66,14 @@ def _until_killed(
     work: Callable[..., dict], tasks: Iterable[tuple], processes: int
 ) -> Generator[dict, None, list[tuple]]:
     """Do the work until a process is killed; returns those of the begun tasks that are without a result then."""
-    import multiprocessing  # a single photo needs no processes
+    import multiprocessing
     from concurrent.futures import ProcessPoolExecutor
     from concurrent.futures.process import BrokenProcessPool
 
     waiting: deque[tuple[tuple, Future[dict] | None]] = deque()
-    # Forked, a process would share TensorFlow's locks with this one.
-    spawn = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(processes, mp_context=spawn, initializer=start_worker)
+    # Forked from this one, a process would share TensorFlow's locks with it; started anew, it would import all again.
+    fork = multiprocessing.get_context("forkserver")
+    pool = ProcessPoolExecutor(processes, mp_context=fork, initializer=start_worker)
     try:
         for task in tasks:
             waiting.append((task, None))

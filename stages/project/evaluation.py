@@ -110,21 +110,19 @@ def evaluate(
     annotated = Source(", ".join(dict.fromkeys(names.values())), ANNOTATION if levelled else NOT_LEVELLED)
     rows = []
     with Predictions(root / predictions_of(run)) as predictions:
-        errors = {predictions.seed: _errors(root, f"evaluate {run}", judge, places, predictions.read)}
+        errors = _errors_of_seeds(root, f"evaluate {run}", judge, places, predictions)
         metrics = _write(*errors[predictions.seed], failures, params, folder)
+        write_seeds(folder, {seed: table for seed, (table, _) in errors.items()})
         rows.append(source_row(RAW, annotated, metrics))
         fit = _errors(root, f"evaluate {run}, fitted", judge, places, _fit(root, surface, predictions))
         rows.append(source_row(FITTED, annotated, _write(*fit, failures, params, folder / FITTED)))
-        for seed in predictions.other_seeds:
-            told = f"evaluate {run}, seed {seed}"
-            errors[seed] = _errors(root, told, judge, places, functools.partial(predictions.read, seed=seed))
-    write_seeds(folder, {seed: table for seed, (table, _) in errors.items()})
     for source in found:
         with Predictions(root / found_predictions_of(run, source)) as predictions:
             seen = [place for place in places if place.sample_id in predictions.rows]
             lost = samples.list_not_found(root, source, train.level, {place.sample_id for place in places})
-            errors_found = _errors(root, f"evaluate {run}, {source}", judge, seen, predictions.read)
-            scored = _write(*errors_found, [*failures, *lost], params, folder / source)
+            errors = _errors_of_seeds(root, f"evaluate {run}, {source}", judge, seen, predictions)
+            scored = _write(*errors[predictions.seed], [*failures, *lost], params, folder / source)
+            write_seeds(folder / source, {seed: table for seed, (table, _) in errors.items()})
         rows.append(source_row(source, Source(source, source if levelled else NOT_LEVELLED), scored))
     write_sources(folder, rows)
     if run == MAIN_RUN:
@@ -146,6 +144,17 @@ def _errors(
     table.insert(1, "yaw_deg", yaw)
     # The metrics come from the rounded table, so that each can be computed from per_image.csv to the last digit.
     return table.round(4), histograms
+
+
+def _errors_of_seeds(
+    root: Path, title: str, judge: Judge, places: Sequence[Sample], predictions: Predictions
+) -> dict[int, tuple[pd.DataFrame, NDArray[np.int64]]]:
+    """Score the maps of each seed's network, that of the run first, see `_errors`."""
+    errors = {predictions.seed: _errors(root, title, judge, places, predictions.read)}
+    for seed in predictions.other_seeds:
+        predict = functools.partial(predictions.read, seed=seed)
+        errors[seed] = _errors(root, f"{title}, seed {seed}", judge, places, predict)
+    return errors
 
 
 def _write(

@@ -63,7 +63,7 @@ class Results:
     """One variant's metrics, protocols by yaw, errors of each image, failures, curves, sources, and losses.
 
     They are of the network that is kept, but for `seeds`, the losses of each seed, and `per_seed`, the errors of each
-    seed's network.
+    seed's network; `found` has the latter on crops by each source of landmarks that were found.
     """
 
     variant: str
@@ -77,6 +77,7 @@ class Results:
     history: pd.DataFrame
     seeds: pd.DataFrame
     per_seed: pd.DataFrame
+    found: Mapping[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
 
     @property
     def seed_count(self) -> int:
@@ -173,7 +174,12 @@ def read_results(root: Path, variant: str, main: bool) -> Results:
     instead = f"evaluate the variant {variant!r} again"
     metrics = read_metrics(metrics_path, NEEDED, (*NEEDED, *PROTOCOLS), instead)
     read = {name: _read_results_table(path, *COLUMNS[name], instead) for name, path in tables.items()}
-    return Results(variant, metrics, **read)
+    found = [source for source in read["sources"]["map"] if source not in (RAW, FITTED)]
+    paths = {source: root / scores_of(run) / source / PER_SEED for source in found}
+    for path in paths.values():
+        check(path.is_file(), f"{path} is missing: {instead}.")
+    by_source = {name: _read_results_table(path, *COLUMNS["per_seed"], instead) for name, path in paths.items()}
+    return Results(variant, metrics, **read, found=by_source)
 
 
 def _read_results_table(path: Path, texts: Sequence[str], numbers: Sequence[str], instead: str) -> pd.DataFrame:

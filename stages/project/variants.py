@@ -76,6 +76,8 @@ class VariantSettings:
             unused |= {*RESIDUAL, "residual_join"}
             loss.pop("brief", None)
             train.pop("strategy", None)
+        if not any(loss.get(output, {}).get("regions") for output in ("brief", "final")):
+            loss.pop("weights", None)
         augmentation = {} if self.augmentation is None else {"augmentation": _not_default(self.augmentation)}
         return augmentation | {
             "network": {name: value for name, value in network.items() if name not in unused},

@@ -33,6 +33,8 @@ def make_dvc_project(folder):
     for name in ("dvc.yaml", ".dvcignore", ".gitignore"):
         shutil.copy(ROOT / name, folder)
     shutil.copytree(ROOT / "data/none", folder / "data/none")
+    (folder / "ablation").mkdir()
+    shutil.copy(ROOT / "ablation/thesis_scale.txt", folder / "ablation")
     demo = {"photos_per_subset": DVC_PHOTOS, "test_photos": 3, "photo_size": 96}
     write_params(folder, root="data/demo", demo_data=demo)
     git(folder, "init", "-q")

@@ -32,6 +32,8 @@ SCALE = 0.8
 SUBSETS = {"train": Subset("train", "learn", "meshes"), "test": Subset("test", "test", "meshes")}
 PARAMS = EvaluateParams(bootstrap=200, seed=4, share_under=5.0, benchmark="benchmark")
 SETTINGS = read_variant("final", ROOT / "params.yaml")
+# The weights that each variant on the thesis's page starts from, the main run's first.
+STARTS = {"final": "random", "prn": "random"}
 # What a network's tables 3.1 to 3.3 are said to be: Keras is not needed for a page.
 LAYERS = {
     "3.1": [("Conv1", 4, 1, "32*32*8"), ("ResBlock1", 4, 2, "16*16*16")],
@@ -211,11 +213,8 @@ def write_run(root, variant, factor, names=None, zoom=1.0, others=None):
         },
         {"seed": 1},
     )
-    with h5py.File(path, "r+") as file:
-        for seed, its_factor in (others or {}).items():
-            append_images(file, f"position_map_seed_{seed}", predicted(its_factor))
-            file[f"position_map_seed_{seed}"].attrs.update(file["position_map"].attrs)
-    write_found(root, variant, FOUND_FACTOR * factor)
+    add_seeds(path, predicted, others or {})
+    write_found(root, variant, FOUND_FACTOR * factor, others)
     write_csv(
         root / "runs" / variant / "history.csv",
         [("passes", "phase", "lr", "loss", "val_loss"), (700, "all", 0.1, 9, 8), (1400, "all", 0.1, 4, 5)],
@@ -233,20 +232,34 @@ def write_run(root, variant, factor, names=None, zoom=1.0, others=None):
     write_csv(root / "runs" / variant / "seeds.csv", [("seed", "passes", "phase", "val_loss"), *losses])
 
 
-def write_found(root, variant, factor):
-    """Predict on crops by found landmarks, which are turned and larger."""
+def add_seeds(path, predicted, factors):
+    """Add the maps of other seeds to a file of predictions."""
+    with h5py.File(path, "r+") as file:
+        for seed, factor in factors.items():
+            append_images(file, f"position_map_seed_{seed}", predicted(factor))
+            file[f"position_map_seed_{seed}"].attrs.update(file["position_map"].attrs)
+
+
+def write_found(root, variant, factor, others=None):
+    """Predict on crops by found landmarks, which are turned and larger; `others` as in `write_run`."""
     names = [name for name in YAW_DEG if name != NOT_FOUND]
     move = make_similarity(0.7, 0.4, (15.5, 15.5), (15.5, 15.5))
-    maps = [apply_similarity(move, face_map(grid_uv(SIZE), dx=factor * SHIFT[name])) for name in names]
+
+    def predicted(factor):
+        maps = [apply_similarity(move, face_map(grid_uv(SIZE), dx=factor * SHIFT[name])) for name in names]
+        return encode_positions(np.stack(maps), SIZE)
+
+    path = root / "runs" / variant / "found/facemesh.h5"
     write_shard(
-        root / "runs" / variant / "found/facemesh.h5",
+        path,
         {
             "sample_id": [f"test/{name}" for name in names],
-            "position_map": encode_positions(np.stack(maps), SIZE),
+            "position_map": predicted(factor),
             "similarity": np.stack([move @ similarity_of(list(YAW_DEG).index(name)) for name in names]),
         },
-        {},
+        {"seed": 1},
     )
+    add_seeds(path, predicted, {seed: FOUND_FACTOR * its for seed, its in (others or {}).items()})
 
 
 def write_benchmark(root):
@@ -273,6 +286,8 @@ def make_project(root, data_root="raw"):
         rows = [(name, name.partition("/")[2]) for name in ids]
         write_csv(root / f"data/split/{part}.csv", [("sample_id", "identity"), *rows])
     write_csv(root / "data/split/subsets.csv", [("subset", "use"), ("train", "learn"), ("test", "test")])
+    (root / "data/settings").mkdir(parents=True)
+    (root / "data/settings/other_scale.txt").write_text("data.size=256\ntrain.lr=0.001\n")
     # A face that nobody has a position map of has failed anyway.
     lost = [(f"test/{NOT_FOUND}", NOT_THERE), ("test/noface", NOT_THERE)]
     write_csv(root / "data/found/facemesh/on/rejected.csv", [("sample", "reason"), *lost])
@@ -293,7 +308,7 @@ def make_everything(root):
     evaluate.evaluate(root, "prn", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
     data_report(root, data)
     report.report(root, report.Run("final", "on", 8), data, ReportParams(samples=7))
-    setup = thesis.Setup("final", SETTINGS, LAYERS, ["final", "prn"], dataclasses.replace(data, root="data/demo"), 1.5)
+    setup = thesis.Setup("final", SETTINGS, LAYERS, STARTS, dataclasses.replace(data, root="data/demo"), 1.5)
     (root / "data/demo").symlink_to(root / "raw")
     thesis.thesis(root, setup, PARAMS)
     return root

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from model.scaling import Scaling
-from model.settings import LossConfig, LossTerms
+from model.settings import LossConfig, LossTerms, RegionWeights
 from pipeline.uv.position_map import UVLayout
 
 pytestmark = pytest.mark.slow
@@ -110,6 +110,18 @@ def test_equation_3_4_adds_them_up_with_their_factors(losses, each):
 def test_without_regions_all_texels_weigh_the_same(losses):
     expected = UNIT * np.abs(PREDICTED - TRUE).sum(-1).mean((1, 2))
     assert value(losses, terms(regions=False)) == pytest.approx(expected, rel=1e-5)
+
+
+def test_the_regions_weigh_as_the_params_say(losses):
+    """By default as the thesis says: the landmark's texel 1, the face 0.3; here the face 2, the landmark 0.5."""
+    error = UNIT * np.abs(PREDICTED - TRUE).sum(-1)
+    face = MASK.copy()
+    face[5, 5] = False
+    for weights, (landmark, rest) in ((RegionWeights(), (1, 0.3)), (RegionWeights(0.5, 7.0, 2.0), (0.5, 2.0))):
+        config = LossConfig("l1", final=terms(), weights=weights)
+        expected = (landmark * error[:, 5, 5] + rest * error[:, face].sum(axis=1)) / (landmark + rest * face.sum())
+        found = losses.make_losses(["final"], config, LAYOUT, SCALING)["final"](TRUE, PREDICTED)
+        assert np.asarray(found) == pytest.approx(expected, rel=1e-5)
 
 
 def test_each_output_has_its_own_loss(losses, each):

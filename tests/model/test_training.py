@@ -15,6 +15,8 @@ from pipeline.face.face_model import FaceModel
 from pipeline.store.samples import locate, read_samples
 from pipeline.store.shards import list_shards, write_shard
 from pipeline.uv.position_map import UVLayout
+from stages.project.params import read_params
+from tests.helpers.places import ROOT
 from tests.helpers.train_project import NETWORK, SIZE, make_samples
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("keras")]
@@ -390,5 +392,13 @@ def test_a_budget_is_shared_by_phases_and_a_round_is_an_epoch_at_least(training)
     assert planned(8000, 8, 1) == (20, 100)
     assert planned(8000, 8, 2) == (20, 50)
     assert planned(4, 8, 1) == (1, 1)
+    # The embedded set has 168 photos, alone, with two copies and with three: each strategy makes all of the passes.
+    params = read_params(ROOT / "params.yaml")
+    batch, budget = params["train"]["batch_size"], params["recipes"]["thesis"]["budget"]
+    for photos in (168, 3 * 168, 4 * 168):
+        for phases in (1, 2, 3):
+            config = configure(budget=budget, batch_size=batch)
+            rounds = training.plan_rounds(config, photos, phases)
+            assert phases * rounds.number * rounds.steps * batch == budget, (photos, phases)
     # An epoch of 101 samples has 26 steps, and 250 steps 9 whole ones: rounds of 28.
     assert planned(1000, 101, 1) == (9, 28)

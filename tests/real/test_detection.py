@@ -4,9 +4,11 @@ import os
 import subprocess
 import sys
 
+import numpy as np
 import pytest
 from ruamel.yaml import YAML
 
+from pipeline.crops.alignment import landmark_box
 from pipeline.store.shards import read_shard
 from tests.helpers.places import ROOT
 
@@ -36,6 +38,12 @@ def test_the_crop_can_come_from_the_detector(face_data, tmp_path):
     boxes = dict(zip(detected["sample_id"], detected["box"], strict=True))
     shard = read_shard(tmp_path / f"data/aligned/learn/{SUBSET}/on/00000.h5")
     assert set(shard["sample_id"]) == set(boxes)
+    # Framed as by the landmarks that the annotation has there; MTCNN's own boxes are larger by a sixth.
+    true = [landmark_box(landmarks) for landmarks in detected["landmarks"]]
+    sides = detected["box"][:, 2] / [side for _, side in true]
+    offs = detected["box"][:, :2] + (detected["box"][:, 2:] - 1) / 2 - [centre for centre, _ in true]
+    assert np.median(sides) == pytest.approx(1, abs=0.06)
+    assert np.median(np.linalg.norm(offs, axis=1) / [side for _, side in true]) < 0.08
     size = params["data"]["size"]
     for name, similarity in zip(shard["sample_id"], shard["similarity"], strict=True):
         x, y, width, height = boxes[name][:4]

@@ -78,7 +78,9 @@ def test_every_stage_begins_alone_at_the_outputs_that_dvc_knows(name, stage, tmp
 
     module = importlib.import_module(stage["cmd"].split()[2])
     monkeypatch.chdir(tmp_path)
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    (tmp_path / "ablation").mkdir()
+    for copied in ("params.yaml", "ablation/thesis_scale.txt"):
+        shutil.copy(ROOT / copied, tmp_path / copied)
     (tmp_path / "data/none").mkdir(parents=True)
     if hasattr(module, "run_stage"):  # where all that make shards begin
         monkeypatch.setattr(shard_stage, "begin_stage", begin)

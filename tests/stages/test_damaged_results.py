@@ -14,7 +14,7 @@ from stages.project.params import DataParams, sentences
 from stages.project.result_params import ReportParams
 from stages.project.results import read_results
 from stages.project.train_history import write_history
-from tests.helpers.small_project import LAYERS, PARAMS, SETTINGS, SIZE, SUBSETS
+from tests.helpers.small_project import LAYERS, PARAMS, SETTINGS, SIZE, STARTS, SUBSETS
 
 DATA = DataParams("raw", SUBSETS, SIZE, ["on"], 4, 0.5)
 INDEX, SCORES = "data/index/test/test/accepted.csv", "runs/main/scores"
@@ -79,7 +79,7 @@ def run_report(root):
 
 
 def run_thesis(root):
-    thesis.thesis(root, thesis.Setup("final", SETTINGS, LAYERS, ["final", "prn"], DATA, 1.5), PARAMS)
+    thesis.thesis(root, thesis.Setup("final", SETTINGS, LAYERS, STARTS, DATA, 1.5), PARAMS)
 
 
 def run_evaluate(root):

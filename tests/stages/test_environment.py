@@ -172,6 +172,7 @@ echo "$(basename "$0") $*" >> "$CALLS"
 case "$(basename "$0") $*" in
   python3\\ -m\\ venv*) mkdir -p "$3/bin" && for name in python pip dvc; do cp "$0" "$3/bin/$name"; done ;;
   dvc\\ config*) exec "$DVC" "$@" ;;
+  python\\ -m\\ stages.print_overrides) echo '-S data.size=256 -S ~data.subsets.LFPW_Flip -S a.zoom=[0.7,1.3]' ;;
 esac
 """
 
@@ -211,7 +212,14 @@ def test_make_keeps_its_environment_in_the_project_whatever_the_folders_are_call
     assert len(calls()) == before  # the environment is ready
 
 
-@pytest.mark.parametrize(("target", "started"), [("repro", "dvc repro"), ("thesis", "dvc repro -P")])
+@pytest.mark.parametrize(
+    ("target", "started"),
+    [
+        ("repro", "dvc repro"),
+        ("thesis", "dvc repro -P"),
+        ("thesis-seeds", "dvc exp run --all-pipelines -S train.seeds=[1,2,3]"),
+    ],
+)
 def test_make_mends_dvcs_lock_files_before_it_starts_dvc(stubbed, target, started):
     clone, python, calls = stubbed
     done = make(clone, target, python)
@@ -220,10 +228,12 @@ def test_make_mends_dvcs_lock_files_before_it_starts_dvc(stubbed, target, starte
     assert called.index("python -m stages.mend_locks") == called.index(started) - 1
 
 
-def test_make_thesis_says_how_much_it_is_before_it_begins(stubbed):
+@pytest.mark.parametrize("target", ["thesis", "thesis-seeds"])
+def test_make_thesis_says_how_much_it_is_before_it_begins(stubbed, target):
     clone, python, calls = stubbed
-    assert make(clone, "thesis", python).returncode == 0
-    assert calls().index("python -m stages.print_trainings") < calls().index("dvc repro -P")
+    assert make(clone, target, python).returncode == 0
+    told = calls().index("python -m stages.print_trainings")
+    assert told < next(place for place, call in enumerate(calls()) if call.startswith("dvc "))
 
 
 @pytest.mark.parametrize("relative", [True, False])
@@ -243,6 +253,20 @@ def test_make_real_runs_in_a_clone_on_faces_wherever_both_lie(stubbed, relative)
     refused = make(clone, "real", python, "FACE_DATA=/no such folder")
     assert refused.returncode != 0
     assert "FACE_DATA=/no such folder has no bfm/ and AFLW2000/; see docs/data.md." in refused.stdout
+
+
+def test_make_thesis_scale_runs_every_variant_with_all_that_the_scale_is(stubbed):
+    clone, python, calls = stubbed
+    faces = clone.parent.parent / "300W LP"
+    for name in ("bfm", "AFLW2000"):
+        (faces / name).mkdir(parents=True)
+    done = make(clone, "thesis-scale", python, f"FACE_DATA={faces}")
+    assert done.returncode == 0, done.stderr
+    (run,) = [call for call in calls() if call.startswith("dvc exp run")]
+    told = "-S data.size=256 -S ~data.subsets.LFPW_Flip -S a.zoom=[0.7,1.3]"
+    assert run == f"dvc exp run --all-pipelines {told} -S data.root=data/raw"
+    assert (clone / "work/real/ablation/dvc.yaml").is_file()
+    assert (clone / "work/real/data/raw").resolve() == faces
 
 
 @pytest.mark.parametrize("settings", [["core.autocrlf=true"], ["core.autocrlf=input"], ["core.eol=crlf"]])

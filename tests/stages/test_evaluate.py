@@ -86,6 +86,16 @@ class TestEvaluate:
                 eyes = np.linalg.norm(points[36] - points[45])
                 assert float(row["thesis_mesh"]) == pytest.approx(100 * pixels / eyes, abs=0.05)
 
+    def test_each_seed_has_its_errors_on_found_crops_too(self, project):
+        rows = read_rows(project / "runs/prn/scores/facemesh/per_seed.csv")
+        found = [f"test/{name}" for name in YAW_DEG if name != NOT_FOUND]
+        assert [(row["seed"], row["sample_id"]) for row in rows] == [(seed, name) for seed in "123" for name in found]
+        for row, factor in zip(rows, np.repeat((2.0, 2.5, 1.5), 6), strict=True):
+            points = true_points(row["sample_id"].removeprefix("test/"))
+            pixels = FOUND_FACTOR * factor * SHIFT[row["sample_id"].removeprefix("test/")] / SCALE
+            eyes = np.linalg.norm(points[36] - points[45])
+            assert float(row["thesis_mesh"]) == pytest.approx(100 * pixels / eyes, abs=0.1)
+
     def test_the_metrics_are_computed_from_the_table_to_the_last_digit(self, project):
         column, metrics = columns(project, "main"), read_json(project / "runs/main/scores/metrics.json")
         errors = column["nme68_2d"]

@@ -11,21 +11,21 @@ import pytest
 
 from model.scaling import Scaling, to_network
 from pipeline.crops import dlib_faces, landmark_map
-from pipeline.crops.alignment import align, resample
-from pipeline.crops.face_finding import Face
+from pipeline.crops.alignment import align, face_roll, resample
+from pipeline.crops.face_finding import Face, first_crop
 from pipeline.crops.landmark_map import load_map, table_map
 from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.demo.dataset import write_dataset
 from pipeline.face.face_model import load_model
 from pipeline.face.fit import load_prior
-from pipeline.face.similarity import apply_similarity
+from pipeline.face.similarity import apply_similarity, similarity_angle, similarity_scale
 from pipeline.photo.bundle import save_bundle
 from pipeline.photo.map_network import make_network
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.photos import read_photo
-from pipeline.store.shards import list_shards, read_shard
+from pipeline.store.shards import list_shards, read_shard, write_shard
 from pipeline.uv.position_map import load_uv
-from stages import coefficient_prior, found
+from stages import aligned, coefficient_prior, detected, found
 from stages import landmark_map as landmark_map_stage
 from stages.photo import landmark_finders
 from stages.photo.landmark_finders import open_finder
@@ -198,6 +198,30 @@ def test_dlib_finds_landmarks_by_the_file_that_is_named(project, monkeypatch):
         assert sample["similarity"] == pytest.approx(align(truths[name] + 1.0, MARGIN, level=True, size=SIZE))
     # Its predictor sees the face in the middle of a crop whose box has two thirds of the side.
     assert apply_similarity(crops[0], truths[others[0]]).mean(axis=0) == pytest.approx([192, 192], abs=20)
+
+
+def test_a_set_whose_boxes_are_detected_is_framed_as_photos_are(project, monkeypatch):
+    """MTCNN stood in for: it has the face of one sample of a shard, and not that of the other."""
+    path = list_shards(project / "data/meshes/learn/AFW")[0]
+    shard = read_shard(path)
+    points = shard["landmarks"][0, :, :2].astype(np.float64)
+    five = np.array([points[36:42].mean(axis=0), points[42:48].mean(axis=0), *points[[30, 48, 54]]])
+    low, extent = points.min(axis=0), np.ptp(points, axis=0)
+    face = Face(np.concatenate([low - 0.1 * extent, 1.2 * extent]), five, 1.0, 0)
+    finds = iter([[face], []])
+    monkeypatch.setattr(detected, "find_faces", lambda _: next(finds))
+    content = detected.detect(path, project / "raw" / SUBSETS["AFW"])
+    assert content.rejected == [(shard["sample_id"][1], "The detector found no face where the annotation has one.")]
+    assert list(content.datasets["sample_id"]) == [shard["sample_id"][0]]
+    write_shard(project / "detected.h5", content.datasets, {})
+    crop = aligned.align_photos(project / "detected.h5", project / "raw" / SUBSETS["AFW"], MARGIN, True, SIZE)
+    framed = crop.datasets["similarity"][0]
+    photo = first_crop(face, MARGIN, SIZE)
+    assert similarity_scale(framed) == pytest.approx(similarity_scale(photo), rel=1e-5)
+    middle = apply_similarity(np.linalg.inv(photo), np.full(2, (SIZE - 1) / 2))
+    assert apply_similarity(framed, middle) == pytest.approx([(SIZE - 1) / 2] * 2, abs=1e-3)
+    # It is levelled by the annotation.
+    assert similarity_angle(framed) == pytest.approx(-face_roll(points), abs=1e-6)
 
 
 def test_a_network_finds_landmarks_in_a_first_crop_by_the_bundle_that_is_named(project, embedded):

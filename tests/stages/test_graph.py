@@ -76,8 +76,10 @@ def shrink(params) -> None:
     policies = params["augmented"]["policies"]
     del policies["full"]
     params["network"] |= {"width": 1, "residual_width": 2, "residual_head_width": 2}
-    params["train"] |= {"variant": "final", "policy": "mild", "budget": 40, "strategy": "joint"}
-    params["variants"]["final"] = {}
+    params["train"] |= {"variant": "final", "policy": "mild", "strategy": "joint"}
+    for name in ("final", *VARIANTS):
+        params["variants"][name].pop("train", None)
+    params["recipes"]["thesis"]["budget"] = 40
     params["asm"]["components"] = 2
     params["export"] |= {"samples": 2, "calibration": 2}
     params["evaluate"]["bootstrap"] = 100
@@ -212,7 +214,7 @@ def test_a_policy_of_one_variant_makes_no_other_stale(project):
 
 
 def test_a_parameter_makes_only_the_variants_stale_that_use_it(project):
-    change(project, lambda params: params["network"].pop("residual_shrink"))  # its default is neutral
+    change(project, lambda params: params["network"].pop("residual_join"))  # its default is neutral
     assert ran(run(project, "dvc", "repro", "-P")) == {"settings"}
     change(project, lambda params: params["network"].update(residual_blocks=1))
     again = ran(run(project, "dvc", "repro", "-P"))

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from pipeline.crops.face_finding import Face
-from stages.photo.face_in_photo import FaceInPhoto, shrink
+from stages.photo.face_in_photo import SIDE, THUMBNAIL_SIDE, FaceInPhoto, shrink
 from stages.photo.files import describe
-from stages.photo.photo_page import SIDE, THUMBNAIL_SIDE, page_numbers, page_views
+from stages.photo.photo_page import page_numbers, page_views
 from stages.photo.pictures import OUTSIDE_GREY, around, colour_depth
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 

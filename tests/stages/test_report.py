@@ -26,6 +26,7 @@ from tests.helpers.small_project import (
     PHOTO,
     SETTINGS,
     SIZE,
+    STARTS,
     SUBSETS,
     Page,
     make_everything,
@@ -108,15 +109,36 @@ class TestPages:
         def said(*values):
             return render("provenance.html", provenance=Provenance(*values))
 
-        demo = said("data/demo", 64, 8, {"train": 5, "test": 2}, 1400)
+        few = {"train": 5, "validation": 1, "test": 2}
+        demo = said("data/demo", 64, 8, few, 1400, ("data.size=256", "network.width=16"))
         assert "demo" in demo
         assert "reproduce nothing" in demo
-        assert "samples: 5 train, 2 test; 1,400 passes of a sample." in demo
-        real = said("../faces", 256, 16, {"train": 5, "test": 2}, 3)
+        assert "5 train, 1 validation, 2 test; 1,400 passes of a sample." in demo
+        real = said("../faces", 256, 16, few, 3, ())
         assert "../faces" in real
         assert "demo" not in real
-        assert "not the thesis" not in real
-        assert "not the thesis" in said("../faces", 64, 16, {}, 3)
+
+    def test_what_is_not_of_the_thesis_s_scale_says_in_what(self):
+        def said(learnt, tested, *lines):
+            counts = {"train": learnt - 6000, "validation": 6000, "test": tested}
+            return render("provenance.html", provenance=Provenance("../faces", 256, 16, counts, 3, lines))
+
+        other, fewer = "This is not the thesis's scale", "The thesis learns from 61,225 images and tests on 2,000."
+        # 2 % may be set aside: 61,225 x 0.98 = 60,000.5.
+        for counts in ((61225, 2000), (60001, 1960)):
+            assert other not in said(*counts)
+            assert "thesis_scale.txt" not in said(*counts)
+        for counts in ((60000, 2000), (61225, 1959)):
+            assert other in said(*counts)
+            assert fewer in said(*counts)
+        page = said(61225, 2000, "train.lr=0.001", "~data.subsets.AFW_Flip")
+        assert other in page
+        assert fewer not in page
+        assert "<p>train.lr=0.001, ~data.subsets.AFW_Flip</p>" in page
+
+    @pytest.mark.parametrize("name", ["main.html", "index.html"])
+    def test_the_pages_say_what_settings_found_of_the_thesis_s_scale(self, project, name):
+        assert "<p>data.size=256, train.lr=0.001</p>" in (project / "reports" / name).read_text()
 
     def test_the_better_variant_is_told_from_the_worse_with_its_interval(self, project):
         claims = read_json(project / "metrics/thesis.json")["claims"]
@@ -132,7 +154,8 @@ class TestPages:
         assert claims["final_mesh"]["high"] < 0
         assert {(claim["seeds"], claim["against_seeds"]) for claim in claims.values()} == {(3, 3)}
         page = (project / "reports/index.html").read_text()
-        assert page.count("<td>better</td><td>holds</td>") == 2
+        # Two claims, and once more on crops by each of two sources.
+        assert page.count("<td>better</td><td>holds</td>") == 2 + 2 * 2
         assert page.count("<td>cannot be told</td>") == 1
         assert re.search(r"<b>holds:&nbsp;2; cannot be told:&nbsp;1; not run here:&nbsp;\d+\.", page)
         assert page.count('<td class="conclusion good">holds</td>') == 2
@@ -162,7 +185,7 @@ class TestPages:
         write_run(root, "prn", 2.0, zoom=0.8, others=others)
         evaluate.evaluate(root, "prn", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
         data = DataParams("raw", SUBSETS, SIZE, ["on"], 4, 0.5)
-        thesis.thesis(root, thesis.Setup("final", SETTINGS, LAYERS, ["final", "prn"], data, 1.5), PARAMS)
+        thesis.thesis(root, thesis.Setup("final", SETTINGS, LAYERS, STARTS, data, 1.5), PARAMS)
         metrics = read_json(root / "metrics/thesis.json")
         assert (metrics["final"]["seeds"], metrics["prn"]["seeds"]) == (3, seeds)
         claim = metrics["claims"]["final_mesh"]
@@ -170,8 +193,9 @@ class TestPages:
         assert claim["high"] < 0
         page = (root / "reports/index.html").read_text()
         assert page.count(f"<td>3 and {seeds}</td>") == 3
-        assert page.count(", over images alone</td>") == 3
-        assert page.count("<td>no verdict: fewer than 3 seeds</td><td></td>") == 3
+        # Three claims, two of them once more on crops by each of two sources.
+        assert page.count(", over images alone</td>") == 3 + 2 * 2
+        assert page.count("<td>no verdict: fewer than 3 seeds</td><td></td>") == 3 + 2 * 2
         # What the thesis says stands in the fourth column, which alone has these words.
         rows = [row.split("</td>") for row in page.split("<tr>") if "over images alone</td>" in row]
         assert not {word for row in rows for word in ("better", "worse", "hold") if word in str(row[4:])}

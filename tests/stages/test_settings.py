@@ -11,6 +11,7 @@ from click.testing import CliRunner
 from ruamel.yaml import YAML
 
 from stages import settings
+from stages.project.overrides import SCALE, override, read_overrides
 from stages.project.params import read_params
 from stages.project.variants import read_settings, read_variant
 
@@ -20,7 +21,9 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A project with its own params.yaml and nothing made."""
-    shutil.copy(ROOT / "params.yaml", tmp_path)
+    for name in ("params.yaml", SCALE):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copy(ROOT / name, tmp_path / name)
     (tmp_path / "data/none").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -67,11 +70,29 @@ def test_each_run_s_settings_are_written_as_it_uses_them(folder: Path):
     assert run(folder) == []
     names = {"main", *read_params()["thesis"]["variants"]}
     files = {path.name: path.read_text() for path in (folder / "data/settings").iterdir()}
-    assert files.keys() == {f"{name}.json" for name in names} | {"checked.txt"}
+    assert files.keys() == {f"{name}.json" for name in names} | {"checked.txt", "other_scale.txt"}
     for name in names:
         used = read_variant(None if name == "main" else name).used()
         assert files[f"{name}.json"] == json.dumps(used, sort_keys=True, indent=2) + "\n"
         assert read_settings(folder / f"data/settings/{name}.json").used() == used
+
+
+def test_what_does_not_hold_of_the_thesis_s_scale_is_written_until_all_of_it_does(folder: Path):
+    def lines() -> list[str]:
+        assert run(folder) == []
+        return (folder / "data/settings/other_scale.txt").read_text().splitlines()
+
+    before = lines()
+    assert {"~data.subsets.AFW_Flip", "data.size=256", "network.width=16", "thesis.variants.*.policy=full"} <= set(
+        before
+    )
+    assert not {"network.residual_stages=1", "augmented.policies.full.rotation_deg=45"} & set(before)
+    change(folder, ("network.width", 16), ("augmented.policies.full.rotation_deg", 30))
+    after = lines()
+    assert [line for line in before if line not in after] == ["network.width=16"]
+    assert [line for line in after if line not in before] == ["augmented.policies.full.rotation_deg=45"]
+    YAML().dump(override(read_params(), read_overrides()), folder / "params.yaml")
+    assert lines() == []
 
 
 def test_a_change_of_training_leaves_the_sentence_and_other_variants_as_they_were(folder: Path):
@@ -80,8 +101,10 @@ def test_a_change_of_training_leaves_the_sentence_and_other_variants_as_they_wer
     change(folder, ("network.residual_blocks", 3), ("report.samples", 4))
     assert run(folder) == []
     changed = {path.name for path in (folder / "data/settings").iterdir() if path.read_bytes() != before[path.name]}
-    refined = ["final", "frozen", "joint", "final_l1", "final_l1_k", "final_l1_s", "final_l1_k_s", "final_unlevelled"]
-    assert changed == {f"{name}.json" for name in (*refined, "prn_refine_fast")}
+    encoder_decoders = {name for name in read_params()["thesis"]["variants"] if name.startswith(("prn", "3ddfa"))}
+    refined = {*read_params()["thesis"]["variants"], "prn_refine_fast"} - (encoder_decoders - {"prn_refine_fast"})
+    assert {"final", "frozen", "joint", "final_mask", "joint_unlevelled", "prn_refine_fast"} < refined
+    assert changed == {f"{name}.json" for name in refined}
 
 
 MISTAKES = [
@@ -124,7 +147,6 @@ MISTAKES = [
         "thesis.variants.prn.policy is 'wild', but augmented.policies has none, full, online, online_mild, mild.",
     ),
     (("train.init", "prnet"), "train.init is 'prnet', which is neither random nor an entry of thesis.variants, and "),
-    (("thesis.variants.prn.init", "frozen"), "The weights start from each other: thesis.variants."),
     (("train.init", "main"), "The weights start from each other: train <- train."),
     (
         ("train.variant", "prn_plain"),
@@ -197,7 +219,17 @@ def test_one_mistake_is_one_sentence_and_nothing_is_written(folder: Path, mistak
 
 def test_a_level_that_is_not_made_is_named_wherever_it_is_asked_for(folder: Path):
     change(folder, ("data.levels", ["on"]))
-    assert run(folder) == ["thesis.variants.final_unlevelled.level is 'off', but data.levels has on."]
+    assert run(folder) == [
+        f"thesis.variants.{name}_unlevelled.level is 'off', but data.levels has on."
+        for name in ("final", "prn", "joint", "3ddfa")
+    ]
+
+
+def test_two_variants_that_start_from_each_other_are_named(folder: Path):
+    change(folder, ("thesis.variants.prn.init", "frozen"), ("thesis.variants.frozen.init", "prn"))
+    (found,) = run(folder)
+    places = ("thesis.variants.frozen", "thesis.variants.prn", "thesis.variants.frozen")
+    assert found == f"The weights start from each other: {' <- '.join(places)}."
 
 
 def test_all_mistakes_are_said_at_once(folder: Path):
@@ -237,6 +269,17 @@ def test_imported_weights_and_names_in_other_letters_are_welcome(folder: Path):
     (folder / "runs/prnet/model.weights.h5").touch()
     change(folder, ("train.init", "prnet"), ("variants.größer-2", {"network": {"width": 16}}))
     assert run(folder) == []
+
+
+def test_the_authors_own_network_is_a_variant_where_its_weights_were_imported(folder: Path):
+    change(folder, ("thesis.variants.prn_author", {"init": "prnet", "policy": "full", "level": "off"}))
+    (refused,) = run(folder)
+    assert refused.startswith("thesis.variants.prn_author.init is 'prnet', which is neither random nor an entry of ")
+    (folder / "runs/prnet").mkdir(parents=True)
+    (folder / "runs/prnet/model.weights.h5").touch()
+    assert run(folder) == []
+    train = read_settings(folder / "data/settings/prn_author.json").train
+    assert (train.init, train.scaling, train.level, train.budget) == ("prnet", "prnet", "off", 0)
 
 
 def test_an_experiment_on_real_data_changes_its_lines_alone_and_is_in_order(folder: Path):

@@ -137,11 +137,13 @@ def test_each_seed_has_its_weights_and_its_predictions_and_the_run_s_are_the_bes
     )
     assert {name: value.tobytes() for name, value in ours.items()} == {n: v.tobytes() for n, v in same.items()}
     assert any((ours[name] != others[name]).any() for name in ours)
-    with Predictions(run / "predictions.h5") as predictions:
-        assert (predictions.seed, predictions.other_seeds) == (kept, [other])
-        for sample in range(5):
-            maps = [predictions.read(f"B/{sample}", seed)[0] for seed in (None, other)]
-            assert (maps[0] != maps[1]).any()
+    # Of crops by found landmarks as of the annotated ones.
+    for name, count in (("predictions.h5", 5), ("found/facemesh.h5", 4)):
+        with Predictions(run / name) as predictions:
+            assert (predictions.seed, predictions.other_seeds) == (kept, [other])
+            for sample in range(count):
+                maps = [predictions.read(f"B/{sample}", seed)[0] for seed in (None, other)]
+                assert (maps[0] != maps[1]).any()
 
 
 def load_weights(path: Path) -> dict[str, np.ndarray]:

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 
 from pipeline.crops.alignment import align, face_roll, resample
-from pipeline.crops.augmentation import NOISES, AugmentationPolicy, disturb, draw_similarity, sample_rng
-from pipeline.crops.detection import choose_box, choose_by_union
+from pipeline.crops.augmentation import disturb, draw_similarity, sample_rng
+from pipeline.crops.detection import choose_by_union, choose_face
+from pipeline.crops.policy import MOST_NOISES, AugmentationPolicy
 from pipeline.face.similarity import apply_similarity, make_similarity, similarity_angle, similarity_scale
 from pipeline.uv.position_map import sample_map
 
@@ -83,9 +84,9 @@ def test_shrinking_averages_and_keeps_the_pixel_centres():
 def test_the_detected_box_that_holds_the_face_is_chosen_and_none_beside_it():
     face = upright_face()
     boxes = np.array([[0, 0, 100, 100, 0.99], [140, 90, 120, 130, 0.8], [190, 90, 300, 130, 0.9]])
-    assert choose_box(boxes, face).tolist() == [140, 90, 120, 130]
-    assert choose_box(boxes[:1], face) is None
-    assert choose_box(boxes[:0], face) is None
+    assert choose_face(boxes, face) == 1
+    assert choose_face(boxes[:1], face) is None
+    assert choose_face(boxes[:0], face) is None
 
 
 POLICY = AugmentationPolicy(2, 45, (0.7, 1.3), 0.1, (0.5, 1.5), 3)
@@ -143,7 +144,7 @@ def test_a_policy_out_of_range_is_refused():
     with pytest.raises(ValueError, match="zoom"):
         AugmentationPolicy(1, 0, (1.3, 0.7), 0, (1, 1), 0)
     with pytest.raises(ValueError, match="noises"):
-        AugmentationPolicy(1, 0, (1, 1), 0, (1, 1), len(NOISES) + 1)
+        AugmentationPolicy(1, 0, (1, 1), 0, (1, 1), MOST_NOISES + 1)
 
 
 def test_a_box_round_points_is_the_annotated_one_where_three_tenths_of_the_union_are_common():
@@ -153,7 +154,7 @@ def test_a_box_round_points_is_the_annotated_one_where_three_tenths_of_the_union
     assert choose_by_union(np.array([far, near, apart]), landmarks) == 1
     assert choose_by_union(np.array([far, apart]), landmarks) is None
     # Of a profile whose points lie beside it, the box holds one of three landmarks.
-    assert choose_box(np.array([near]), landmarks) is None
+    assert choose_face(np.array([near]), landmarks) is None
     # A box round the whole photo holds all, and is another thing.
     assert choose_by_union(np.array([[0, 0, 300, 300]]), landmarks) is None
     assert choose_by_union(np.zeros((0, 4)), landmarks) is None
@@ -173,8 +174,8 @@ def test_the_chin_alone_says_which_way_round_the_line_of_the_eyes_is(mirrored, t
 
 def test_a_box_that_holds_just_half_of_the_landmarks_is_the_face_s():
     points = np.array([[10.0, 10], [20, 20], [90, 90], [95, 95]])
-    assert choose_box(np.array([[0, 0, 30, 30, 0.9]]), points).tolist() == [0, 0, 30, 30]
-    assert choose_box(np.array([[0, 0, 15, 15, 0.9]]), points) is None
+    assert choose_face(np.array([[0, 0, 30, 30, 0.9]]), points) == 0
+    assert choose_face(np.array([[0, 0, 15, 15, 0.9]]), points) is None
 
 
 def test_a_pattern_finer_than_the_new_pixels_becomes_its_mean():

@@ -1,11 +1,13 @@
 """What one augmented copy of a sample is: how much is drawn for it, and that all of the sample moves together."""
 
+import re
+
 import albumentations
 import numpy as np
 import pytest
 
 from pipeline.crops import augmentation
-from pipeline.crops.augmentation import augment_sample, disturb, draw_similarity, sample_rng
+from pipeline.crops.augmentation import augment_sample, disturb, draw_similarity, make_noises, sample_rng
 from pipeline.crops.policy import AugmentationPolicy
 from pipeline.face.camera import project, transform_pose
 from pipeline.face.similarity import apply_similarity, make_similarity
@@ -38,7 +40,7 @@ def add_16(image, **_):
 def marks(monkeypatch):
     """In place of the three kinds of noise what tells them apart: they add 1, 4 and 16 grey levels."""
     kinds = tuple(albumentations.Lambda(image=add, p=1) for add in (add_1, add_4, add_16))
-    monkeypatch.setattr(augmentation, "NOISES", kinds)
+    monkeypatch.setattr(augmentation, "make_noises", lambda _: kinds)
     return np.array([1, 4, 16])
 
 
@@ -73,6 +75,52 @@ def test_noise_fills_the_box_round_the_landmarks_with_both_ends_and_no_pixel_mor
     box = np.zeros((SIZE, SIZE), bool)
     box[24:45, 20:42] = True  # x from 20 to 40.4, of which pixel 41 has a part; y from 24 to 44
     assert np.array_equal((noisy != 120).all(axis=3), np.broadcast_to(box, noisy.shape[:3]))
+
+
+@pytest.mark.parametrize("number", range(5))
+def test_each_kind_of_noise_is_as_strong_as_the_policy_says(number):
+    strengths = {"noise_std": (0.04, 0.04), "noise_pixels": (0.3, 0.3), "noise_patches": 1}
+    policy = AugmentationPolicy(1, 0, (1, 1), 0, (1, 1), 3, **strengths, noise_patch_sides=(0.5, 0.5))
+    gaussian, pixels, patches = (
+        albumentations.Compose([noise], seed=number)(image=FLAT)["image"].astype(int) for noise in make_noises(policy)
+    )
+    assert (gaussian - 120).std() == pytest.approx(0.04 * 255, rel=0.06)  # of whole grey levels
+    changed = pixels[(pixels != 120).any(axis=2)]
+    assert len(changed) == pytest.approx(0.3 * SIZE**2, rel=0.03)
+    assert set(np.unique(changed)) == {0, 255}
+    rows, columns = np.nonzero((patches != 120).any(axis=2))
+    assert (np.ptp(rows) + 1, np.ptp(columns) + 1, len(rows)) == (32, 32, 32 * 32)
+    assert len(np.unique(patches[rows, columns], axis=0)) == 1
+
+
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_there_are_one_to_as_many_patches_as_the_policy_has(most):
+    policy = AugmentationPolicy(1, 0, (1, 1), 0, (1, 1), 3, noise_patches=most, noise_patch_sides=(0.02, 0.02))
+    copies = [
+        albumentations.Compose([make_noises(policy)[2]], seed=number)(image=FLAT)["image"] for number in range(60)
+    ]
+    # A patch is one pixel of 64 x 64: that two meet is rare.
+    counts = [(copy != 120).any(axis=2).sum() for copy in copies]
+    assert (min(counts), max(counts)) == (1, most)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        (
+            {"noise_std": (0.1, 0.05)},
+            "noise_std of an augmentation policy is 0.1 to 0.05; expected 0 < low <= high",
+        ),
+        ({"noise_pixels": (0.0, 0.05)}, "noise_pixels of an augmentation policy is 0.0 to 0.05; expected 0 < low"),
+        ({"noise_patch_sides": (0.1, 1.5)}, "noise_patch_sides of an augmentation policy is 0.1 to 1.5; expected 0 < "),
+        ({"noise_patches": 0}, "noise_patches of an augmentation policy is 0; expected 1 or more."),
+        ({"noises": 0, "online": True, "noise_patches": 2}, "noise_patches of an augmentation policy need online: fal"),
+    ],
+)
+def test_a_strength_out_of_range_or_of_a_policy_that_stores_nothing_is_refused(changes, sentence):
+    values = {"copies": 0, "rotation_deg": 0, "zoom": (1, 1), "shift": 0, "channel_gain": (1, 1), "noises": 1}
+    with pytest.raises(ValueError, match=re.escape(sentence)):
+        AugmentationPolicy(**values | changes)
 
 
 def test_the_shift_down_is_another_number_than_that_to_the_right():

@@ -7,8 +7,15 @@ import skimage.data
 
 from pipeline.crops import face_finding
 from pipeline.crops.alignment import align, face_roll, resample
-from pipeline.crops.detection import choose_box
-from pipeline.crops.face_finding import Face, find_faces, first_crop, points_roll, turn_back
+from pipeline.crops.face_finding import (
+    Face,
+    choose_annotated,
+    find_faces,
+    first_crop,
+    landmark_box_of,
+    points_roll,
+    turn_back,
+)
 from pipeline.face.similarity import apply_similarity, make_similarity, similarity_angle, similarity_scale
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.photos import read_photo
@@ -83,6 +90,34 @@ def test_the_crop_of_a_frontal_face_is_level_and_round_its_middle():
     x, y = apply_similarity(np.linalg.inv(similarity), np.array([127.5, 127.5]))
     assert x == pytest.approx(200)
     assert 150 < y < 165, "the chin reaches further down from the eyes and mouth than the brows do up"
+
+
+def test_the_box_of_the_landmarks_is_smaller_than_the_detector_s_and_lies_lower():
+    # 0.862 of a mean side of 140 px, and the middle of eyes and mouth, (200, 150), by 0.065 of it further down.
+    half = (120.68 - 1) / 2
+    assert landmark_box_of(FACE) == pytest.approx([200 - half, 159.1 - half, 120.68, 120.68])
+
+
+def test_a_detected_face_is_framed_alike_to_learn_from_and_in_a_photo():
+    """By `align`, which training crops with: the same square, turned by the landmarks instead of the five points."""
+    landmarks = np.zeros((68, 2))
+    landmarks[8], landmarks[27] = (200, 210), (200, 120)
+    landmarks[36:48, 1], landmarks[36:48, 0] = 120, np.linspace(160, 240, 12)
+    for face in (FACE, dataclasses.replace(FACE, points=ASIDE_POINTS)):
+        crop, box = first_crop(face, 1.5, 256), landmark_box_of(face)
+        level, off = (align(landmarks, 1.5, level, 256, box) for level in (True, False))
+        assert similarity_angle(level) == similarity_angle(off) == pytest.approx(0, abs=1e-12)
+        back = make_similarity(1.0, points_roll(face.points), (127.5, 127.5), (127.5, 127.5))
+        assert back @ crop == pytest.approx(level)
+        assert off == pytest.approx(level)
+
+
+def test_the_annotated_face_is_the_one_that_holds_the_landmarks():
+    other = dataclasses.replace(FACE, box=np.array([300.0, 70, 120, 160]))
+    landmarks = np.tile([[330.0, 100.0]], (68, 1))
+    assert choose_annotated([FACE, other], landmarks) is other
+    assert choose_annotated([FACE], landmarks) is None
+    assert choose_annotated([], landmarks) is None
 
 
 @pytest.mark.parametrize("turn_deg", [30, 90, 180, -75])
@@ -254,12 +289,10 @@ def test_the_crop_of_real_photos_is_near_to_that_of_their_landmarks(face_data_or
     photos = sorted((face_data_or_none / "AFLW2000").glob("*.jpg"))[::25]
     for path in photos:
         landmarks = read_annotation(path.with_suffix(".mat")).true_landmarks
-        faces = find_faces(read_photo(path))
-        box = choose_box(np.array([face.box for face in faces]), landmarks)
-        if box is None:
+        face = choose_annotated(find_faces(read_photo(path)), landmarks)
+        if face is None:
             missed += 1
             continue
-        face = next(face for face in faces if (face.box == box).all())
         crop, aligned = first_crop(face, 1.5, 256), align(landmarks, 1.5, True, 256)
         centre = apply_similarity(np.linalg.inv(crop), np.array([127.5, 127.5]))
         rolls.append(degrees_between(points_roll(face.points), face_roll(landmarks)))

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from pipeline.uv.embedding import _uniform_laplacian, boundary_loops, count_flipped, embed
-from pipeline.uv.masks import face_mask, weight_mask
+from pipeline.uv.masks import face_mask, reweigh, weight_mask
 from pipeline.uv.operator import make_operator
 from pipeline.uv.position_map import UVLayout, load_uv, nearest_texels, render_map, sample_map, save_uv
 from tests.helpers.meshes import grid_mesh
@@ -142,6 +142,17 @@ def test_the_four_regions_weigh_as_the_thesis_says():
     assert weights[60, 50] == np.float32(0.3)  # a cheek
     assert weights[5, 50] == 0.0
     assert set(np.unique(weights)) == {np.float32(w) for w in (0, 0.3, 0.4, 1)}
+
+
+def test_the_regions_may_have_other_weights_and_the_thesis_s_keep_their_bytes():
+    mask = np.zeros((101, 101), bool)
+    mask[10:90, 10:90] = True
+    weights = weight_mask(mask, jaw_and_centre())
+    assert reweigh(weights, landmarks=1.0, features=0.4, face=0.3).tobytes() == weights.tobytes()
+    other = reweigh(weights, landmarks=5.0, features=0.0, face=2.5)
+    assert other.dtype == np.float32
+    for before, after in ((0, 0), (0.3, 2.5), (0.4, 0), (1, 5)):
+        assert set(other[weights == np.float32(before)]) <= {np.float32(after)}
 
 
 @pytest.mark.parametrize("landmark", range(68))

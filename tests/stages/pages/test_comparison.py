@@ -18,7 +18,9 @@ from stages.pages.comparison import (
     compare,
     largest_gain,
     loss_rises,
+    passes_in_all,
     rank_correlation,
+    still_falling,
     summarise,
 )
 from stages.pages.methods import method_header, method_row, read_foreign
@@ -29,6 +31,10 @@ from stages.project.results import Results
 
 PARAMS = EvaluateParams(bootstrap=100, seed=1, share_under=5.0, benchmark="none")
 CLAIM = Claim("a", "4.3", "prn", "final", "thesis_68", "better", lower_by=30.0, follows=23.1, note="at most")
+SUMMARIES = {
+    "prn": Summary(3, 4032, 2, 0, 2.0, 3.0, 97.0, 0.0),
+    "final": Summary(4, 12096, None, 0, 2.0, 3.0, 97.0, 0.0),
+}
 SCORES = {"images": 5, "failed": 2, "nme68_2d": 3.987, "nme68_2d_low": 3.8, "nme68_2d_high": 4}
 
 
@@ -38,6 +44,75 @@ def test_rises_of_the_loss_are_from_the_best_so_far_of_its_output_also_where_a_p
     # The final output's from 10 to 8, and from the best, 8, to 10.192 at the change of phase and to 9; brief's, another
     # loss, from 4 to 5.
     assert loss_rises(run).tolist() == pytest.approx([-20, 27.4, 12.5, 25])
+
+
+@pytest.mark.parametrize(
+    ("losses", "expected"),
+    [
+        # Ten validations of 100 passes: the last tenth is the last one.
+        ([9, 8, 7, 6, 5, 4, 3, 2, 1.0, 0.98], True),
+        # Lower by exactly 1 % is not more than 1 %.
+        ([9, 8, 7, 6, 5, 4, 3, 2, 1.0, 0.99], False),
+        # Falling again after a rise, but not below the best before.
+        ([9, 8, 2, 6, 5, 4, 3.5, 3, 2.5, 2.0], False),
+        ([2, 3], False),
+        ([3, 2], True),
+        ([3], None),
+    ],
+)
+def test_a_loss_was_still_falling_if_its_last_tenth_has_a_best_over_1_percent_below_that_before(losses, expected):
+    passes = 100 * np.arange(1, len(losses) + 1)
+    assert still_falling(pd.DataFrame({"passes": passes, "phase": "all", "val_loss": losses})) is expected
+
+
+def test_a_tenth_of_twenty_validations_has_two():
+    losses = np.full(20, 5.0)
+    losses[18] = 4.0
+    run = pd.DataFrame({"passes": 50 * np.arange(1, 21), "phase": "all", "val_loss": losses})
+    assert still_falling(run) is True
+    assert still_falling(run.assign(val_loss=np.roll(losses, -1))) is False
+
+
+@pytest.mark.parametrize(
+    ("phases", "expected"),
+    [
+        # The brief output has another loss, 1 before the end: only the final one's are compared, 5 to 4.
+        (["brief", "refinement", "all"], True),
+        # The final output was validated once.
+        (["brief", "brief", "refinement"], None),
+    ],
+)
+def test_only_losses_of_the_last_output_tell_whether_they_were_falling(phases, expected):
+    run = pd.DataFrame({"passes": [100, 200, 300], "phase": phases, "val_loss": [1.0, 5.0, 4.0]})
+    assert still_falling(run) is expected
+
+
+def results_with(name, *passes):
+    """A variant that was validated after so many passes."""
+    none, history = pd.DataFrame(), pd.DataFrame({"passes": passes})
+    return Results(name, {}, none, none, none, none, none, none, history, none, none)
+
+
+def test_passes_are_counted_from_the_first_weights_on():
+    results = {
+        "best": results_with("best", 500, 1000),
+        "prn": results_with("prn", 40, 80),
+        "frozen": results_with("frozen", 20),
+        "more": results_with("more", 3),
+        "tuned": results_with("tuned", 7),
+        "author": results_with("author"),
+    }
+    starts = {"best": "random", "prn": "random", "frozen": "prn", "more": "frozen", "tuned": "main", "author": "prnet"}
+    assert {name: passes_in_all(name, results, starts) for name in results} == {
+        "best": 1000,
+        "prn": 80,
+        "frozen": 100,
+        "more": 103,
+        # From the main run's weights.
+        "tuned": 1007,
+        # Of what is imported nothing is known.
+        "author": 0,
+    }
 
 
 def test_a_rank_correlation_is_spearman_s():
@@ -53,12 +128,22 @@ def test_without_ranks_there_is_no_correlation(first, second):
 
 
 def test_the_metrics_file_has_variants_correlation_and_claims():
-    summary, difference = Summary(3, 1, 2.0, 3.0, 97.0, 5.0), Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, 3, 1)
+    summary = Summary(3, 700, 2, 1, 2.0, 3.0, 97.0, 5.0)
+    difference = Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, 3, 1)
     gap = CurveGap(np.array([1.0, 2.25, 3.0]), np.array([20.0, 40.0, 0.0]), 12.5)
     gains = {("joint", "prn", "thesis_68"): LargestGain(gap, 3, 1)}
     metrics = Comparison({"prn": summary}, Correlation(0.5, 0.25, 0.75), {"a": difference}, gains).as_metrics()
     assert metrics == {
-        "prn": {"seeds": 3, "jumps": 1, "thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_15deg": 97.0, "worst_rise": 5.0},
+        "prn": {
+            "seeds": 3,
+            "passes": 700,
+            "falling": 2,
+            "jumps": 1,
+            "thesis_68": 2.0,
+            "thesis_mesh": 3.0,
+            "smooth_15deg": 97.0,
+            "worst_rise": 5.0,
+        },
         "rank_correlation": {"rho": 0.5, "low": 0.25, "high": 0.75},
         "claims": {
             "a": {
@@ -111,19 +196,20 @@ def test_whether_a_conclusion_holds(expected, verdict, said):
 
 def test_a_claim_whose_variants_did_not_run_says_so_and_has_as_many_cells():
     found = {"a": Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, 3, 4)}
-    ran, absent = (conclusion_rows([CLAIM], Comparison({}, None, claims))[0] for claims in (found, {}))
-    assert ran[4:] == ("3 and 4", -1.0, "-2.000\u00a0to\u00a0-0.500", 30.0, "better", "holds")
-    assert absent[4:] == ("", "not run here", "", "", "", "")
+    ran, absent = (conclusion_rows([CLAIM], Comparison(SUMMARIES, None, claims))[0] for claims in (found, {}))
+    learnt = ("4,032 and 12,096", "2 of 3 and not told")
+    assert ran[4:] == ("3 and 4", *learnt, -1.0, "-2.000\u00a0to\u00a0-0.500", 30.0, "better", "holds")
+    assert absent[4:] == ("", "", "", "not run here", "", "", "", "")
 
 
 @pytest.mark.parametrize("seeds", [(1, 1), (1, 3), (5, 2)])
 def test_with_fewer_than_three_seeds_of_either_there_are_figures_and_no_verdict(seeds):
     claim = Claim("a", "4.3", "prn", "final", "thesis_68", "equal")
-    (row,) = conclusion_rows(
-        [claim], Comparison({}, None, {"a": Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, *seeds)})
-    )
-    figures = (f"{seeds[0]} and {seeds[1]}", -1.0, "-2.000\u00a0to\u00a0-0.500, over images alone", 30.0)
-    assert row[4:] == (*figures, "no verdict: fewer than 3 seeds", "")
+    found = {"a": Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, *seeds)}
+    (row,) = conclusion_rows([claim], Comparison(SUMMARIES, None, found))
+    figures = (-1.0, "-2.000\u00a0to\u00a0-0.500, over images alone", 30.0)
+    assert row[4] == f"{seeds[0]} and {seeds[1]}"
+    assert row[7:] == (*figures, "no verdict: fewer than 3 seeds", "")
     assert "better" not in str(row)
     assert "worse" not in str(row)
 
@@ -314,21 +400,23 @@ def test_a_claim_is_of_its_first_variant_against_the_second_and_told_so():
         c.name: compare(*((ahead, behind) if c.variant == "final" else (behind, ahead)), c.metric, PARAMS)
         for c in claims
     }
-    told = {row[1]: row[-2:] for row in conclusion_rows(claims, Comparison({}, None, found))}
+    told = {row[1]: row[-2:] for row in conclusion_rows(claims, Comparison(SUMMARIES, None, found))}
     assert told == {
         "final against prn": ("better", "holds"),
         "prn against final": ("worse", "does not hold"),
     }
 
 
-def test_jumps_are_rises_of_more_than_a_tenth_and_each_seed_begins_anew():
+def test_jumps_are_rises_of_more_than_a_tenth_and_each_seed_rises_and_falls_for_itself():
     losses = {1: [10.0, 10.9, 11.2, 9.0], 2: [5.0, 5.6, 5.0, 5.4]}
     seeds = pd.concat(
-        pd.DataFrame({"seed": seed, "phase": "brief", "val_loss": values}) for seed, values in losses.items()
+        pd.DataFrame({"seed": seed, "passes": [8, 16, 24, 32], "phase": "all", "val_loss": values})
+        for seed, values in losses.items()
     )
     means = {"thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_prediction": 97.0, "smooth_truth": 99.0}
     protocols = pd.DataFrame([{"error": name, "group": "all", "mean": mean} for name, mean in means.items()])
     per_seed = pd.DataFrame({"seed": [1, 2], "sample_id": "a"})
-    summary = summarise(dataclasses.replace(AHEAD, seeds=seeds, protocols=protocols, per_seed=per_seed))
-    # 9, 12 and -10 %; 12, 0 and 8 %.
-    assert summary == Summary(seeds=2, jumps=2, thesis_68=2.0, thesis_mesh=3.0, smooth_15deg=97.0, worst_rise=12.0)
+    summary = summarise(dataclasses.replace(AHEAD, seeds=seeds, protocols=protocols, per_seed=per_seed), 96)
+    # 9, 12 and -10 %; 12, 0 and 8 %. The first ends below its best before, the second does not.
+    errors = {"thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_15deg": 97.0}
+    assert summary == Summary(seeds=2, passes=96, falling=1, jumps=2, **errors, worst_rise=12.0)

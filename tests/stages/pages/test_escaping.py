@@ -76,7 +76,8 @@ def root(tmp_path_factory):
     (root / f"metrics/foreign/{LEFT_OUT}.json").write_text(json.dumps(scores | {"dense_3d": HOSTILE}))
     report.report(root, report.Run(VARIANT, "on", 8), data, report.ReportParams(samples=8))
     settings = dataclasses.replace(SETTINGS, train=dataclasses.replace(SETTINGS.train, variant=VARIANT))
-    thesis.thesis(root, thesis.Setup(VARIANT, settings, LAYERS, ["prn"], data, 1.5), PARAMS)
+    starts = {VARIANT: "random", "prn": "random"}
+    thesis.thesis(root, thesis.Setup(VARIANT, settings, LAYERS, starts, data, 1.5), PARAMS)
     model = make_model()
     photo = np.zeros((150, 200, 3), np.uint8)
     face = Face(np.array([60.0, 50, 40, 40]), np.zeros((5, 2)), 0.99, 0)

@@ -40,5 +40,5 @@ def test_a_value_that_a_template_misses_is_an_error():
 
 
 def test_the_label_says_data_and_scale():
-    assert Provenance("data/demo", 64, 8, {}, 3).label == "demo faces, 64 px, width 8"
-    assert Provenance("../faces", 256, 16, {}, 3).label == "../faces, 256 px, width 16"
+    assert Provenance("data/demo", 64, 8, {}, 3, ()).label == "demo faces, 64 px, width 8"
+    assert Provenance("../faces", 256, 16, {}, 3, ()).label == "../faces, 256 px, width 16"

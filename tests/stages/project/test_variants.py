@@ -97,6 +97,11 @@ def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
         ),
         ({"loss": {"norm": "wing"}}, "loss.norm is 'wing'; expected one of l1, euclidean, l2"),
         ({"loss": {"final": {"position": 0}}}, "loss.*.position is 0.0; expected a factor above 0"),
+        ({"loss": {"weights": {"face": -1}}}, r"loss.weights are \(1.0, 0.4, -1.0\); expected none below 0, one above"),
+        (
+            {"loss": {"weights": {"mouth": 1}}},
+            "variants.prn.loss.weights.mouth overrides nothing; expected one of landmar",
+        ),
         ({"loss": {"brief": {"smoothness": -1}}}, "loss.*.smoothness is -1.0; expected a factor of 0 or more"),
         ({"train": {"budget": 2.5}}, "train.budget is 2.5; expected a whole number"),
         ({"train": {"warm_up": 1.0}}, "train.warm_up, average, growth and euclidean_from are shares of 0 to 1"),
@@ -264,6 +269,8 @@ def test_what_is_used_is_what_is_not_neutral():
         ("network", "width", 4, {"final", "coarse", "prn", "3ddfa"}),
         ("loss", "brief", TERMS | {"symmetry": 0.5}, {"final", "coarse"}),
         ("loss", "final", TERMS | {"symmetry": 0.5}, {"final", "coarse", "prn", "3ddfa"}),
+        ("loss", "weights", {"landmarks": 1, "features": 0.8, "face": 0.3}, {"final", "coarse", "prn", "3ddfa"}),
+        ("loss", "weights", {"landmarks": 1.0, "features": 0.4, "face": 0.3}, set()),
         ("train", "strategy", "frozen", {"final", "coarse"}),
         ("train", "budget", 40, {"final", "coarse", "prn", "3ddfa"}),
         ("train", "level", "off", {"final", "3ddfa"}),
@@ -292,13 +299,23 @@ def test_every_variant_of_the_project_comes_back_from_what_it_uses(tmp_path: Pat
             loss=dataclasses.replace(settings.loss, brief=LossTerms()),
             train=dataclasses.replace(settings.train, strategy="joint"),
         )
-    if name == "3ddfa":
+    if settings.network.regresses == "coefficients":
         network = dataclasses.replace(expected.network, levels=0)
         expected = dataclasses.replace(expected, network=network)
     # Its keys are in the settings, under their own names.
     expected = dataclasses.replace(expected, train=dataclasses.replace(expected.train, recipe=""))
     assert back == expected
     assert back.used() == settings.used()
+
+
+def test_weights_of_regions_are_no_setting_of_a_loss_without_regions():
+    plain = {"final": TERMS | {"regions": False}, "brief": TERMS | {"regions": False}}
+    base = PARAMS | {"loss": PARAMS["loss"] | plain}
+    other = base | {"loss": base["loss"] | {"weights": {"landmarks": 2, "features": 2, "face": 1}}}
+    assert used(other, "prn") == used(base, "prn")
+    brief = other | {"loss": other["loss"] | {"brief": TERMS}}
+    assert used(brief, "final")["loss"]["weights"] == {"landmarks": 2, "features": 2, "face": 1}
+    assert "weights" not in used(brief, "prn")["loss"]
 
 
 def test_settings_that_are_not_there_or_no_settings_are_refused(tmp_path: Path):

@@ -1,0 +1,121 @@
+"""Errors and claims by where a crop's box and levelling come from, by hand."""
+
+import pandas as pd
+import pytest
+
+from stages.pages.by_crop import CropScore, claim_rows, compare_crops, score_rows
+from stages.pages.thesis_reference import Claim
+from stages.project.result_params import EvaluateParams
+from stages.project.results import Results
+
+PARAMS = EvaluateParams(bootstrap=100, seed=1, share_under=5.0, benchmark="none")
+LEVELLING = Claim("levelling", "4.8", "final", "prn", "thesis_mesh", "better")
+OTHER = Claim("other", "4.5", "final", "joint", "thesis_mesh", "better")
+ABSENT = Claim("absent", "4.9", "final", "3ddfa", "thesis_mesh", "better")
+
+
+def errors(images, mesh, by=(0.0,)):
+    """The errors of each seed: of the mesh as given, of the landmarks half of that, each seed adds a number."""
+    table = pd.DataFrame({"sample_id": images, "thesis_mesh": mesh}, dtype=object).astype({"thesis_mesh": float})
+    seeds = pd.concat(table.assign(seed=seed, thesis_mesh=table["thesis_mesh"] + more) for seed, more in enumerate(by))
+    return seeds.assign(thesis_68=seeds["thesis_mesh"] / 2)
+
+
+def results_of(variant, annotated, levelling="annotation", **found):
+    rows = [("predicted", "annotation", levelling, 0), ("fitted", "annotation", levelling, 0)]
+    rows += [(source, source, source, 4 - table["sample_id"].nunique()) for source, table in found.items()]
+    sources = pd.DataFrame(rows, columns=["map", "box", "levelling", "failed"])
+    none = pd.DataFrame()
+    return Results(variant, {}, none, none, none, none, none, sources, none, none, annotated, found)
+
+
+@pytest.fixture
+def by_crop():
+    final = results_of(
+        "final", errors(list("abcd"), [3, 4, 5, 4]), facemesh=errors(list("abc"), [4, 6, 5]), asm=errors(["d"], [9])
+    )
+    prn = results_of("prn", errors(list("abcd"), [5, 5, 5, 5]), "none", facemesh=errors(list("bcd"), [7, 7, 7]))
+    main = results_of("best", errors(list("abcd"), [1, 1, 1, 1]), facemesh=errors(list("dcba"), [2, 2, 1, 1]))
+    joint = results_of("joint", errors(list("abcd"), [1, 1, 1, 1]))
+    results = {"best": main, "final": final, "joint": joint, "prn": prn}
+    return compare_crops(results, [LEVELLING, OTHER, ABSENT], PARAMS)
+
+
+def test_the_main_run_and_the_variants_of_the_sections_have_a_row_for_each_source(by_crop):
+    assert {name: list(scores) for name, scores in by_crop.scores.items()} == {
+        "best": ["predicted", "facemesh"],
+        "final": ["predicted", "facemesh", "asm"],
+        "prn": ["predicted", "facemesh"],
+    }
+    rows = score_rows(by_crop)
+    assert [row[:6] for row in rows] == [
+        ("best", "annotation", "annotation", 1, 4, 0),
+        ("best", "facemesh", "facemesh", 1, 4, 0),
+        ("final", "annotation", "annotation", 1, 4, 0),
+        ("final", "facemesh", "facemesh", 1, 3, 1),
+        ("final", "asm", "asm", 1, 1, 3),
+        ("prn", "annotation", "none", 1, 4, 0),
+        ("prn", "facemesh", "facemesh", 1, 3, 1),
+    ]
+    # Landmarks and mesh; and the mesh beside that of the annotated crops: of the same images, in whatever order.
+    assert [(row[6], row[8], row[10]) for row in rows] == [
+        (0.5, 1, ""),
+        (0.75, 1.5, 0.5),
+        (2, 4, ""),
+        (2.5, 5, 1),
+        (4.5, 9, 5),
+        (2.5, 5, ""),
+        (3.5, 7, 2),
+    ]
+    assert (rows[4][9], rows[4][11], rows[2][11]) == ("9.000\u00a0to\u00a09.000", "5.000\u00a0to\u00a05.000", "")
+
+
+def test_a_claim_is_tested_on_the_images_that_both_variants_have_and_where_both_have_the_source(by_crop):
+    assert list(by_crop.claims) == ["levelling"]
+    rows = claim_rows([LEVELLING, OTHER, ABSENT], by_crop)
+    # On all four images 4 against 5; on b and c 5.5 against 7.
+    assert [row[:7] for row in rows] == [
+        ("4.8", "final against prn", "mesh", "better", "annotation", 4, -1),
+        ("4.8", "final against prn", "mesh", "better", "facemesh", 2, -1.5),
+    ]
+    assert {row[8:] for row in rows} == {("no verdict: fewer than 3 seeds", "")}
+    assert rows[1][7] == "-2.000\u00a0to\u00a0-1.000, over images alone"
+
+
+def test_three_seeds_give_a_verdict_on_found_crops_and_means_over_all_of_them():
+    seeds = (-0.1, 0.0, 0.4)
+    final = results_of("final", errors(list("abc"), [3, 4, 5]), facemesh=errors(list("abc"), [3, 4, 5], seeds))
+    prn = results_of("prn", errors(list("abc"), [3, 4, 5]), facemesh=errors(list("abc"), [5, 6, 7], seeds))
+    by_crop = compare_crops({"final": final, "prn": prn}, [LEVELLING], PARAMS)
+    found = by_crop.claims["levelling"]["facemesh"].found
+    assert (found.difference, found.seeds, found.verdict) == (-2, 3, "better")
+    assert claim_rows([LEVELLING], by_crop)[1][8:] == ("better", "holds")
+    score = by_crop.scores["final"]["facemesh"]
+    assert isinstance(score, CropScore)
+    assert (score.seeds, score.errors["thesis_mesh"].mean, score.more.mean) == (3, 4.1, 0.1)
+    # All images are off by the same: the interval over the images is none.
+    assert score.more == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_the_metrics_file_has_all_numbers_under_the_names_of_variant_claim_and_source(by_crop):
+    metrics = by_crop.as_metrics()
+    assert metrics["by_crop"]["final"]["asm"] == {
+        "seeds": 1,
+        "images": 1,
+        "failed": 3,
+        **{f"thesis_68{end}": 4.5 for end in ("", "_low", "_high")},
+        **{f"thesis_mesh{end}": 9 for end in ("", "_low", "_high")},
+        **{f"more{end}": 5 for end in ("", "_low", "_high")},
+    }
+    assert "more" not in metrics["by_crop"]["final"]["predicted"]
+    assert metrics["claims_by_crop"]["levelling"]["facemesh"] == {
+        "images": 2,
+        "difference": -1.5,
+        "low": -2,
+        "high": -1,
+        "lower_by": round(100 * 1.5 / 7, 3),
+        "lower_by_low": round(100 * 1 / 7, 3),
+        "lower_by_high": round(100 * 2 / 7, 3),
+        "seeds": 1,
+        "against_seeds": 1,
+    }
