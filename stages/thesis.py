@@ -1,4 +1,4 @@
-"""Stage `thesis`: every table and figure of the thesis beside ours, as metrics/thesis.json and reports/index.html."""
+"""Stage `thesis`: the thesis's tables and figures beside ours, as metrics/thesis.json and reports/index.html."""
 
 import dataclasses
 from pathlib import Path
@@ -13,11 +13,13 @@ from stages.pages.methods import read_foreign
 from stages.pages.provenance import read_provenance
 from stages.pages.thesis_page import Findings, thesis_page
 from stages.pages.thesis_reference import read_reference
-from stages.pages.thesis_samples import draw_pictures, has_tables, read_examples, write_meshes
+from stages.pages.thesis_samples import draw_graded, draw_pictures, has_tables, read_examples, write_meshes
+from stages.photo.applications import draw_applications
+from stages.photo.landmark_finders import open_finder
 from stages.project.beginning import begin_stage
 from stages.project.json_file import write_json
 from stages.project.params import CropParams, DataParams, read, sentences
-from stages.project.paths import FOREIGN, MAIN_RUN, THESIS_MESHES, THESIS_METRICS, THESIS_PAGE
+from stages.project.paths import FOREIGN, LANDMARK_MAP, MAIN_RUN, THESIS_MESHES, THESIS_METRICS, THESIS_PAGE
 from stages.project.result_params import EvaluateParams
 from stages.project.results import read_results
 from stages.project.variants import ThesisParams, VariantSettings, settings_of
@@ -53,10 +55,11 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
     settings, data = setup.settings, setup.data
     results = {name: read_results(root, name, main=name == setup.main) for name in setup.starts}
     reference = read_reference()
-    comparison = compare_variants(results, settings.variant, reference.claims, params, setup.starts)
+    comparison = compare_variants(results, settings.variant, reference.claims, reference.gains, params, setup.starts)
     by_crop = compare_crops(results, reference.claims, params)
     write_json(root / THESIS_METRICS, comparison.as_metrics() | by_crop.as_metrics())
-    examples = read_examples(root, settings, setup.main, data, results)
+    find = open_finder("facemesh", root / LANDMARK_MAP)
+    examples = read_examples(root, settings, setup.main, data, results, find)
     write_meshes(root / THESIS_MESHES, examples)
     passes = results[settings.variant].passes
     foreign, left_out = read_foreign(root / FOREIGN, results[setup.main].per_image)
@@ -70,7 +73,10 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
         by_crop=by_crop,
         reference=reference,
         layers=setup.layers,
-        pictures=draw_pictures(examples, settings, data.size, setup.margin),
+        pictures=draw_pictures(examples, settings, data.size, setup.margin)
+        | draw_applications(examples, settings.variant),
+        graded=draw_graded(examples, settings.variant),
+        choice=examples.choice,
         foreign=foreign,
         left_out=left_out,
         training={name: getattr(settings.train, name) for name in TRAINING},

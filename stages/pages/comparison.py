@@ -10,7 +10,9 @@ import scipy.stats
 from numpy.typing import NDArray
 
 from model.scores import statistics
-from stages.pages.thesis_reference import METRICS, Claim
+from model.scores.curve_gap import CurveGap, curve_gap
+from pipeline.store.arrays import Array
+from stages.pages.thesis_reference import METRICS, Claim, Gain
 from stages.project.paths import MAIN_RUN
 from stages.project.result_params import EvaluateParams
 from stages.project.results import Results
@@ -70,8 +72,8 @@ class Difference:
     ----------
     difference, low, high : float
         In percent points, with its 95 % interval: see `model.scores.statistics.difference_interval`.
-    lower_by : float
-        By how many percent the first is lower.
+    lower_by, lower_by_low, lower_by_high : float
+        By how many percent of the second's mean the first is lower, with the interval of the difference.
     seeds, against_seeds : int
         That the first and the second were trained from.
     """
@@ -80,6 +82,8 @@ class Difference:
     low: float
     high: float
     lower_by: float
+    lower_by_low: float
+    lower_by_high: float
     seeds: int
     against_seeds: int
 
@@ -88,6 +92,30 @@ class Difference:
         """What is said of the first, see `model.scores.statistics.verdict`; None where there are too few seeds."""
         interval = statistics.Interval(self.difference, self.low, self.high)
         return statistics.verdict(interval, min(self.seeds, self.against_seeds))
+
+
+@dataclasses.dataclass(frozen=True)
+class LargestGain:
+    """The largest gap between two variants' cumulative errors over images and seeds.
+
+    Attributes
+    ----------
+    curve : CurveGap
+        All along the errors.
+    seeds, against_seeds : int
+        That the first and the second were trained from.
+    """
+
+    curve: CurveGap
+    seeds: int
+    against_seeds: int
+
+    def as_metrics(self) -> dict[str, float]:
+        """Gain in percent of the images with its 95 % interval, at which error, and from how many seeds."""
+        mean, low, high = self.curve.largest
+        found = {"gain": mean, "low": low, "high": high, "error": self.curve.at}
+        seeds = {"seeds": self.seeds, "against_seeds": self.against_seeds}
+        return {**{name: round(value, ROUNDED) for name, value in found.items()}, **seeds}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,11 +130,14 @@ class Comparison:
         Of the thesis's model's errors of the 68 landmarks and of the mesh; None where they have no ranks to compare.
     claims : dict of str to Difference
         By the name of the thesis's claim; those whose two variants ran.
+    gains : dict of (str, str, str) to LargestGain
+        By the two variants and the metric; those whose two variants ran.
     """
 
     variants: dict[str, Summary]
     rank_correlation: Correlation | None
     claims: dict[str, Difference]
+    gains: dict[tuple[str, str, str], LargestGain] = dataclasses.field(default_factory=dict)
 
     def as_metrics(self) -> dict[str, Any]:
         """What metrics/thesis.json holds."""
@@ -114,6 +145,7 @@ class Comparison:
             **{name: dataclasses.asdict(summary) for name, summary in self.variants.items()},
             "rank_correlation": dataclasses.asdict(self.rank_correlation) if self.rank_correlation else {},
             "claims": {name: dataclasses.asdict(difference) for name, difference in self.claims.items()},
+            "largest_gains": {" ".join(key): gain.as_metrics() for key, gain in self.gains.items()},
         }
 
 
@@ -121,10 +153,11 @@ def compare_variants(
     results: dict[str, Results],
     variant: str,
     claims: Sequence[Claim],
+    gains: Sequence[Gain],
     params: EvaluateParams,
     starts: Mapping[str, str],
 ) -> Comparison:
-    """Summarise each variant, and test each claim of the thesis on the variants that there are.
+    """Summarise each variant, and test each claim and gain of the thesis on the variants that there are.
 
     Parameters
     ----------
@@ -133,6 +166,7 @@ def compare_variants(
     variant : str
         The one whose errors are correlated.
     claims : sequence of Claim
+    gains : sequence of Gain
     params : EvaluateParams
         The bootstrap's.
     starts : mapping of str to str
@@ -151,6 +185,13 @@ def compare_variants(
             claim.name: compare(results[claim.variant], results[claim.against], claim.metric, params)
             for claim in claims
             if {claim.variant, claim.against} <= set(results)
+        },
+        {
+            (gain.variant, gain.against, gain.metric): largest_gain(
+                results[gain.variant], results[gain.against], gain.metric, params
+            )
+            for gain in gains
+            if {gain.variant, gain.against} <= set(results)
         },
     )
 
@@ -233,16 +274,36 @@ def compare(ours: Results, other: Results, metric: str, params: EvaluateParams) 
     ValueError
         If the two, or the seeds of one, were not evaluated on the same images.
     """
+    first, second = _paired_errors(ours, other, metric)
+    if metric == "smooth_15deg":
+        first, second = 100 - first, 100 - second
+    interval = statistics.difference_interval(first, second, params.bootstrap, params.seed)
+    # Of no error at all there is nothing to be lower by.
+    share = -100.0 / float(second.mean()) if second.any() else 0.0
+    lower_by = (share * value for value in (interval.mean, interval.high, interval.low))
+    # Nothing has no sign, which rounding may leave it.
+    names = ("difference", "low", "high", "lower_by", "lower_by_low", "lower_by_high")
+    rounded = (round(float(value), ROUNDED) + 0.0 for value in (*interval, *lower_by))
+    return Difference(**dict(zip(names, rounded, strict=True)), seeds=len(first), against_seeds=len(second))
+
+
+def largest_gain(ours: Results, other: Results, metric: str, params: EvaluateParams) -> LargestGain:
+    """Find where the cumulative errors of all seeds, by one of `METRICS`, gain most on another variant's.
+
+    Raises
+    ------
+    ValueError
+        If the two, or the seeds of one, were not evaluated on the same images.
+    """
+    first, second = _paired_errors(ours, other, metric)
+    return LargestGain(curve_gap(first, second, params.bootstrap, params.seed), len(first), len(second))
+
+
+def _paired_errors(ours: Results, other: Results, metric: str) -> tuple[Array, Array]:
+    """Errors of the same images in the same order, a row a seed."""
     tables = [result.errors_by_seed(METRICS[metric].error) for result in (ours, other)]
     check(
         tables[0].columns.equals(tables[1].columns),
         f"{ours.variant} and {other.variant} were not evaluated on the same images: evaluate both again.",
     )
-    first, second = (table.to_numpy(np.float64) for table in tables)
-    if metric == "smooth_15deg":
-        first, second = 100 - first, 100 - second
-    interval = statistics.difference_interval(first, second, params.bootstrap, params.seed)
-    # Of no error at all there is nothing to be lower by.
-    lower_by = -100.0 * interval.mean / float(second.mean()) if second.any() else 0.0
-    mean, low, high, share = (round(value, ROUNDED) for value in (*interval, lower_by))
-    return Difference(mean, low, high, share, len(first), len(second))
+    return tables[0].to_numpy(np.float64), tables[1].to_numpy(np.float64)

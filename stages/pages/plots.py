@@ -5,9 +5,11 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
+from model.scores.curve_gap import CurveGap
 from model.scores.smoothness import SMOOTH_ANGLE_DEG
 
 COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#7d5ba6", "#b08900", "#4a4e69")
@@ -20,14 +22,19 @@ def encode_figure(figure: Figure) -> bytes:
     return buffer.getvalue()
 
 
+def _axes() -> tuple[Figure, Axes]:
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    axes = figure.subplots()
+    axes.grid(alpha=0.3)
+    return figure, axes
+
+
 def scatter_figure(errors_68: pd.Series, errors_mesh: pd.Series) -> bytes:
     """Error of the mesh against that of the 68 landmarks, an image a point."""
-    figure = Figure(figsize=(6, 4.5), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _axes()
     axes.scatter(errors_68, errors_mesh, s=12, color=COLOURS[0], alpha=0.6)
     axes.set_xlabel("NME of the 68 landmarks (%)")
     axes.set_ylabel("NME of the mesh (%)")
-    axes.grid(alpha=0.3)
     return encode_figure(figure)
 
 
@@ -39,8 +46,7 @@ def curves_figure(
     marks: Mapping[str, float] | None = None,
 ) -> bytes:
     """Draw named curves, each as (x, y), with a legend; y is logarithmic on request, `marks` are named values of x."""
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
-    axes = figure.subplots()
+    figure, axes = _axes()
     for index, (name, (x, y)) in enumerate(curves.items()):
         axes.plot(
             x, y, label=name, color=COLOURS[index % len(COLOURS)], linestyle="-" if index < len(COLOURS) else "--"
@@ -51,16 +57,37 @@ def curves_figure(
     axes.set_ylabel(y_label)
     if log:
         axes.set_yscale("log")
-    axes.grid(alpha=0.3)
     axes.legend()
     return encode_figure(figure)
 
 
-def error_figure(ced: dict[str, pd.Series], thresholds: pd.Series) -> bytes:
-    """Cumulative error distribution: percent of the test images with at most each error."""
-    return curves_figure(
-        {name: (thresholds, shares) for name, shares in ced.items()}, "NME (%)", "test images with at most this NME (%)"
-    )
+def error_figure(errors: Mapping[str, ArrayLike]) -> bytes:
+    """Cumulative error distribution: percent of the test images with at most each error, up to the largest of all."""
+    values = {name: np.sort(np.asarray(each, np.float64)) for name, each in errors.items()}
+    end = max(float(each[-1]) for each in values.values())
+    curves = {name: _steps(each, end) for name, each in values.items()}
+    return curves_figure(curves, "NME (%)", "test images with at most this NME (%)")
+
+
+def _steps(values: NDArray[np.float64], end: float) -> tuple[ArrayLike, ArrayLike]:
+    """Percent of sorted values up to each x, which jumps at each of them, from 0 to the end."""
+    shares = np.linspace(0, 100, len(values) + 1)
+    return np.concatenate([[0.0], np.repeat(values, 2), [end]]), np.repeat(shares, 2)
+
+
+def gap_figure(gaps: Mapping[str, CurveGap]) -> bytes:
+    """Gap between two cumulative error curves along the errors, with its band, a curve for each kind of error."""
+    figure, axes = _axes()
+    for (name, gap), colour in zip(gaps.items(), COLOURS, strict=False):
+        axes.step(gap.errors, gap.gap, where="post", label=name, color=colour)
+        band = gap.gap - gap.half, gap.gap + gap.half
+        axes.fill_between(gap.errors, *band, step="post", color=colour, alpha=0.15, linewidth=0)
+        axes.plot(gap.at, gap.largest.mean, "o", color=colour)
+    axes.axhline(0.0, color="#888888", linestyle=":")
+    axes.set_xlabel("NME (%)")
+    axes.set_ylabel("more test images with at most this NME (%)")
+    axes.legend()
+    return encode_figure(figure)
 
 
 def smoothness_figure(shares: dict[str, pd.Series], cosines: pd.Series) -> bytes:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from model.scores.protocols import PROTOCOLS
-from model.scores.summary import BINS
+from model.scores.summary import BINS, CED_COLUMNS
 from pipeline.store.tables import read_table
 from stages.pages.contact_sheet import TILE_NAMES
 from stages.pages.page import interval_text, render
@@ -51,7 +51,7 @@ def report_page(
     str
         HTML.
     """
-    ced, smoothness, history = results.ced, results.smoothness, results.history
+    smoothness, history = results.smoothness, results.history
     losses = {name: (history["passes"], history[name]) for name in history.columns if name.endswith("loss")}
     return render(
         "report.html",
@@ -70,7 +70,7 @@ def report_page(
         failures=results.failed[["sample", "stage", "reason"]].to_numpy().tolist(),
         tile_names=TILE_NAMES,
         samples=samples,
-        error_curves=error_figure({name: ced[name] for name in ced.columns if name != "error"}, ced["error"]),
+        error_curves=error_figure({name: results.per_image[name] for name in CED_COLUMNS}),
         smooth_prediction=results.mean("smooth_prediction"),
         smooth_truth=results.mean("smooth_truth"),
         smoothness_curves=smoothness_figure(

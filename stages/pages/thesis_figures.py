@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from model.settings import NetworkConfig
 from pipeline.crops.alignment import align, face_roll, resample
-from pipeline.face.landmarks import EYES, NOSE_ROOT
+from pipeline.face.landmarks import CHIN, EYES, NOSE_ROOT
 from pipeline.face.rendering import shade
 from pipeline.face.similarity import apply_similarity
 from pipeline.store.arrays import Image
@@ -19,6 +19,8 @@ from stages.project.samples import Truth
 TILE = 360
 SIDE_LIGHT = (1.0, -0.4, 0.6)
 DOT = (40, 220, 60)
+# Of Figure 3.4's crops, how far from the middle a point and an end of the line may lie, in sides.
+REACH = 0.46
 
 
 def position_mapping(sample: Truth, surface: Surface) -> Image:
@@ -52,31 +54,47 @@ def mesh_pair(photo: Image, vertices: NDArray, surface: Surface, sample: Truth) 
     )
 
 
-def detection(photo: Image, sample: Truth) -> Image:
-    """Figure 3.3: the face's box and its 68 points in the photo, and the crop with the face in its centre."""
+def detection(photo: Image, landmarks: NDArray, margin: float) -> Image:
+    """Figure 3.3: the box and the 68 points (68, 2) that were found in a photo, and the crop that they give."""
     scale = TILE / max(photo.shape[:2])
     tile = _fit(photo, scale)
-    points = scale * (sample.landmarks[:, :2] + 0.5) - 0.5
+    points = scale * (landmarks + 0.5) - 0.5
     low, high = points.min(axis=0).round().astype(int).tolist(), points.max(axis=0).round().astype(int).tolist()
     cv2.rectangle(tile, low, high, contact_sheet.OUTLINE_COLOUR, 2)
     _dots(tile, points)
-    return np.concatenate([tile, _enlarge(sample.image)], axis=1)
+    return np.concatenate([tile, resample(photo, align(landmarks, margin, False, TILE), TILE)], axis=1)
 
 
-def correction(photo: Image, sample: Truth, margin: float) -> Image:
-    """Figure 3.4: the crop as the photo has it, with the 14 points and their line, and the levelled crop."""
-    turned = align(sample.landmarks, margin, False, TILE)
-    level = align(sample.landmarks, margin, True, TILE)
-    before, after = (np.ascontiguousarray(resample(photo, similarity, TILE)) for similarity in (turned, level))
-    for tile, similarity in ((before, turned), (after, level)):
-        points = apply_similarity(similarity, sample.landmarks[:, :2])
-        chosen = [*range(EYES.start, EYES.stop), NOSE_ROOT]
-        _dots(tile, points[chosen])
-        roll = face_roll(points)
-        reach = 0.4 * TILE * np.array([np.cos(roll), np.sin(roll)])
-        ends = np.rint([points[EYES].mean(axis=0) - reach, points[EYES].mean(axis=0) + reach]).astype(int).tolist()
-        cv2.line(tile, ends[0], ends[1], contact_sheet.PREDICTED_COLOUR, 2, cv2.LINE_AA)
-    return np.concatenate([before, after], axis=1)
+def correction(photo: Image, landmarks: NDArray, margin: float) -> Image:
+    """Figure 3.4: a face as it was found (68, 2) and levelled, with the 14 points and the line that is fitted to them.
+
+    The line from the nose's root to the chin, which is turned by 90 degrees, is thin. Where its turned end lies beyond
+    the crops that networks see, these are wider.
+    """
+    ends = [
+        levelling_points(apply_similarity(align(landmarks, margin, level, TILE), landmarks)) for level in (False, True)
+    ]
+    wider = max(1.0, float(np.abs(np.array(ends) - TILE / 2).max()) / (REACH * TILE))
+    tiles = []
+    for level in (False, True):
+        similarity = align(landmarks, wider * margin, level, TILE)
+        tile = np.ascontiguousarray(resample(photo, similarity, TILE))
+        points = apply_similarity(similarity, landmarks)
+        line = levelling_points(points)
+        roll, middle = face_roll(points), line.mean(axis=0)
+        reach = REACH * TILE * np.array([np.cos(roll), np.sin(roll)])
+        _line(tile, points[NOSE_ROOT], points[CHIN], contact_sheet.OUTLINE_COLOUR, 1)
+        _line(tile, middle - reach, middle + reach, contact_sheet.PREDICTED_COLOUR, 2)
+        _dots(tile, line)
+        tiles.append(tile)
+    return np.concatenate(tiles, axis=1)
+
+
+def levelling_points(landmarks: NDArray) -> NDArray[np.float64]:
+    """The 14 points (14, 2) that `pipeline.crops.alignment.face_roll` fits its line to: it does not give them."""
+    root, chin = landmarks[NOSE_ROOT, :2], landmarks[CHIN, :2]
+    turned = root + np.array([chin[1] - root[1], root[0] - chin[0]])
+    return np.asarray([*landmarks[EYES, :2], root, turned], np.float64)
 
 
 def landmark_numbers(sample: Truth) -> Image:
@@ -165,6 +183,11 @@ def _fit(photo: Image, scale: float) -> Image:
     return tile
 
 
+def _line(tile: Image, start: NDArray, end: NDArray, colour: tuple[int, int, int], width: int) -> None:
+    (x, y), (to_x, to_y) = np.rint([start, end]).astype(int).tolist()
+    cv2.line(tile, (x, y), (to_x, to_y), colour, width, cv2.LINE_AA)
+
+
 def _dots(tile: Image, points: NDArray) -> None:
-    for x, y in points:
+    for x, y in points[:, :2]:
         cv2.circle(tile, (round(float(x)), round(float(y))), 2, DOT, -1, cv2.LINE_AA)

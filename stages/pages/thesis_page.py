@@ -11,9 +11,10 @@ from stages.pages.comparison import FALLING_PERCENT, Comparison
 from stages.pages.machine import describe_machine
 from stages.pages.methods import Metrics, method_header, method_row
 from stages.pages.page import render
-from stages.pages.plots import error_figure, scatter_figure, smoothness_figure
+from stages.pages.plots import error_figure, gap_figure, scatter_figure, smoothness_figure
 from stages.pages.provenance import Provenance
 from stages.pages.thesis_reference import METRICS, Reference
+from stages.pages.thesis_samples import Choice
 from stages.project.results import Results
 
 # The variants whose cumulative errors a figure draws, and whose smoothness Figure 4.7 does.
@@ -49,7 +50,11 @@ class Findings:
     layers : dict of str to list of Row
         Our Tables 3.1 to 3.3.
     pictures : dict of str to bytes
-        PNG or JPEG by the number of the thesis's figure.
+        PNG or JPEG by the number of the thesis's figure, or its section.
+    graded : list of (bytes, str)
+        Figure 4.9: pictures, each with its caption.
+    choice : Choice
+        Which samples the pictures are of.
     foreign : dict of str to mapping
         Metrics of other methods by their names.
     left_out : list of str
@@ -66,6 +71,8 @@ class Findings:
     reference: Reference
     layers: dict[str, list[Row]]
     pictures: dict[str, bytes]
+    graded: list[tuple[bytes, str]]
+    choice: Choice
     foreign: dict[str, Metrics]
     left_out: list[str]
     training: dict[str, float]
@@ -83,6 +90,7 @@ def thesis_page(findings: Findings) -> str:
     """Make the page, as HTML."""
     results, comparison, reference = findings.results, findings.comparison, findings.reference
     per_image = results[findings.variant].per_image
+    claims = tables.claims_by_section(reference.claims, comparison)
     ours = [method_row(name, result.metrics, result.seed_count) for name, result in results.items()]
     others = [method_row(name, metrics) for name, metrics in findings.foreign.items()]
     return render(
@@ -91,10 +99,14 @@ def thesis_page(findings: Findings) -> str:
         variant=findings.variant,
         seeds_needed=SEEDS_NEEDED,
         falling_percent=FALLING_PERCENT,
+        claims=claims,
+        claim_counts=tables.count_conclusions(claims),
         conclusions=tables.conclusion_rows(reference.claims, comparison),
         contradictions=reference.contradictions,
         meshes=["truth", *results],
         pictures=findings.pictures,
+        graded=findings.graded,
+        choice=findings.choice,
         layers={
             number: tables.layer_rows(rows, findings.layers.get(number, []))
             for number, rows in reference.layers.items()
@@ -102,6 +114,8 @@ def thesis_page(findings: Findings) -> str:
         machine=tables.machine_rows(reference, describe_machine(), findings.training),
         numbers=tables.number_rows(reference.numbers, results, comparison),
         error_curves={number: draw_errors(results, variants) for number, variants in CURVES.items()},
+        gains=tables.gain_rows(reference.gains, comparison),
+        gap_curves=draw_gaps(comparison),
         biases=tables.bias_rows(results),
         smoothness_curves=draw_smoothness(results),
         losses=tables.loss_rows(reference.numbers, results, findings.provenance.label),
@@ -117,16 +131,23 @@ def thesis_page(findings: Findings) -> str:
 
 
 def draw_errors(results: Mapping[str, Results], variants: tuple[str, ...]) -> ErrorCurves:
-    """Draw the cumulative errors of those of a figure's variants that ran here, a picture for each of the errors."""
+    """Draw the cumulative errors over all seeds of those of a figure's variants that ran here, by the kind of error."""
     found = [results[name] for name in variants if name in results]
     images = {
-        METRICS[error].text: error_figure(
-            {result.variant: result.ced[error] for result in found}, found[0].ced["error"]
-        )
+        METRICS[error].text: error_figure({result.variant: result.per_seed[error] for result in found})
         for error in CURVE_ERRORS
         if found
     }
     return ErrorCurves([name for name in variants if name not in results], images)
+
+
+def draw_gaps(comparison: Comparison) -> bytes | None:
+    """Draw the gaps along the curves of cumulative errors, by error; None where none of their variants ran."""
+    gaps = {
+        f"{variant} over {against}, {METRICS[metric].text}": gain.curve
+        for (variant, against, metric), gain in comparison.gains.items()
+    }
+    return gap_figure(gaps) if gaps else None
 
 
 def draw_smoothness(results: Mapping[str, Results]) -> bytes:

@@ -69,6 +69,28 @@ class Claim:
     note: str = ""
 
 
+@dataclasses.dataclass(frozen=True)
+class Gain:
+    """What the thesis says that one variant's cumulative errors gain on another's at most.
+
+    Attributes
+    ----------
+    section : str
+    variant, against : str
+        The two.
+    metric : str
+        One of `METRICS`.
+    value : float
+        Percent; of what, it does not say.
+    """
+
+    section: str
+    variant: str
+    against: str
+    metric: str
+    value: float
+
+
 class Layer(NamedTuple):
     """A row of the tables 3.1 to 3.3, as printed."""
 
@@ -86,6 +108,7 @@ class Reference:
     ----------
     numbers : list of Number
     claims : list of Claim
+    gains : list of Gain
     contradictions : list of str
         A sentence each.
     machine : dict of str to str
@@ -98,6 +121,7 @@ class Reference:
 
     numbers: list[Number]
     claims: list[Claim]
+    gains: list[Gain]
     contradictions: list[str]
     machine: dict[str, str]
     training: dict[str, float]
@@ -115,7 +139,7 @@ def read_reference(path: Path = REFERENCE) -> Reference:
     content = YAML(typ="safe").load(path)
     check(isinstance(content, dict), f"{path} is no mapping of {', '.join(_names(Reference))}.")
     _check_names(str(path), content, Reference)
-    for name in ("numbers", "claims", "contradictions"):
+    for name in ("numbers", "claims", "gains", "contradictions"):
         check(isinstance(content[name], list), f"{name} in {path} is {content[name]!r}; expected a list.")
     for name in ("machine", "training", "layers"):
         check(isinstance(content[name], dict), f"{name} in {path} is {content[name]!r}; expected a mapping.")
@@ -124,6 +148,7 @@ def read_reference(path: Path = REFERENCE) -> Reference:
     reference = Reference(
         numbers=[_record(f"numbers[{i}] in {path}", entry, Number) for i, entry in enumerate(content["numbers"])],
         claims=[_record(f"claims[{i}] in {path}", entry, Claim) for i, entry in enumerate(content["claims"])],
+        gains=[_record(f"gains[{i}] in {path}", entry, Gain) for i, entry in enumerate(content["gains"])],
         contradictions=[str(sentence) for sentence in content["contradictions"]],
         machine={name: str(value) for name, value in content["machine"].items()},
         training={name: _number(f"training.{name} in {path}", value) for name, value in content["training"].items()},
@@ -132,8 +157,8 @@ def read_reference(path: Path = REFERENCE) -> Reference:
             for number, rows in content["layers"].items()
         },
     )
-    metrics = [entry.metric for entry in reference.numbers] + [entry.metric for entry in reference.claims]
-    for metric in metrics:
+    entries: list[Number | Claim | Gain] = [*reference.numbers, *reference.claims, *reference.gains]
+    for metric in (entry.metric for entry in entries):
         check(metric in METRICS, f"{path} has a metric {metric!r}; expected one of {', '.join(METRICS)}.")
     for claim in reference.claims:
         check(

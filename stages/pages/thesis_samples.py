@@ -1,6 +1,7 @@
 """The test samples that the thesis's pictures are drawn from here, with what each variant predicts of them."""
 
 import dataclasses
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from pipeline.photo.mesh_files import to_mesh
 from pipeline.photo.mesh_viewer import viewer_page
 from pipeline.photo.photo_files import encode_image
 from pipeline.store.arrays import Image
+from pipeline.store.shards import read_shard
 from pipeline.uv.surface import Surface, load_surface, read_points
 from stages.pages import thesis_figures as figures
 from stages.project.params import DataParams
@@ -24,6 +26,21 @@ from stages.project.variants import VariantSettings
 
 SPREAD = 4
 FRONTAL_DEG = 30.0
+# Where among the test photos, ordered by their error, those stand that Figure 4.9 shows: the best, the worst, between.
+QUANTILES = (0.0, 0.25, 0.5, 0.75, 0.95, 1.0)
+# What samples are chosen by.
+ERROR = "thesis_mesh"
+Finder = Callable[[Image, NDArray], NDArray[np.float64] | None]
+
+
+@dataclasses.dataclass(frozen=True)
+class Choice:
+    """Names of samples that stand for the test part, see `choose`."""
+
+    front: str
+    rolled: str
+    spread: list[str]
+    graded: dict[str, float]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,24 +50,34 @@ class Examples:
     Attributes
     ----------
     surface : Surface
-    front : Truth
-        Of the frontal faces the one with the median error, which most figures show.
-    rolled : Truth
-        The frontal face with the largest roll in the photo.
-    spread : list of Truth
-        Faces from the least to the largest yaw.
+    mean : (V, 3) float64
+        Vertices of the face model's mean face, model frame.
+    choice : Choice
+    truths : dict of str to Truth
+        Of all of these.
     photos : dict of str to (H, W, 3) uint8
         Raw photos of all of these.
+    found : dict of str to (68, 2) float64 or None
+        Landmarks that were found in the photos `front` and `rolled`, raw photo pixels; None where no face was.
     predicted : dict of str to dict of str to (V, 3) float64
         Vertices in raw photo pixels, by variant and sample.
+    table : DataFrame
+        per_image.csv of the variant that chose them, by the samples' names.
     """
 
     surface: Surface
-    front: Truth
-    rolled: Truth
-    spread: list[Truth]
+    mean: NDArray[np.float64]
+    choice: Choice
+    truths: dict[str, Truth]
     photos: dict[str, Image]
+    found: dict[str, NDArray[np.float64] | None]
     predicted: dict[str, dict[str, NDArray[np.float64]]]
+    table: pd.DataFrame
+
+    @property
+    def front(self) -> Truth:
+        """The sample that most figures show."""
+        return self.truths[self.choice.front]
 
 
 def has_tables(network: NetworkConfig) -> bool:
@@ -59,26 +86,31 @@ def has_tables(network: NetworkConfig) -> bool:
 
 
 def read_examples(
-    root: Path, settings: VariantSettings, main: str, data: DataParams, results: dict[str, Results]
+    root: Path, settings: VariantSettings, main: str, data: DataParams, results: dict[str, Results], find: Finder
 ) -> Examples:
-    """Choose the samples by the errors of the variant of `settings`, and read what the pictures need of them."""
+    """Choose the samples by the errors of the variant of `settings`, and read what the pictures need of them.
+
+    `find` takes a photo and its annotated landmarks, which say whose face it is, to the landmarks (68, 2) found in it.
+    """
     surface = load_surface(root / MODEL, root / LAYOUT)
     table = results[settings.variant].per_image
     rows = {row["sample_id"]: row for row in read_accepted(root, table["sample_id"])}
-    front, rolled, spread = choose(table, {name: float(row["roll"]) for name, row in rows.items()})
-    places = locate(root, settings.train.level, [front, rolled, *spread])
+    choice = choose(table, {name: float(row["roll"]) for name, row in rows.items()})
+    places = locate(root, settings.train.level, [choice.front, choice.rolled, *choice.spread, *choice.graded])
     truths = {sample.sample_id: sample for sample in read_truths(root, places)}
     photos = {name: read_raw_photo(root, data, rows[name]) for name in truths}
+    found = {name: find(photos[name], truths[name].landmarks) for name in {choice.front, choice.rolled}}
     predicted = {}
     for variant in results:
         run = MAIN_RUN if variant == main else variant
         with Predictions(root / predictions_of(run)) as predictions:
             predicted[variant] = {name: read_points(*predictions.read(name), surface).vertices for name in truths}
-    return Examples(surface, truths[front], truths[rolled], [truths[name] for name in spread], photos, predicted)
+    mean = read_shard(root / MODEL, ["mean"])["mean"][surface.vertices].astype(np.float64)
+    return Examples(surface, mean, choice, truths, photos, found, predicted, table.set_index("sample_id"))
 
 
-def choose(table: pd.DataFrame, roll_rad: dict[str, float]) -> tuple[str, str, list[str]]:
-    """Choose samples by error, roll and yaw.
+def choose(table: pd.DataFrame, roll_rad: dict[str, float]) -> Choice:
+    """Choose samples by error, roll and yaw; templates/thesis.html says by what rule.
 
     Parameters
     ----------
@@ -89,22 +121,29 @@ def choose(table: pd.DataFrame, roll_rad: dict[str, float]) -> tuple[str, str, l
 
     Returns
     -------
-    front, rolled : str
-        The frontal face with the median error, and the one with the most roll (of all faces, where none is frontal).
-    spread : list of str
-        At most `SPREAD` faces, evenly from the least to the largest yaw.
+    Choice
+        The frontal face with the median error, and the one with the most roll (of all faces, where none is frontal);
+        at most `SPREAD` faces, evenly from the least to the largest yaw; those at `QUANTILES` of the error, with the
+        quantile, none of them twice.
     """
-    frontal = table[table["yaw_deg"].abs() <= FRONTAL_DEG]
-    by_error = (frontal if len(frontal) else table).sort_values(["nme68_2d", "sample_id"])
-    rolls = pd.Series({name: roll_rad[name] for name in sorted(by_error["sample_id"])})
+    ordered = table.sort_values([ERROR, "sample_id"])
+    frontal = ordered[ordered["yaw_deg"].abs() <= FRONTAL_DEG]
+    frontal = frontal if len(frontal) else ordered
+    rolls = pd.Series({name: roll_rad[name] for name in sorted(frontal["sample_id"])})
     wrapped = rolls.map(wrap_angle).abs()
     by_yaw = table.assign(size=table["yaw_deg"].abs()).sort_values(["size", "sample_id"])["sample_id"].tolist()
-    return by_error["sample_id"].iloc[len(by_error) // 2], str(wrapped.idxmax()), list(spread(by_yaw, SPREAD))
+    graded = {ordered["sample_id"].iloc[round(share * (len(ordered) - 1))]: share for share in QUANTILES}
+    return Choice(
+        frontal["sample_id"].iloc[len(frontal) // 2],
+        str(wrapped.idxmax()),
+        list(spread(by_yaw, SPREAD)),
+        graded,
+    )
 
 
 def example_meshes(examples: Examples) -> dict[str, NDArray[np.float64]]:
     """Meshes of the frontal example in levelled pixels: the true one, and each variant's."""
-    name = examples.front.sample_id
+    name = examples.choice.front
     raw = {"truth": true_vertices(examples.front, examples.surface)}
     raw |= {variant: vertices[name] for variant, vertices in examples.predicted.items()}
     return {variant: figures.level_mesh(vertices, examples.front) for variant, vertices in raw.items()}
@@ -126,25 +165,19 @@ def true_vertices(sample: Truth, surface: Surface) -> NDArray[np.float64]:
 def draw_pictures(examples: Examples, settings: VariantSettings, size: int, margin: float) -> dict[str, bytes]:
     """Draw the thesis's pictures, by the numbers of its figures, as PNG or JPEG."""
     surface, front, photos = examples.surface, examples.front, examples.photos
-    meshes = example_meshes(examples)
     images = {
         "2.1": figures.position_mapping(front, surface),
         "3.1": figures.side_by_side(
-            [figures.truth_pair(photos[sample.sample_id], sample, surface) for sample in examples.spread], 2
+            [figures.truth_pair(photos[name], examples.truths[name], surface) for name in examples.choice.spread], 2
         ),
-        "3.3": figures.detection(photos[front.sample_id], front),
-        "3.4": figures.correction(photos[examples.rolled.sample_id], examples.rolled, margin),
         "3.6": figures.landmark_numbers(front),
-        "4.9": figures.side_by_side(
-            [
-                figures.mesh_pair(
-                    photos[sample.sample_id], examples.predicted[settings.variant][sample.sample_id], surface, sample
-                )
-                for sample in examples.spread
-            ],
-            2,
-        ),
     }
+    drawers = {"3.3": (examples.choice.front, figures.detection), "3.4": (examples.choice.rolled, figures.correction)}
+    for number, (name, draw) in drawers.items():
+        landmarks = examples.found[name]
+        if landmarks is not None:
+            images[number] = draw(photos[name], landmarks, margin)
+    meshes = example_meshes(examples)
     for number, variant in (("4.4", "truth"), ("4.5", "prn"), ("4.6", "final")):
         if variant in meshes:
             images[number] = figures.close_up(meshes[variant], surface, len(front.image))
@@ -152,3 +185,14 @@ def draw_pictures(examples: Examples, settings: VariantSettings, size: int, marg
     if has_tables(settings.network):
         pictures["3.5"] = figures.network_diagram(settings.network, size)
     return pictures
+
+
+def draw_graded(examples: Examples, variant: str) -> list[tuple[bytes, str]]:
+    """Draw Figure 4.9's photos with their predicted meshes as JPEG, each with its caption."""
+    drawn = []
+    for name, share in examples.choice.graded.items():
+        sample, row = examples.truths[name], examples.table.loc[name]
+        image = figures.mesh_pair(examples.photos[name], examples.predicted[variant][name], examples.surface, sample)
+        text = f"{100 * share:g} %: {name}, mesh error {row[ERROR]:.3f} %, yaw {row['yaw_deg']:.0f} degrees"
+        drawn.append((encode_image(image, ".jpg"), text))
+    return drawn

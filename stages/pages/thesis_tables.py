@@ -1,12 +1,14 @@
 """Rows of the tables on reports/index.html: the thesis's numbers, and ours beside them."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from model.layer_table import Row
 from model.scores import statistics
-from stages.pages.comparison import Comparison, Summary
+from stages.pages.comparison import Comparison, Difference, Summary
 from stages.pages.page import interval_text
-from stages.pages.thesis_reference import METRICS, Claim, Layer, Number, Reference
+from stages.pages.thesis_reference import METRICS, Claim, Gain, Layer, Number, Reference
 from stages.project.results import Results
 
 TABLE_4_1 = {
@@ -17,6 +19,22 @@ SCALED_OUTPUTS = ("prn", "prn_sigmoid")
 AXES = {"x": "right", "y": "down", "z": "to the viewer"}
 ABSENT = "not run here"
 IMAGES_ALONE = ", over images alone"
+# The section of claims that are not the thesis's.
+OURS = "ours"
+COMPARED = {"better": "better than", "worse": "worse than", "equal": "as good as"}
+CHANGES = {"better": "lower", "worse": "higher", "equal": "equal"}
+SHORT = {"smooth_15deg": "smoothness"}
+FIGURES_ONLY = "figures only"
+# Of conclusions, in the order in which they are counted.
+COLOURS = {
+    "holds": "good",
+    "does not hold": "bad",
+    "is not contradicted": "",
+    "cannot be told": "",
+    FIGURES_ONLY: "",
+    ABSENT: "",
+}
+MINUS = "\u2212"
 NO_VERDICT = f"no verdict: fewer than {statistics.SEEDS_NEEDED} seeds"
 
 
@@ -35,6 +53,83 @@ def conclusion_rows(claims: Sequence[Claim], comparison: Comparison) -> list[tup
         learnt = (" and ".join(f"{each.passes:,}" for each in two), " and ".join(map(falling_text, two)))
         ours = (f"{found.seeds} and {found.against_seeds}", *learnt, found.difference, between, found.lower_by)
         rows.append((*told, *ours, found.verdict or NO_VERDICT, conclude(claim.expected, found.verdict)))
+    return rows
+
+
+class Said(NamedTuple):
+    """One of the thesis's claims in a line: what it says, by how many percent, what is found here, and what follows.
+
+    `colour` is the class of the last in templates/thesis.html.
+    """
+
+    claim: str
+    theirs: str
+    ours: str
+    conclusion: str
+    colour: str
+
+
+def claims_by_section(claims: Sequence[Claim], comparison: Comparison) -> dict[str, list[Said]]:
+    """Whether each of the thesis's claims holds, by its sections."""
+    sections: dict[str, list[Said]] = {}
+    for claim in claims:
+        if claim.section == OURS:
+            continue
+        found = comparison.claims.get(claim.name)
+        metric = SHORT.get(claim.metric, METRICS[claim.metric].text)
+        said = f"{claim.variant} {COMPARED[claim.expected]} {claim.against}: {metric}"
+        conclusion = ABSENT if found is None else conclude(claim.expected, found.verdict) or FIGURES_ONLY
+        sections.setdefault(claim.section, []).append(
+            Said(
+                said,
+                _their_change(claim),
+                "" if found is None else _our_change(found),
+                conclusion,
+                COLOURS[conclusion],
+            )
+        )
+    return sections
+
+
+def count_conclusions(sections: Mapping[str, Sequence[Said]]) -> list[tuple[str, int]]:
+    """How many claims have each conclusion, those that were told apart first."""
+    counts = Counter(said.conclusion for lines in sections.values() for said in lines)
+    return [(name, counts[name]) for name in COLOURS if counts[name]]
+
+
+def _their_change(claim: Claim) -> str:
+    """By how many percent an error changes in the thesis, or which way, where it has no number."""
+    by, follows = ("" if value is None else f"{_signed(-value, 'g')} %" for value in (claim.lower_by, claim.follows))
+    if claim.expected == "better" and not by:
+        by, follows = follows, ""
+    return (by or CHANGES[claim.expected]) + (f" (its means: {follows})" if follows else "")
+
+
+def _our_change(found: Difference) -> str:
+    """By how many percent the error changes here, with its interval."""
+    numbers = (-found.lower_by, -found.lower_by_high, -found.lower_by_low)
+    mean, low, high = (_signed(value, ".1f") for value in numbers)
+    return f"{mean} % ({low} to {high})"
+
+
+def _signed(value: float, digits: str) -> str:
+    """A number with its sign, which nothing has not."""
+    return f"{value:+{digits}}".replace("-", MINUS) if value else f"{0:{digits}}"
+
+
+def gain_rows(gains: Sequence[Gain], comparison: Comparison) -> list[tuple]:
+    """The largest gains along the curves of cumulative errors that the thesis has, and ours."""
+    rows: list[tuple] = []
+    for gain in gains:
+        told = (f"{gain.variant} over {gain.against}", METRICS[gain.metric].text, f"{gain.value:g}")
+        found = comparison.gains.get((gain.variant, gain.against, gain.metric))
+        if found is None:
+            rows.append((*told, "", ABSENT, "", ""))
+            continue
+        numbers = found.as_metrics()
+        alone = "" if min(found.seeds, found.against_seeds) >= statistics.SEEDS_NEEDED else IMAGES_ALONE
+        between = interval_text(numbers["low"], numbers["high"]) + alone
+        rows.append((*told, f"{found.seeds} and {found.against_seeds}", numbers["gain"], between, numbers["error"]))
     return rows
 
 

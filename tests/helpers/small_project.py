@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import scipy.sparse
 
+from pipeline.crops.landmark_map import save_map, table_map
 from pipeline.face.face_model import FaceModel, save_model
 from pipeline.face.fit import Prior, save_prior
 from pipeline.face.similarity import apply_similarity, make_similarity
@@ -290,6 +291,7 @@ def make_project(root, data_root="raw"):
     # A face that nobody has a position map of has failed anyway.
     lost = [(f"test/{NOT_FOUND}", NOT_THERE), ("test/noface", NOT_THERE)]
     write_csv(root / "data/found/facemesh/on/rejected.csv", [("sample", "reason"), *lost])
+    save_map(root / "data/landmark_map/map.h5", table_map())
     save_prior(root / "data/coefficient_prior/prior.h5", Prior(np.zeros(2), np.zeros(2)))
     for run, factor, zoom in (("main", 1.0, 1.0), ("prn", 2.0, 0.8)):
         write_run(root, run, factor, zoom=zoom, others={seed: factor * by for seed, by in OTHER_SEEDS.items()})

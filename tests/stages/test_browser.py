@@ -104,6 +104,33 @@ def test_a_page_shows_every_picture_within_its_width_and_complains_of_nothing(re
     assert found.groups()[1:] == ("0", "", "0")
 
 
+@pytest.mark.parametrize("name", ["index", "main"])
+@pytest.mark.parametrize("size", [(1280, 800), (360, 740)])
+def test_a_page_of_results_fits_a_screen_and_a_phone(reports, tmp_path, name, size):
+    framing = in_frame(inject(reports / f"{name}.html", TELL_WIDTH), size, tmp_path)
+    _, said = browse(framing, tmp_path / "profile", "--dump-dom", "--window-size=1400,900")
+    assert len(said) == 1
+    assert f"of {size[0]} px, scrolls over {size[0]}" in said[0]
+
+
+# What lies below the first screen, and whether the pictures of Figures 4.4 to 4.6 stand in one row.
+TELL_PLACES = """<script>addEventListener("load", () => setTimeout(() => {
+  const claims = document.querySelector(".overview").getBoundingClientRect();
+  const meshes = ["4.4", "4.5", "4.6"].map((number) => document.querySelector(`[alt^="Figure ${number},"]`));
+  const tops = new Set(meshes.filter(Boolean).map((image) => image.getBoundingClientRect().top));
+  document.title = `claims end at ${Math.ceil(claims.bottom)}, rows ${tops.size}`;
+}, 500));</script>"""
+
+
+def test_all_claims_are_on_the_first_screen_and_the_meshes_side_by_side(reports, tmp_path):
+    page = inject(reports / "index.html", TELL_PLACES)
+    dom, said = browse(page, tmp_path / "profile", "--dump-dom", "--window-size=1280,1000")
+    assert said == []
+    found = re.search(r"<title>claims end at (\d+), rows (\d)</title>", dom)
+    assert int(found[1]) <= 900
+    assert int(found[2]) == 1
+
+
 def test_the_mesh_is_drawn_and_turns_with_the_mouse(reports, tmp_path):
     page = reports / "meshes/final.html"
     still = screenshot(page, tmp_path, "still")

@@ -57,12 +57,22 @@ class TestPages:
     @pytest.mark.parametrize("name", ["main.html", "index.html"])
     def test_the_page_loads_nothing_but_its_own_meshes(self, project, name):
         page = Page(project / "reports" / name)
-        meshes = {link for link in page.links if not link.startswith("data:image/")}
+        meshes = {link for link in page.links if not link.startswith(("data:image/", "#"))}
         variants = ("truth", "final", "prn") if name == "index.html" else ()
         assert meshes == {f"meshes/{variant}.html" for variant in variants}
         assert all((project / "reports" / link).is_file() for link in meshes)
         assert page.tags.isdisjoint({"script", "link", "object"})
         assert not re.search(r"https?://|url\(|@import", page.text)
+
+    def test_the_contents_lead_to_every_section_and_claims_to_theirs(self, project):
+        page = Page(project / "reports/index.html")
+        sections = re.findall(r'<h2 id="([^"]+)">', page.text)
+        assert len(sections) == len(set(sections)) >= 15
+        contents = re.search(r"<nav.*?</nav>", page.text, re.DOTALL)[0]
+        assert re.findall(r'href="#([^"]+)"', contents) == sections
+        assert {link[1:] for link in page.links if link.startswith("#")} == set(sections)
+        claims = page.text.split('<table class="overview">')[1].split("</table>")[0]
+        assert re.findall(r'href="#([^"]+)"', claims) == [f"4.{number}" for number in range(3, 10)]
 
     def test_every_number_of_the_report_is_in_a_metrics_file_or_the_table_of_protocols(self, project):
         known = numbers_of(read_json(project / "runs/main/scores/metrics.json"))
@@ -135,12 +145,20 @@ class TestPages:
         # final has half of the shift of prn: half of the error. No other pair of variants was evaluated.
         assert set(claims) == {"smoother", "final_68", "final_mesh"}
         assert claims["final_mesh"]["lower_by"] == pytest.approx(50, abs=0.5)
+        # The interval in percent of the other's mean, which is the difference times 100 / 50.
+        shares = [
+            claims["final_mesh"][name] / claims["final_mesh"]["lower_by"] for name in ("lower_by_low", "lower_by_high")
+        ]
+        parts = [claims["final_mesh"][name] / claims["final_mesh"]["difference"] for name in ("high", "low")]
+        assert shares == pytest.approx(parts, rel=1e-3)
         assert claims["final_mesh"]["high"] < 0
         assert {(claim["seeds"], claim["against_seeds"]) for claim in claims.values()} == {(3, 3)}
         page = (project / "reports/index.html").read_text()
         # Two claims, and once more on crops by each of two sources.
         assert page.count("<td>better</td><td>holds</td>") == 2 + 2 * 2
         assert page.count("<td>cannot be told</td>") == 1
+        assert re.search(r"<b>holds:&nbsp;2; cannot be told:&nbsp;1; not run here:&nbsp;\d+\.", page)
+        assert page.count('<td class="conclusion good">holds</td>') == 2
 
     def test_the_interval_of_a_difference_has_the_spread_of_images_and_seeds(self, project):
         tables = {run: read_rows(project / f"runs/{run}/scores/per_seed.csv") for run in ("main", "prn")}

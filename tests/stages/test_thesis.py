@@ -4,13 +4,16 @@ import dataclasses
 import html
 import json
 import platform
+import re
 
+import cv2
 import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.crops.alignment import face_roll
 from stages import evaluate, thesis
-from stages.pages import machine, thesis_samples
+from stages.pages import machine, thesis_figures, thesis_samples
 from stages.pages.thesis_reference import read_reference
 from stages.project.params import DataParams, read_params
 from stages.project.published import LANDMARKS, NAMES, YAW, read_benchmark
@@ -95,10 +98,27 @@ class TestPage:
             assert cell in row
 
     def test_every_table_and_figure_of_the_thesis_is_there(self, page):
-        for number in ("2.1", "3.1", "3.3", "3.4", "3.5", "3.6", *(f"4.{n}" for n in range(1, 10))):
+        for number in ("1.5", "2.1", "3.1", "3.3", "3.4", "3.5", "3.6", *(f"4.{n}" for n in range(1, 10))):
             assert f"Figure {number}," in page, number
         for number in ("3.1", "3.2", "3.3", "4.1"):
             assert f"Table {number}" in page, number
+
+    def test_section_1_3_is_drawn(self, page):
+        for number in ("Section 1.3.2", "Section 1.3.3", "Figure 1.5"):
+            assert f'alt="{number}, demo faces' in page, number
+
+    def test_the_graded_photos_stand_from_the_best_to_the_worst_with_their_errors(self, page):
+        captions = re.findall(r"<figcaption>(\d+) %: (test/\w), mesh error ([\d.]+) %, yaw", page)
+        # Of seven photos, whose errors are in the order of their names, the sixth is both 0.95's and the worst.
+        assert [(share, name) for share, name, _ in captions] == [
+            ("0", "test/a"),
+            ("25", "test/c"),
+            ("50", "test/d"),
+            ("75", "test/e"),
+            ("100", "test/g"),
+        ]
+        errors = [float(error) for _, _, error in captions]
+        assert errors == sorted(errors)
 
     def test_each_head_above_our_numbers_has_their_data_and_scale(self, page):
         heads = [text for text in page.replace("</th>", "<th>").split("<th>") if "demo faces" in text]
@@ -108,7 +128,7 @@ class TestPage:
     def test_the_sections_on_levelling_have_a_row_for_each_source_of_landmarks(self, project):
         """Crops by Face Mesh are off by half as much again as the annotation's, of the six faces that it finds."""
         text = (project / "reports/index.html").read_text()
-        section = text.partition("4.8 and 4.9 by found landmarks")[2].partition("<h2>")[0]
+        section = text.partition('<h2 id="by-crop">4.8 and 4.9 by found landmarks')[2].partition("<h2")[0]
         for variant in ("final", "prn"):
             for source, images, failed in (("annotation", 7, 2), ("facemesh", 6, 3)):
                 cells = [variant, source, source]
@@ -174,18 +194,77 @@ def test_only_the_thesis_s_own_network_has_its_tables(network, expected):
 
 
 class TestChoice:
-    def test_the_frontal_median_the_most_rolled_and_the_spread_of_yaw(self):
+    def test_the_frontal_median_the_most_rolled_the_spread_of_yaw_and_quantiles_of_the_error(self):
         yaw = [0, -10, 20, 30, 31, -60, 80]
-        table = pd.DataFrame({"sample_id": list("abcdefg"), "yaw_deg": yaw, "nme68_2d": [5.0, 3, 4, 9, 1, 1, 1]})
+        table = pd.DataFrame({"sample_id": list("abcdefg"), "yaw_deg": yaw, "thesis_mesh": [5.0, 3, 4, 9, 1, 2, 8]})
         roll = dict(zip("abcdefg", (0.1, 6.2, -0.5, 0.2, 3, 3, 3), strict=True))
         # Of a, b, c, d by error: b, c, a, d. The roll of b wraps to -0.08; e, f and g are no frontal faces.
-        front, rolled, spread = thesis_samples.choose(table, roll)
-        assert (front, rolled) == ("a", "c")
-        assert spread == ["a", "c", "e", "g"]
+        choice = thesis_samples.choose(table, roll)
+        assert (choice.front, choice.rolled) == ("a", "c")
+        assert choice.spread == ["a", "c", "e", "g"]
+        # All by error: e f b c a g d; 0.95 * 6 is 5.7, the place of the last, which is shown once.
+        assert list(choice.graded.items()) == [("e", 0.0), ("b", 0.25), ("c", 0.5), ("a", 0.75), ("d", 1.0)]
 
     def test_without_a_frontal_face_all_are_looked_at(self):
-        table = pd.DataFrame({"sample_id": ["a"], "yaw_deg": [88.0], "nme68_2d": [5.0]})
-        assert thesis_samples.choose(table, {"a": 0.0}) == ("a", "a", ["a"])
+        table = pd.DataFrame({"sample_id": ["a"], "yaw_deg": [88.0], "thesis_mesh": [5.0]})
+        assert thesis_samples.choose(table, {"a": 0.0}) == thesis_samples.Choice("a", "a", ["a"], {"a": 1.0})
+
+
+class TestFound:
+    """Figures 3.3 and 3.4 show what is found in a photo, whatever is annotated."""
+
+    def turned_face(self):
+        """The 68 points of a face in 300 px, turned by 30 degrees and seen from one side: eyes, root, chin, jaw."""
+        points = np.zeros((68, 2))
+        points[:17] = np.column_stack([np.linspace(-160, 60, 17), 80 * np.sin(np.linspace(0, np.pi, 17))])
+        points[17:] = [0, 10]
+        points[36:48, 0] = [*np.linspace(-40, -20, 6), *np.linspace(20, 40, 6)]
+        points[36:48, 1] = [-1, -1, -1, 1, 1, 1] * 2
+        points[27], points[8] = (0, 0), (0, 110)
+        turn = np.deg2rad(30)
+        return points @ [[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]] + 150
+
+    def test_the_fourteenth_point_is_the_chin_turned_about_the_nose_s_root(self):
+        found = self.turned_face()
+        points = thesis_figures.levelling_points(found)
+        assert points.shape == (14, 2)
+        assert points[12].tolist() == [150, 150]
+        # As far from the root as the chin, in the direction of the head's own horizontal.
+        assert points[13] - 150 == pytest.approx(110 * np.array([np.cos(np.pi / 6), np.sin(np.pi / 6)]))
+        direction = np.linalg.svd(points - points.mean(axis=0))[2][0]
+        assert abs(direction @ [np.cos(face_roll(found)), np.sin(face_roll(found))]) == pytest.approx(1, abs=1e-12)
+
+    def test_all_fourteen_points_are_in_both_pictures(self):
+        found = self.turned_face()
+        found[37:42], found[43:48] = found[36], found[42]
+        tiles = np.split(thesis_figures.correction(np.zeros((300, 300, 3), np.uint8), found, 1.5), 2, axis=1)
+        for tile in tiles:
+            dots, _ = cv2.connectedComponents((tile == thesis_figures.DOT).all(axis=2).astype(np.uint8))
+            # Background; an eye each, the root, and the turned chin.
+            assert dots == 1 + 4
+
+    def test_the_points_that_are_drawn_are_those_that_were_found(self):
+        found = self.turned_face()
+        picture = thesis_figures.detection(np.zeros((300, 600, 3), np.uint8), found, 1.5)
+        places = np.rint(360 / 600 * (found + 0.5) - 0.5).astype(int)
+        assert (picture[places[:, 1], places[:, 0]] == thesis_figures.DOT).all(axis=1).all()
+        # Beside it the crop: the box with a margin, all of it within the photo.
+        assert picture.shape == (360, 720, 3)
+
+    @pytest.mark.parametrize("finds", [True, False])
+    def test_a_face_that_is_not_found_is_said_and_not_drawn(self, tmp_path, monkeypatch, finds):
+        asked = []
+
+        def find(photo, landmarks):
+            asked.append(photo.shape)
+            return landmarks[:, :2] + 1 if finds else None
+
+        monkeypatch.setattr(thesis, "open_finder", lambda *_: find)
+        make_everything(tmp_path)
+        page = (tmp_path / "reports/index.html").read_text()
+        assert set(asked) == {(60, 60, 3)}
+        assert page.count("no face was found in this photo") == (0 if finds else 2)
+        assert page.count('alt="Figure 3.3,') == page.count('alt="Figure 3.4,') == int(finds)
 
 
 class TestBenchmark:

@@ -114,6 +114,8 @@ def test_the_metrics_file_has_all_numbers_under_the_names_of_variant_claim_and_s
         "low": -2,
         "high": -1,
         "lower_by": round(100 * 1.5 / 7, 3),
+        "lower_by_low": round(100 * 1 / 7, 3),
+        "lower_by_high": round(100 * 2 / 7, 3),
         "seeds": 1,
         "against_seeds": 1,
     }

@@ -8,12 +8,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from model.scores.curve_gap import CurveGap
 from stages.pages.comparison import (
     Comparison,
     Correlation,
     Difference,
+    LargestGain,
     Summary,
     compare,
+    largest_gain,
     loss_rises,
     passes_in_all,
     rank_correlation,
@@ -125,8 +128,11 @@ def test_without_ranks_there_is_no_correlation(first, second):
 
 
 def test_the_metrics_file_has_variants_correlation_and_claims():
-    summary, difference = Summary(3, 700, 2, 1, 2.0, 3.0, 97.0, 5.0), Difference(-1.0, -2.0, -0.5, 30.0, 3, 1)
-    metrics = Comparison({"prn": summary}, Correlation(0.5, 0.25, 0.75), {"a": difference}).as_metrics()
+    summary = Summary(3, 700, 2, 1, 2.0, 3.0, 97.0, 5.0)
+    difference = Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, 3, 1)
+    gap = CurveGap(np.array([1.0, 2.25, 3.0]), np.array([20.0, 40.0, 0.0]), 12.5)
+    gains = {("joint", "prn", "thesis_68"): LargestGain(gap, 3, 1)}
+    metrics = Comparison({"prn": summary}, Correlation(0.5, 0.25, 0.75), {"a": difference}, gains).as_metrics()
     assert metrics == {
         "prn": {
             "seeds": 3,
@@ -140,10 +146,29 @@ def test_the_metrics_file_has_variants_correlation_and_claims():
         },
         "rank_correlation": {"rho": 0.5, "low": 0.25, "high": 0.75},
         "claims": {
-            "a": {"difference": -1.0, "low": -2.0, "high": -0.5, "lower_by": 30.0, "seeds": 3, "against_seeds": 1}
+            "a": {
+                "difference": -1.0,
+                "low": -2.0,
+                "high": -0.5,
+                "lower_by": 30.0,
+                "lower_by_low": 15.0,
+                "lower_by_high": 60.0,
+                "seeds": 3,
+                "against_seeds": 1,
+            }
+        },
+        "largest_gains": {
+            "joint prn thesis_68": {
+                "gain": 40.0,
+                "low": 27.5,
+                "high": 52.5,
+                "error": 2.25,
+                "seeds": 3,
+                "against_seeds": 1,
+            }
         },
     }
-    assert Comparison({}, None, {}).as_metrics() == {"rank_correlation": {}, "claims": {}}
+    assert Comparison({}, None, {}).as_metrics() == {"rank_correlation": {}, "claims": {}, "largest_gains": {}}
 
 
 def test_a_claim_is_told_with_its_percentages_and_its_note():
@@ -170,7 +195,7 @@ def test_whether_a_conclusion_holds(expected, verdict, said):
 
 
 def test_a_claim_whose_variants_did_not_run_says_so_and_has_as_many_cells():
-    found = {"a": Difference(-1.0, -2.0, -0.5, 30.0, 3, 4)}
+    found = {"a": Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, 3, 4)}
     ran, absent = (conclusion_rows([CLAIM], Comparison(SUMMARIES, None, claims))[0] for claims in (found, {}))
     learnt = ("4,032 and 12,096", "2 of 3 and not told")
     assert ran[4:] == ("3 and 4", *learnt, -1.0, "-2.000\u00a0to\u00a0-0.500", 30.0, "better", "holds")
@@ -180,7 +205,8 @@ def test_a_claim_whose_variants_did_not_run_says_so_and_has_as_many_cells():
 @pytest.mark.parametrize("seeds", [(1, 1), (1, 3), (5, 2)])
 def test_with_fewer_than_three_seeds_of_either_there_are_figures_and_no_verdict(seeds):
     claim = Claim("a", "4.3", "prn", "final", "thesis_68", "equal")
-    (row,) = conclusion_rows([claim], Comparison(SUMMARIES, None, {"a": Difference(-1.0, -2.0, -0.5, 30.0, *seeds)}))
+    found = {"a": Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, *seeds)}
+    (row,) = conclusion_rows([claim], Comparison(SUMMARIES, None, found))
     figures = (-1.0, "-2.000\u00a0to\u00a0-0.500, over images alone", 30.0)
     assert row[4] == f"{seeds[0]} and {seeds[1]}"
     assert row[7:] == (*figures, "no verdict: fewer than 3 seeds", "")
@@ -296,6 +322,8 @@ def test_the_smaller_error_is_lower_by_its_share_of_the_other_and_better(metric,
     assert (ahead.difference, ahead.lower_by) == (difference, lower_by)
     assert ahead.low < ahead.difference < ahead.high
     assert (behind.difference, behind.low, behind.high) == (-difference, -ahead.high, -ahead.low)
+    assert ahead.lower_by_low <= ahead.lower_by <= ahead.lower_by_high
+    assert (ahead.lower_by_low, ahead.lower_by_high) == pytest.approx((-20 * ahead.high, -20 * ahead.low), abs=0.02)
     # Lower by less than nothing: 2 of 3 %, and 1 of 4 %.
     assert behind.lower_by == pytest.approx(-100 * abs(difference) / (5 - abs(difference)), abs=1e-3)
     assert ahead.high <= 0 <= behind.low
@@ -313,6 +341,20 @@ def test_three_seeds_of_each_give_a_verdict_whose_interval_has_the_spread_of_the
     assert (found.difference, found.low, found.high) == (-by, round(-by - half, 3), round(half - by, 3))
     assert (found.seeds, found.against_seeds, found.verdict) == (3, 3, verdict)
     assert found.lower_by == pytest.approx(100 * by / (4 + by), abs=1e-3)
+
+
+@pytest.mark.parametrize("seeds", [3, 2])
+def test_the_largest_gain_is_of_all_seeds_on_the_same_images(seeds):
+    # Of 4 images with 3, 4, 5, 4 three are at most 4, of those with 5 none; all seeds agree.
+    ours, other = (
+        results_of(name, AHEAD_MESH, mesh, (0.0,) * seeds) for name, mesh in (("a", AHEAD_MESH), ("b", [5.0] * 4))
+    )
+    found = largest_gain(ours, other, "thesis_mesh", PARAMS)
+    assert (found.seeds, found.against_seeds) == (seeds, seeds)
+    assert (found.curve.at, found.curve.largest.mean) == (4.0, 75.0)
+    changed = dataclasses.replace(other, per_seed=other.per_seed.replace("d", "e"))
+    with pytest.raises(ValueError, match="were not evaluated on the same images"):
+        largest_gain(ours, changed, "thesis_mesh", PARAMS)
 
 
 def test_the_order_of_the_rows_of_the_seeds_means_nothing():

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from model.scores.curve_gap import CurveGap
 from stages.pages import plots
 
 
@@ -17,3 +18,29 @@ def test_smoothness_is_drawn_from_30_degrees_to_flat_with_a_mark_at_15(monkeypat
     assert x_label.startswith("cosine")
     assert y_label.endswith("(%)")
     assert marks == {"marks": {"15 degrees": pytest.approx(np.cos(np.pi / 12))}}
+
+
+def test_cumulative_errors_are_drawn_step_by_step_to_the_largest_error_of_all(monkeypatch):
+    drawn = []
+    monkeypatch.setattr(plots, "curves_figure", lambda *arguments: drawn.append(arguments) or b"")
+    plots.error_figure({"a": pd.Series([40.0, 10.0]), "b": [5.0]})
+    ((curves, x_label, y_label),) = drawn
+    assert {name: (list(x), list(y)) for name, (x, y) in curves.items()} == {
+        "a": ([0, 10, 10, 40, 40, 40], [0, 0, 50, 50, 100, 100]),
+        "b": ([0, 5, 5, 40], [0, 0, 100, 100]),
+    }
+    assert x_label == "NME (%)"
+    assert y_label.endswith("(%)")
+
+
+def test_a_gap_is_drawn_with_its_band_and_a_dot_at_the_largest(monkeypatch):
+    figures = []
+    monkeypatch.setattr(plots, "encode_figure", lambda figure: figures.append(figure) or b"")
+    gap = CurveGap(np.array([1.0, 2.25, 3.0]), np.array([20.0, 40.0, 0.0]), 12.5)
+    plots.gap_figure({"mesh": gap})
+    (axes,) = figures[0].axes
+    curve, dot = axes.lines[:2]
+    assert curve.get_xydata().tolist() == [[1, 20], [2.25, 40], [3, 0]]
+    assert dot.get_xydata().tolist() == [[2.25, 40]]
+    heights = axes.collections[0].get_paths()[0].vertices[:, 1]
+    assert (heights.min(), heights.max()) == (-12.5, 52.5)

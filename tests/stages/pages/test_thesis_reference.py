@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.pages.thesis_reference import REFERENCE, Claim, Layer, Number, read_reference
+from stages.pages.thesis_reference import REFERENCE, Claim, Gain, Layer, Number, read_reference
 
 NUMBER = "{section: '4.3', variant: prn, metric: thesis_68, value: 2}"
 CLAIM = "{name: a, section: '4.3', variant: prn, against: final, metric: thesis_68, expected: better, lower_by: 30}"
@@ -12,6 +12,7 @@ def write(tmp_path, **changed):
     parts = {
         "numbers": f"[{NUMBER}]",
         "claims": f"[{CLAIM}]",
+        "gains": "[{section: '4.5', variant: joint, against: prn, metric: thesis_mesh, value: 19}]",
         "contradictions": "[It says one thing and another.]",
         "machine": "{memory: 32 GB, Python: 3.6.13}",
         "training": "{batch_size: 4, lr: 0.001}",
@@ -26,6 +27,7 @@ def test_records_are_read_with_their_types(tmp_path):
     reference = read_reference(write(tmp_path))
     assert reference.numbers == [Number("4.3", "prn", "thesis_68", 2.0)]
     assert reference.claims == [Claim("a", "4.3", "prn", "final", "thesis_68", "better", lower_by=30.0)]
+    assert reference.gains == [Gain("4.5", "joint", "prn", "thesis_mesh", 19.0)]
     assert reference.contradictions == ["It says one thing and another."]
     assert reference.machine == {"memory": "32 GB", "Python": "3.6.13"}
     assert reference.training == {"batch_size": 4.0, "lr": 0.001}
@@ -41,6 +43,7 @@ def test_the_thesis_s_own_record_is_whole():
 @pytest.mark.parametrize(
     ("changed", "sentence"),
     [
+        ({"gains": "{}"}, r"^gains in .*reference.yaml is \{\}; expected a list"),
         ({"claims": None}, r"reference.yaml lacks claims\.$"),
         ({"more": "1"}, r"reference.yaml has an unknown more; expected numbers, claims, "),
         ({"numbers": "3"}, r"^numbers in .*reference.yaml is 3; expected a list"),
@@ -53,6 +56,7 @@ def test_the_thesis_s_own_record_is_whole():
         ({"numbers": f"[{NUMBER.replace('thesis_68', 'nme')}]"}, r"has a metric 'nme'; expected one of thesis_68, "),
         ({"claims": f"[{CLAIM.replace('better', 'good')}]"}, r"^Claim a in .* expects 'good'; expected one of better"),
         ({"claims": f"[{CLAIM.replace('30', 'true')}]"}, r"^lower_by of claims\[0\] in .* is True; expected a number"),
+        ({"gains": "[{section: '4.5'}]"}, r"^gains\[0\] in .* lacks variant, against, metric, value\.$"),
         ({"training": "{lr: small}"}, r"^training.lr in .* is 'small'; expected a number"),
         ({"layers": "{'3.2': 4}"}, r"^layers.3.2 in .* is 4; expected a list"),
         ({"layers": "{'3.2': [[Conv1, 4]]}"}, r"^layers.3.2\[0\] in .*; expected \[name, kernel, stride, output\]"),

@@ -1,13 +1,18 @@
 """Rows of the thesis's tables beside ours, by hand."""
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from stages.pages.comparison import Comparison, Difference, Summary
-from stages.pages.thesis_reference import Claim, Layer, Number, Reference
+from model.scores.curve_gap import CurveGap
+from stages.pages.comparison import Comparison, Difference, LargestGain, Summary
+from stages.pages.thesis_reference import Claim, Gain, Layer, Number, Reference
 from stages.pages.thesis_tables import (
     bias_rows,
+    claims_by_section,
     conclusion_rows,
+    count_conclusions,
+    gain_rows,
     layer_rows,
     loss_rows,
     machine_rows,
@@ -55,13 +60,78 @@ def test_a_number_of_the_thesis_stands_beside_our_mean_with_its_interval_or_our_
 
 def test_what_a_claim_says_stands_before_what_holds_here():
     claim = Claim("a", "4.6", "final", "prn", "thesis_mesh", "better", lower_by=37.0)
-    found = Comparison({"final": FINAL, "prn": PRN}, None, {"a": Difference(-1.5, -2.0, -1.0, 30.0, 3, 3)})
+    found = Comparison({"final": FINAL, "prn": PRN}, None, {"a": Difference(-1.5, -2.0, -1.0, 30.0, 20.0, 40.0, 3, 3)})
     told = ("4.6", "final against prn", "mesh", "better by 37 %", "3 and 3", "12,096 and 4,032", "0 of 3 and 1 of 2")
     assert conclusion_rows([claim], found) == [(*told, -1.5, f"-2.000{TO}-1.000", 30.0, "better", "holds")]
 
 
+CLAIMS = [
+    Claim("a", "4.3", "prn", "prn_plain", "thesis_68", "better", lower_by=30.0, follows=23.1),
+    Claim("b", "4.3", "prn", "prn_author", "thesis_68", "equal", follows=23.1),
+    Claim("c", "4.5", "frozen", "prn", "thesis_mesh", "worse"),
+    Claim("d", "4.9", "final", "prn", "thesis_mesh", "better", lower_by=37.0),
+    Claim("e", "4.9", "final", "3ddfa", "thesis_mesh", "better", follows=67.0),
+    Claim("g", "4.9", "final", "joint", "thesis_mesh", "equal", follows=0.0),
+    Claim("h", "4.9", "joint", "prn", "thesis_mesh", "better"),
+    Claim("f", "ours", "fast", "final", "thesis_mesh", "equal"),
+]
+FOUND = {
+    "a": Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, 3, 3),
+    "b": Difference(0.0, -1.0, 1.0, 0.0, -5.0, 5.0, 3, 4),
+    "c": Difference(-1.0, -2.0, -0.5, 12.34, 6.0, 24.0, 5, 3),
+    "d": Difference(1.0, -0.5, 2.0, -12.34, -24.0, 6.0, 2, 3),
+}
+
+
+def test_claims_are_told_by_section_with_the_change_of_the_error_in_the_thesis_and_here():
+    sections = claims_by_section(CLAIMS, Comparison({}, None, FOUND))
+    assert list(sections) == ["4.3", "4.5", "4.9"]
+    lines = [tuple(said) for said in sections["4.3"] + sections["4.5"] + sections["4.9"]]
+    assert [tuple(text.replace("\u2212", "-") for text in line) for line in lines] == [
+        (
+            "prn better than prn_plain: 68 landmarks",
+            "-30 % (its means: -23.1 %)",
+            "-30.0 % (-60.0 to -15.0)",
+            "holds",
+            "good",
+        ),
+        (
+            "prn as good as prn_author: 68 landmarks",
+            "equal (its means: -23.1 %)",
+            "0.0 % (-5.0 to +5.0)",
+            "is not contradicted",
+            "",
+        ),
+        ("frozen worse than prn: mesh", "higher", "-12.3 % (-24.0 to -6.0)", "does not hold", "bad"),
+        ("final better than prn: mesh", "-37 %", "+12.3 % (-6.0 to +24.0)", "figures only", ""),
+        ("final better than 3ddfa: mesh", "-67 %", "", "not run here", ""),
+        ("final as good as joint: mesh", "equal (its means: 0 %)", "", "not run here", ""),
+        ("joint better than prn: mesh", "lower", "", "not run here", ""),
+    ]
+    assert count_conclusions(sections) == [
+        ("holds", 1),
+        ("does not hold", 1),
+        ("is not contradicted", 1),
+        ("figures only", 1),
+        ("not run here", 3),
+    ]
+
+
+@pytest.mark.parametrize(("seeds", "alone"), [(3, ""), (1, ", over images alone")])
+def test_a_largest_gain_stands_beside_the_thesis_s(seeds, alone):
+    gains = [Gain("4.5", "joint", "prn", "thesis_mesh", 19.0), Gain("4.5", "joint", "prn", "thesis_68", 7.0)]
+    gap = CurveGap(np.array([1.0, 2.25, 3.0]), np.array([20.0, 40.0, 0.0]), 12.5)
+    found = {("joint", "prn", "thesis_mesh"): LargestGain(gap, seeds, 3)}
+    assert gain_rows(gains, Comparison({}, None, {}, found)) == [
+        ("joint over prn", "mesh", "19", f"{seeds} and 3", 40.0, f"27.500{TO}52.500{alone}", 2.25),
+        ("joint over prn", "68 landmarks", "7", "", "not run here", "", ""),
+    ]
+
+
 def test_the_thesis_s_machine_and_training_stand_before_ours():
-    reference = Reference([], [], [], {"processor": "theirs", "memory": "16 GB"}, {"lr": 1e-4, "batch_size": 16.0}, {})
+    reference = Reference(
+        [], [], [], [], {"processor": "theirs", "memory": "16 GB"}, {"lr": 1e-4, "batch_size": 16.0}, {}
+    )
     ours = {"memory": "32 GB", "processor": "ours", "Python": "3"}
     assert machine_rows(reference, ours, {"batch_size": 8, "lr": 2e-4, "seed": 1}) == [
         ("processor", "theirs", "ours"),
