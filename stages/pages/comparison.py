@@ -54,6 +54,10 @@ class Summary:
     smooth_15deg: float
     worst_rise: float
 
+    def as_metrics(self) -> dict[str, float]:
+        """All but what cannot be told: metrics are numbers."""
+        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+
 
 @dataclasses.dataclass(frozen=True)
 class Correlation:
@@ -142,7 +146,7 @@ class Comparison:
     def as_metrics(self) -> dict[str, Any]:
         """What metrics/thesis.json holds."""
         return {
-            **{name: dataclasses.asdict(summary) for name, summary in self.variants.items()},
+            **{name: summary.as_metrics() for name, summary in self.variants.items()},
             "rank_correlation": dataclasses.asdict(self.rank_correlation) if self.rank_correlation else {},
             "claims": {name: dataclasses.asdict(difference) for name, difference in self.claims.items()},
             "largest_gains": {" ".join(key): gain.as_metrics() for key, gain in self.gains.items()},

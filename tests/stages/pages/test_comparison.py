@@ -168,6 +168,8 @@ def test_the_metrics_file_has_variants_correlation_and_claims():
             }
         },
     }
+    untold = dataclasses.replace(summary, falling=None)
+    assert set(metrics["prn"]) - set(Comparison({"prn": untold}, None, {}).as_metrics()["prn"]) == {"falling"}
     assert Comparison({}, None, {}).as_metrics() == {"rank_correlation": {}, "claims": {}, "largest_gains": {}}
 
 

@@ -1,0 +1,87 @@
+"""Results in Markdown: what stands in the tables, and that the page which is kept has what its metrics say."""
+
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from stages import print_results
+from stages.pages.results_text import markdown, results_text
+from stages.pages.thesis_reference import Claim
+from tests.helpers.places import ROOT
+
+SUMMARY = {"jumps": 1, "thesis_68": 9.0, "thesis_mesh": 8.0, "smooth_15deg": 97.0, "worst_rise": 5.0}
+SCORES = {"nme68_2d": 4.689, "nme68_2d_low": 4.421, "nme68_2d_high": 4.982, "nme68_2d_bins": 5.504}
+SCORES |= {"dense_3d": 5.589, "thesis_mesh": 9.74, "smooth_15deg": 97.617}
+DIFFERENCE = {"difference": -1.25, "low": -2.0, "high": -0.5, "lower_by": 12.5}
+CLAIMS = [
+    Claim("a", "4.3", "prn", "best", "thesis_mesh", "better", lower_by=30.0),
+    Claim("b", "4.4", "prn", "best", "thesis_68", "worse"),
+    Claim("c", "4.5", "prn", "elsewhere", "thesis_68", "worse"),
+]
+
+
+@pytest.fixture
+def project(tmp_path):
+    """The metrics of a main run and of a variant with three seeds."""
+    bounds = {"lower_by_low": 5.0, "lower_by_high": 20.0}
+    claims = {
+        "a": DIFFERENCE | bounds | {"seeds": 3, "against_seeds": 3},
+        "b": DIFFERENCE | bounds | {"seeds": 3, "against_seeds": 1},
+    }
+    thesis = {
+        "best": SUMMARY | {"seeds": 1, "passes": 20000},
+        "prn": SUMMARY | {"seeds": 3, "passes": 1152, "falling": 2},
+        "rank_correlation": {},
+        "claims": claims,
+        "largest_gains": {},
+    }
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics/thesis.json").write_text(json.dumps(thesis))
+    for run, failed in (("main", 3), ("prn", 2)):
+        scores = tmp_path / f"runs/{run}/scores"
+        scores.mkdir(parents=True)
+        (scores / "metrics.json").write_text(json.dumps(SCORES | {"dense_3d": failed}))
+        (scores / "sources.csv").write_text(
+            "map,failed,nme68_2d\npredicted,0,4.689\nfitted,0,4.312\n" + f"facemesh,{failed},6.005\n" * (run == "prn")
+        )
+    return tmp_path
+
+
+def test_each_variant_has_a_row_the_main_one_by_its_own_name_first(project):
+    header, rule, main, prn = results_text(project, CLAIMS).split("\n\n")[0].splitlines()
+    assert header.startswith(
+        "| variant | seeds | passes | still falling | 68 landmarks, xy (`nme68_2d`, 95 % interval) |"
+    )
+    assert rule == "|" + " --- |" * 11
+    errors = "4.69 (4.42 to 4.98) | 5.50"
+    assert main == f"| `best` | 1 | 20,000 | not told | {errors} | 3.00 | 9.74 | 97.6 | 4.31 |  |"
+    assert prn == f"| `prn` | 3 | 1,152 | 2 of 3 | {errors} | 2.00 | 9.74 | 97.6 | 4.31 | 6.00 (2) |"
+
+
+def test_a_claim_has_a_verdict_with_three_seeds_of_both_and_figures_otherwise(project):
+    _, _, *rows = results_text(project, CLAIMS).split("\n\n")[1].splitlines()
+    pair, found = "`prn` against `best`", "-1.25 (-2.00 to -0.50)"
+    assert rows == [
+        f"| 4.3 | {pair} | mesh | better by 30 % | {found} | better | holds |",
+        f"| 4.4 | {pair} | 68 landmarks | worse | {found}, 3 and 1 seeds: over the photos alone | none |  |",
+    ]
+
+
+def test_a_project_without_results_is_told(tmp_path):
+    printed = CliRunner().invoke(print_results.main, [str(tmp_path)])
+    assert (printed.exit_code, printed.stdout) == (1, "")
+    assert printed.stderr.startswith(f"Error: {tmp_path}/metrics/thesis.json is missing")
+
+
+def test_a_table_has_a_line_a_row():
+    assert markdown(("a", "b"), [("1", "2"), ("3", "4")]) == "| a | b |\n| --- | --- |\n| 1 | 2 |\n| 3 | 4 |\n"
+
+
+def test_the_results_that_are_kept_are_what_their_metrics_say():
+    printed = CliRunner().invoke(print_results.main, [str(ROOT / "docs/results/real")])
+    assert printed.exit_code == 0, printed.output
+    variants, claims = printed.stdout.split("\n\n")
+    kept = (ROOT / "docs/results.md").read_text(encoding="utf-8")
+    assert variants.strip() in kept
+    assert claims.strip() in kept
