@@ -21,7 +21,8 @@ from pipeline.crops.alignment import align
 from pipeline.crops.online import crop_with_border, pad_rows
 from pipeline.store.samples import locate
 from pipeline.store.shards import write_shard
-from stages.project.params import AugmentedParams, read
+from stages.project.params import AugmentedParams
+from stages.project.params_file import read
 
 SIZE, BATCH, PHOTOS, MARGIN, COEFFICIENTS = 256, 64, 256, 1.5, 228
 BATCHES, TURNS = 20, 5

@@ -37,7 +37,8 @@ from pipeline.store.samples import locate
 from pipeline.store.shards import write_shard
 from pipeline.uv.position_map import UVLayout
 from stages.project.overrides import override, read_overrides
-from stages.project.params import AugmentedParams, read, read_params
+from stages.project.params import AugmentedParams
+from stages.project.params_file import read, read_params
 from stages.project.variants import VariantSettings, resolve_variant
 
 # Twice as many samples as the feed reads ahead, so that it reads while the steps are timed.

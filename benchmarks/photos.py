@@ -38,9 +38,11 @@ from pipeline.store.shards import list_shards, read_shard
 from stages.photo.finding import Finder, open_finder, open_landmarker
 from stages.photo.network import open_regressor
 from stages.photo.options import ReconstructorOptions, reconstructor_options
-from stages.project.params import DataParams, read, sentences
+from stages.project.params import DataParams
+from stages.project.params_file import read
 from stages.project.paths import BUNDLE, MAIN_RUN, SHAPES
 from stages.project.samples import locate, read_accepted, read_part, read_truths, spread, subset_of
+from stages.project.sentences import sentences
 
 RESAMPLES, SEED = 1000, 1
 # Photos whose steps are timed.

@@ -27,8 +27,9 @@ from pipeline.face.face_model import FaceModel
 from pipeline.store.samples import locate
 from pipeline.uv.position_map import UVLayout
 from stages.project.overrides import override, read_overrides
-from stages.project.params import read_params, sentences
+from stages.project.params_file import read_params
 from stages.project.paths import MAIN_RUN
+from stages.project.sentences import sentences
 from stages.project.variants import VariantSettings, resolve_variant
 
 # Of BFM.

@@ -9,7 +9,9 @@ from pipeline.crops.alignment import align, contrast, resample
 from pipeline.raw.photos import read_photo
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
-from stages.project.params import ComputeParams, CropParams, DataParams, read, sentences
+from stages.project.params import ComputeParams, CropParams, DataParams
+from stages.project.params_file import read
+from stages.project.sentences import sentences
 from stages.project.shard_stage import Task, run_stage
 from stages.project.strict import check
 

@@ -36,7 +36,7 @@ from stages.photo.folders import list_named
 from stages.photo.options import FILE, ReconstructorOptions, folder, reconstructor_options
 from stages.photo.processes import in_processes, share_cores
 from stages.photo.results import check_folder
-from stages.project.params import sentences
+from stages.project.sentences import sentences
 from stages.project.strict import check
 
 

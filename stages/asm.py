@@ -11,9 +11,11 @@ from pipeline.face.similarity import apply_similarity
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.beginning import begin_stage
-from stages.project.params import AsmParams, DataParams, read, sentences
+from stages.project.params import AsmParams, DataParams
+from stages.project.params_file import read
 from stages.project.paths import LEARN, SHAPES, subset_folder
 from stages.project.samples import read_part, spread, subset_of
+from stages.project.sentences import sentences
 from stages.project.strict import check
 
 

@@ -20,9 +20,11 @@ from pipeline.store.encoding import encode_positions
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import read_dataset, reading
 from stages.project.maps import select_labels, select_rows
-from stages.project.params import AugmentedParams, ComputeParams, DataParams, read, sentences
+from stages.project.params import AugmentedParams, ComputeParams, DataParams
+from stages.project.params_file import read
 from stages.project.paths import AUGMENTED
 from stages.project.selection import rows_of_part
+from stages.project.sentences import sentences
 from stages.project.shard_stage import Task, run_stage
 from stages.project.strict import check
 

@@ -21,8 +21,8 @@ from pipeline.photo.registration import draw_registration
 from pipeline.raw.bfm import load_bfm
 from pipeline.raw.ict import load_ict
 from stages.photo.options import FILE, expecting
-from stages.project.params import sentences
 from stages.project.paths import LANDMARK_MAP, PRIOR
+from stages.project.sentences import sentences
 from stages.project.strict import check_all
 
 FOLDER = click.Path(path_type=Path, file_okay=False)

@@ -12,8 +12,8 @@ from pathlib import Path
 import click
 
 from stages.project.beginning import begin_stage
-from stages.project.params import sentences
 from stages.project.paths import CODE
+from stages.project.sentences import sentences
 
 PACKAGES = ("pipeline", "model", "stages")
 

@@ -15,9 +15,11 @@ from stages.project.counts import (
     truth_distance,
 )
 from stages.project.json_file import write_json
-from stages.project.params import DataParams, read, sentences
+from stages.project.params import DataParams
+from stages.project.params_file import read
 from stages.project.paths import DATA_COUNTS, DATA_METRICS
 from stages.project.samples import count_parts
+from stages.project.sentences import sentences
 
 
 def data_report(root: Path, data: DataParams) -> tuple[dict, dict]:

@@ -8,8 +8,10 @@ import click
 
 from pipeline.demo.dataset import write_dataset
 from stages.project.beginning import begin_stage
-from stages.project.params import DataParams, DemoDataParams, read, sentences
+from stages.project.params import DataParams, DemoDataParams
+from stages.project.params_file import read
 from stages.project.paths import DEMO
+from stages.project.sentences import sentences
 
 NOTE = "NOT_MADE.txt"
 

@@ -16,7 +16,7 @@ from pipeline.photo.photo_files import encode_image
 from pipeline.store.files import write_bytes
 from stages.photo.options import FILE, ReconstructorOptions, check_not_input, picture_option, reconstructor_options
 from stages.photo.reconstructor import open_largest, open_reconstructor
-from stages.project.params import sentences
+from stages.project.sentences import sentences
 from stages.project.strict import check
 
 # A feature that is larger than this fills the picture.

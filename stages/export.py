@@ -15,13 +15,15 @@ from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
 from stages.project.beginning import begin_stage
 from stages.project.json_file import write_json
-from stages.project.params import CropParams, DataParams, read, sentences
+from stages.project.params import CropParams, DataParams
+from stages.project.params_file import read
 from stages.project.parity import compare
 from stages.project.paths import BUNDLE, EXPORT_METRICS, EXPORTED, LAYOUT, MAIN_RUN, MODEL, weights_of
 from stages.project.result_params import ExportParams
 from stages.project.run_bundle import bundle_of_run
 from stages.project.runs import choose_regression, find_samples, load_run, read_photos
 from stages.project.samples import locate, read_part, read_truths, spread
+from stages.project.sentences import sentences
 from stages.project.variants import settings_of
 
 

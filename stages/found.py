@@ -10,9 +10,11 @@ from pipeline.raw.photos import read_photo
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
 from stages.photo.landmark_finders import file_of, open_finder
-from stages.project.params import ComputeParams, CropParams, DataParams, read, sentences
+from stages.project.params import ComputeParams, CropParams, DataParams
+from stages.project.params_file import read
 from stages.project.paths import FOUND
 from stages.project.samples import read_part, shards_of, subset_of
+from stages.project.sentences import sentences
 from stages.project.shard_stage import Task, run_stage
 from stages.project.strict import check
 

@@ -11,8 +11,9 @@ from model.weights import read_facts
 from pipeline.photo.bundle import load_bundle
 from pipeline.store.files import write_bytes
 from stages.photo.options import FILE
-from stages.project.params import PARAMS_FILE, read_params, sentences
+from stages.project.params_file import PARAMS_FILE, read_params
 from stages.project.paths import MAIN_RUN, RUNS, weights_of
+from stages.project.sentences import sentences
 from stages.project.strict import check
 
 

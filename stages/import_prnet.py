@@ -12,7 +12,7 @@ from model.prnet_checkpoint import load_prnet
 from model.scaling import Scaling
 from model.settings import NetworkConfig
 from model.weights import WeightsFacts, save_weights
-from stages.project.params import sentences
+from stages.project.sentences import sentences
 
 OUTPUT = Path("runs/prnet/model.weights.h5")
 SIZE = 256

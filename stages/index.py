@@ -21,7 +21,9 @@ from pipeline.raw.photos import check_photo, hash_photo, read_content
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.store.tables import write_table
-from stages.project.params import ComputeParams, DataParams, read, sentences
+from stages.project.params import ComputeParams, DataParams
+from stages.project.params_file import read
+from stages.project.sentences import sentences
 from stages.project.shard_stage import WHOLE, Task, run_stage
 from stages.project.strict import check
 

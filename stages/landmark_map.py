@@ -18,9 +18,11 @@ from pipeline.store.shards import list_shards, read_shard
 from stages.project.annotated_face import annotated_face
 from stages.project.beginning import begin_stage
 from stages.project.json_file import write_json
-from stages.project.params import DataParams, read, sentences
+from stages.project.params import DataParams
+from stages.project.params_file import read
 from stages.project.paths import LANDMARK_MAP, LANDMARK_MAP_METRICS, LEARN, subset_folder
 from stages.project.samples import read_part, subset_of
+from stages.project.sentences import sentences
 
 
 @click.command()

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import click
 
 from stages.project.lock_files import keep_locks, mend_locks
-from stages.project.params import sentences
+from stages.project.sentences import sentences
 
 
 @click.command()

@@ -14,7 +14,8 @@ from pipeline.store import samples as stored
 from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import load_uv
 from stages.project.beginning import begin_stage
-from stages.project.params import CropParams, read, sentences
+from stages.project.params import CropParams
+from stages.project.params_file import read
 from stages.project.paths import (
     FOUND,
     LAYOUT,
@@ -28,6 +29,7 @@ from stages.project.paths import (
 from stages.project.predictions import Batches, write_predictions
 from stages.project.runs import choose_regression, load_run
 from stages.project.samples import locate, read_part
+from stages.project.sentences import sentences
 from stages.project.strict import check
 from stages.project.variants import settings_of
 

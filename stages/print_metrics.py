@@ -6,8 +6,8 @@ import click
 
 from model.backend import check_backend
 from stages.project.json_file import is_number, read_json
-from stages.project.params import sentences
 from stages.project.paths import EVALUATION, MAIN_PAGE, MAIN_RUN, SETTINGS, THESIS_METRICS, THESIS_PAGE
+from stages.project.sentences import sentences
 from stages.project.strict import check
 from stages.project.variants import settings_of
 

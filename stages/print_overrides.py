@@ -6,7 +6,8 @@ import click
 
 from stages.print_trainings import count_trainings
 from stages.project.overrides import arguments, override, read_overrides
-from stages.project.params import read_params, sentences
+from stages.project.params_file import read_params
+from stages.project.sentences import sentences
 
 
 @click.command()

@@ -6,7 +6,7 @@ import click
 
 from stages.pages.results_text import results_text
 from stages.pages.thesis_reference import read_reference
-from stages.project.params import sentences
+from stages.project.sentences import sentences
 
 
 @click.command()

@@ -19,9 +19,11 @@ from pipeline.store.parallel import map_shards
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.surface import load_surface
 from stages.project.beginning import begin_stage
-from stages.project.params import ComputeParams, DataParams, read, sentences
+from stages.project.params import ComputeParams, DataParams
+from stages.project.params_file import read
 from stages.project.paths import LAYOUT, MODEL, PROFILED
 from stages.project.profiled_params import ProfiledParams
+from stages.project.sentences import sentences
 
 ANNOTATED = ("sample_id", "photo", "photo_sha256", "shape", "expression", "pose")
 JPEG_QUALITY = 95

@@ -24,7 +24,7 @@ from stages.photo.files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
 from stages.photo.folders import list_named, remove_parts
 from stages.photo.options import ReconstructorOptions, folder, reconstructor_options
 from stages.photo.results import FACES_FILE, check_folder, keep_results, read_results
-from stages.project.params import sentences
+from stages.project.sentences import sentences
 from stages.project.strict import check
 
 

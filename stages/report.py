@@ -11,10 +11,12 @@ from stages.pages.provenance import read_provenance
 from stages.pages.report_page import report_page
 from stages.pages.report_samples import choose_samples, draw_samples
 from stages.project.beginning import begin_stage
-from stages.project.params import DataParams, read, sentences
+from stages.project.params import DataParams
+from stages.project.params_file import read
 from stages.project.paths import CONTACT_SHEET, MAIN_PAGE, MAIN_RUN
 from stages.project.result_params import ReportParams
 from stages.project.results import read_results
+from stages.project.sentences import sentences
 from stages.project.variants import settings_of
 
 

@@ -16,10 +16,11 @@ from stages.photo.options import FILE
 from stages.project.foreign import FACE_MODEL, read_mesh, read_vertices_of, score_folder
 from stages.project.frames import OFFSETS
 from stages.project.json_file import write_json
-from stages.project.params import read, sentences
+from stages.project.params_file import read
 from stages.project.published import read_benchmark
 from stages.project.result_params import EvaluateParams
 from stages.project.results import write_csv
+from stages.project.sentences import sentences
 from stages.project.strict import check
 
 

@@ -18,10 +18,12 @@ from stages.photo.applications import draw_applications
 from stages.photo.landmark_finders import open_finder
 from stages.project.beginning import begin_stage
 from stages.project.json_file import write_json
-from stages.project.params import CropParams, DataParams, read, sentences
+from stages.project.params import CropParams, DataParams
+from stages.project.params_file import read
 from stages.project.paths import FOREIGN, LANDMARK_MAP, MAIN_RUN, THESIS_MESHES, THESIS_METRICS, THESIS_PAGE
 from stages.project.result_params import EvaluateParams
 from stages.project.results import read_results
+from stages.project.sentences import sentences
 from stages.project.variants import ThesisParams, VariantSettings, settings_of
 
 # The variant that is the thesis's own model.

@@ -8,7 +8,9 @@ from pathlib import Path
 
 import click
 
-from stages.project.params import DataParams, read, sentences
+from stages.project.params import DataParams
+from stages.project.params_file import read
+from stages.project.sentences import sentences
 from stages.project.tracing import trace
 from stages.project.variants import read_variant
 

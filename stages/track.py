@@ -33,7 +33,7 @@ from stages.photo.video import (
     write_overlay,
     write_record,
 )
-from stages.project.params import sentences
+from stages.project.sentences import sentences
 from stages.project.strict import check
 
 

@@ -16,8 +16,10 @@ from pipeline.uv.operator import make_operator
 from pipeline.uv.position_map import UVLayout, nearest_texels, render_map, save_uv
 from stages.project.beginning import begin_stage
 from stages.project.json_file import write_json
-from stages.project.params import DataParams, EmbeddingParams, read, sentences
+from stages.project.params import DataParams, EmbeddingParams
+from stages.project.params_file import read
 from stages.project.paths import LAYOUT, MODEL, UV_METRICS, UV_PICTURE
+from stages.project.sentences import sentences
 from stages.project.strict import check
 
 

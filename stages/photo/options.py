@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from stages.project.params import sentences
+from stages.project.sentences import sentences
 from stages.project.strict import check
 
 METHODS = ("auto", "fit", "network")

@@ -12,7 +12,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from stages.project.params import PARAMS_FILE
+from stages.project.params_file import PARAMS_FILE
 from stages.project.strict import check
 
 # The thesis's scale.

@@ -1,134 +1,23 @@
-"""The sections of params.yaml: how they are read, strictly and in YAML 1.2, and a frozen dataclass for each.
+"""The sections of params.yaml that the data stages read: a frozen dataclass for each.
 
 What the data stages do not read is elsewhere, so that an edit there does not make them run again: `network`, `loss` and
 `train` in `model.settings`, `thesis` in `variants`, `profiled` in `profiled_params`, and in `result_params` `evaluate`,
 `export` and `report`.
 """
 
-import contextlib
 import dataclasses
-import functools
 import os
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, TypeVar
-
-import click
 
 from pipeline.crops.policy import AugmentationPolicy
 from pipeline.raw.splitting import PROFILED_SUFFIX
 from stages.project.paths import LEARN, TEST, subset_folder
-from stages.project.strict import build, check, check_all, check_at_least_one
+from stages.project.strict import check, check_all, check_at_least_one
 
-PARAMS_FILE = Path("params.yaml")
 LEVELS = ("on", "off")
 # What finds landmarks without annotation, and what it has learnt: the output of a stage, or a file from elsewhere.
 FILE = "FILE"
 SOURCES = {"facemesh": "data/landmark_map", "asm": "data/asm", "dlib": FILE, "network": FILE}
-OWN = ("pipeline", "model", "stages")
-T = TypeVar("T")
-
-
-@contextlib.contextmanager
-def sentences() -> Iterator[None]:
-    """Turn what a user can mend (a missing file or package, a value out of range) into one line without a traceback.
-
-    Raises
-    ------
-    ClickException
-        For a ValueError or an OSError within, or an ImportError of a package that is not the project's own.
-    """
-    try:
-        yield
-    except (ValueError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    except ImportError as error:
-        package = (error.name or "").partition(".")[0]
-        if package in OWN:
-            raise
-        missing = isinstance(error, ModuleNotFoundError)
-        fault = f"{package} is not installed" if missing else f"{package or 'A package'} can't be loaded: {error}"
-        raise click.ClickException(
-            f"{fault}. Is this the project's environment? `make install` makes it, `. .venv/bin/activate` enters it."
-        ) from error
-
-
-def read_params(path: Path = PARAMS_FILE) -> dict[str, Any]:
-    """Load params.yaml as plain Python, in YAML 1.2 as DVC writes it (PyYAML would read 1e-05 as a string).
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If it is no YAML, has a key twice or one that is no text, holds itself, or is no mapping.
-    """
-    from ruamel.yaml.error import MarkedYAMLError, YAMLError  # commands for photos read no params
-
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing; run the stage from the project's root.")
-    try:
-        values = _parse(path.read_text(encoding="utf-8"))
-    except MarkedYAMLError as error:
-        mark = error.problem_mark or error.context_mark
-        line = f", line {mark.line + 1}" if mark else ""
-        raise ValueError(f"{path}{line} is no valid YAML: {error.problem or error.context}.") from error
-    except (YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is no valid YAML: {' '.join(str(error).split())}.") from error
-    check(isinstance(values, dict), f"{path} has no sections; expected a mapping of mappings.")
-    try:
-        numbers = list(_keys_without_name(values))
-    except RecursionError as error:
-        raise ValueError(f"{path} holds itself, by an anchor; write out what is meant.") from error
-    check(not numbers, f"{path} has {', '.join(map(repr, numbers))} where a name belongs; put it in quotes.")
-    return values
-
-
-def _keys_without_name(values: Any) -> Iterator[Any]:
-    """Keys that are no text, in all of some parameters."""
-    if isinstance(values, dict):
-        yield from (key for key in values if not isinstance(key, str))
-        for value in values.values():
-            yield from _keys_without_name(value)
-    elif isinstance(values, list):
-        for value in values:
-            yield from _keys_without_name(value)
-
-
-@functools.lru_cache(maxsize=1)
-def _parse(text: str) -> Any:
-    """Parse the file once for all sections that a stage reads; nobody changes what this gives."""
-    from ruamel.yaml import YAML
-
-    return YAML(typ="safe").load(text)
-
-
-def read(section: str, cls: type[T], path: Path = PARAMS_FILE) -> T:
-    """Read one section of params.yaml.
-
-    Parameters
-    ----------
-    section : str
-        Name of the section.
-    cls : type
-        The frozen dataclass that it fills; its ``__post_init__`` checks ranges.
-    path : Path
-        The file.
-
-    Returns
-    -------
-    An instance of `cls`
-
-    Raises
-    ------
-    FileNotFoundError
-        If there is no such file.
-    ValueError
-        If a key is unknown or missing, or a value has the wrong type or is out of range.
-    """
-    values = read_params(path)
-    check(section in values, f"{path} has no section {section!r}.")
-    return build(section, values[section], cls)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -70,7 +70,7 @@ def find_problems(params: dict[str, Any]) -> list[str]:
     Parameters
     ----------
     params : dict
-        As `params.read_params` reads it.
+        As `params_file.read_params` reads it.
 
     Returns
     -------

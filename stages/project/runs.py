@@ -19,7 +19,8 @@ from pipeline.face.face_model import load_model
 from pipeline.store.samples import Sample, locate, read_labels, read_samples
 from pipeline.store.shards import list_shards, map_rows
 from pipeline.uv.position_map import UVLayout
-from stages.project.params import EmbeddingParams, read
+from stages.project.params import EmbeddingParams
+from stages.project.params_file import read
 from stages.project.paths import AUGMENTED, MODEL, VALIDATION, seed_weights_of, weights_of
 from stages.project.samples import read_part
 from stages.project.strict import check, check_all

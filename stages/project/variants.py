@@ -12,7 +12,8 @@ from typing import Any
 from model.settings import RANDOM, RESIDUAL, LossConfig, NetworkConfig, TrainConfig
 from pipeline.crops.policy import AugmentationPolicy
 from stages.project.json_file import read_json
-from stages.project.params import LEVELS, PARAMS_FILE, AugmentedParams, read_params
+from stages.project.params import LEVELS, AugmentedParams
+from stages.project.params_file import PARAMS_FILE, read_params
 from stages.project.paths import MAIN_RUN, SETTINGS
 from stages.project.strict import build, check, check_all, nearest
 

@@ -15,7 +15,7 @@ from pipeline.face.face_model import FaceModel
 from pipeline.store.samples import locate, read_samples
 from pipeline.store.shards import list_shards, write_shard
 from pipeline.uv.position_map import UVLayout
-from stages.project.params import read_params
+from stages.project.params_file import read_params
 from tests.helpers.places import ROOT
 from tests.helpers.train_project import NETWORK, SIZE, make_samples
 

@@ -10,7 +10,7 @@ from model.backend import prepare_keras
 from model.scaling import Scaling
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.position_map import UVLayout
-from stages.project.params import read_params
+from stages.project.params_file import read_params
 from stages.project.variants import read_variant
 from tests.helpers.places import ROOT
 from tests.helpers.processes import run_alone

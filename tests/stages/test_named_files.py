@@ -11,7 +11,7 @@ import pytest
 import skimage.data
 from click.testing import CliRunner
 
-from stages.project.params import PARAMS_FILE
+from stages.project.params_file import PARAMS_FILE
 from tests.helpers.places import ROOT
 
 # Command, its arguments before the file, and the words that say what was expected. What is a whole photo is

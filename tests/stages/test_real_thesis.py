@@ -8,8 +8,8 @@ from dvc.utils.hydra import apply_overrides
 
 from stages import print_overrides
 from stages.project.overrides import override, read_overrides
-from stages.project.params import read_params
 from stages.project.params_check import find_problems
+from stages.project.params_file import read_params
 from stages.project.variants import resolve_variant
 from tests.helpers.places import ROOT
 

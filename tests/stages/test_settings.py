@@ -12,7 +12,7 @@ from ruamel.yaml import YAML
 
 from stages import settings
 from stages.project.overrides import SCALE, override, read_overrides
-from stages.project.params import read_params
+from stages.project.params_file import read_params
 from stages.project.variants import read_settings, read_variant
 
 ROOT = Path(__file__).parents[2]

@@ -15,7 +15,8 @@ from pipeline.crops.alignment import face_roll
 from stages import evaluate, thesis
 from stages.pages import machine, thesis_figures, thesis_samples
 from stages.pages.thesis_reference import read_reference
-from stages.project.params import DataParams, read_params
+from stages.project.params import DataParams
+from stages.project.params_file import read_params
 from stages.project.published import LANDMARKS, NAMES, YAW, read_benchmark
 from tests.helpers.small_project import (
     LAYERS,

@@ -71,7 +71,7 @@ def test_a_claim_has_a_verdict_with_three_seeds_of_both_and_figures_otherwise(pr
 def test_a_project_without_results_is_told(tmp_path):
     printed = CliRunner().invoke(print_results.main, [str(tmp_path)])
     assert (printed.exit_code, printed.stdout) == (1, "")
-    assert printed.stderr.startswith(f"Error: {tmp_path}/metrics/thesis.json is missing")
+    assert printed.stderr.startswith(f"Error: {tmp_path}/metrics/thesis.json is no file that can be read")
 
 
 def test_a_table_has_a_line_a_row():

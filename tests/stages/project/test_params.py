@@ -7,7 +7,9 @@ from pathlib import Path
 import click
 import pytest
 
-from stages.project.params import DataParams, SplitParams, Subset, build, read, read_params, sentences
+from stages.project.params import DataParams, SplitParams, Subset, build
+from stages.project.params_file import read, read_params
+from stages.project.sentences import sentences
 from tests.helpers.places import ROOT
 
 

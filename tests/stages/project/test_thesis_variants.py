@@ -7,7 +7,7 @@ import pytest
 from stages.pages.thesis_reference import read_reference
 from stages.pages.thesis_tables import TABLE_4_1
 from stages.print_trainings import count_trainings
-from stages.project.params import read_params
+from stages.project.params_file import read_params
 from stages.project.variants import resolve_variant
 from tests.helpers.places import ROOT
 

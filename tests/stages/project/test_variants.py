@@ -8,7 +8,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from model.settings import LossTerms
-from stages.project.params import read_params
+from stages.project.params_file import read_params
 from stages.project.variants import merge, read_settings, read_variant, resolve_variant
 from tests.helpers.made_params import PARAMS, TERMS
 
