@@ -88,7 +88,8 @@ def test_a_folder_that_may_not_be_written_is_named(undisturbed, place):
         closed.chmod(0o755 if root else 0o555)
         # Imports first: another user may not read this one's Python.
         script = "import os, cv2, threadpoolctl, stages.index\n"
-        script += "from stages.project.params import DataParams, read\nread('data', DataParams)\n"
+        script += "from stages.project.params import DataParams\nfrom stages.project.params_file import read\n"
+        script += "read('data', DataParams)\n"
         script += f"os.setgroups([]); os.setgid({OTHER_USER}); os.setuid({OTHER_USER})\n" if root else ""
         run.command = [sys.executable, "-c", f"{script}stages.index.main(['AFW'])"]
         process = run.launch()

@@ -172,7 +172,7 @@ echo "$(basename "$0") $*" >> "$CALLS"
 case "$(basename "$0") $*" in
   python3\\ -m\\ venv*) mkdir -p "$3/bin" && for name in python pip dvc; do cp "$0" "$3/bin/$name"; done ;;
   dvc\\ config*) exec "$DVC" "$@" ;;
-  python\\ -m\\ stages.print_overrides) echo '-S data.size=256 -S ~data.subsets.LFPW_Flip -S a.zoom=[0.7,1.3]' ;;
+  *\\ ablation/thesis_scale.txt) echo '-S data.size=256 -S ~data.subsets.LFPW_Flip -S a.zoom=[0.7,1.3]' ;;
 esac
 """
 

@@ -82,7 +82,7 @@ def write_photo(path, *squares):
 class TestCommand:
     @pytest.fixture
     def photos(self, tmp_path, reconstructor, monkeypatch):
-        monkeypatch.setattr(batches, "open_reconstructor", lambda *_: reconstructor)
+        monkeypatch.setattr(batches, "open_once", lambda *_: reconstructor)
         folder = tmp_path / "photos"
         folder.mkdir()
         write_photo(folder / "a.png", (30, 40))
@@ -209,11 +209,9 @@ class TestCommand:
         cv2.imwrite(str(tmp_path / "mask.png"), np.pad(np.full((148, 198), 255, np.uint8), 1))
         mesh = np.full((468, 3), 60.0)
         whole = MeshFace(np.array([40, 40, 40, 40.0]), mesh[:5, :2], 1.0, 0, mesh, 0.9)
-        made = dataclasses.replace(batches.open_reconstructor(), find_faces=lambda _: [whole])
-        monkeypatch.setattr(batches, "open_reconstructor", lambda *_: made)
-        batches.open_once.cache_clear()
+        made = dataclasses.replace(batches.open_once(), find_faces=lambda _: [whole])
+        monkeypatch.setattr(batches, "open_once", lambda *_: made)
         result = self.call(photos / "a.png", "--out", tmp_path / "out", "--mask", tmp_path / "mask.png")
-        batches.open_once.cache_clear()
         assert result.exit_code == 1
         assert "a: Its mask covers the face wholly." in result.stderr
 

@@ -11,9 +11,10 @@ from model.scaling import Scaling
 from stages import print_overrides
 from stages.pages.provenance import Provenance
 from stages.project.overrides import SCALE, arguments, override, read_overrides, unmet
-from stages.project.params import AugmentedParams, DataParams, build
+from stages.project.params import AugmentedParams, DataParams
 from stages.project.params_check import find_problems
 from stages.project.params_file import read_params
+from stages.project.strict import build
 from stages.project.variants import resolve_variant
 from tests.helpers.places import ROOT
 

@@ -7,9 +7,10 @@ from pathlib import Path
 import click
 import pytest
 
-from stages.project.params import DataParams, SplitParams, Subset, build
+from stages.project.params import DataParams, SplitParams, Subset
 from stages.project.params_file import read, read_params
 from stages.project.sentences import sentences
+from stages.project.strict import build
 from tests.helpers.places import ROOT
 
 
@@ -120,7 +121,8 @@ def test_what_is_no_mapping_in_yaml_is_said_with_file_and_line(tmp_path, text, s
 
 
 def test_reading_params_needs_no_numpy_and_importing_it_no_pydantic():
-    code = "import sys; from stages.project.params import *; print('pydantic' in sys.modules)\n"
+    code = "import sys; from stages.project.params import *; from stages.project.params_file import read\n"
+    code += "print('pydantic' in sys.modules)\n"
     code += "read('data', DataParams); read('augmented', AugmentedParams); print('numpy' in sys.modules)"
     environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
     child = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
@@ -213,7 +215,7 @@ def test_keras_without_tensorflow_is_told_in_a_sentence():
         "sys.modules['tensorflow'] = None\n"
         "import click\n"
         "from model.backend import prepare_keras\n"
-        "from stages.project.params import sentences\n"
+        "from stages.project.sentences import sentences\n"
         "@click.command()\n"
         "def main():\n"
         "    with sentences(): prepare_keras()\n"
