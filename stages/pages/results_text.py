@@ -14,7 +14,7 @@ from stages.project.results import FITTED, SOURCES
 from stages.project.results import METRICS as SCORES
 
 # What metrics/thesis.json holds beside variants.
-NOT_VARIANTS = ("rank_correlation", "claims", "largest_gains")
+NOT_VARIANTS = ("rank_correlation", "claims", "largest_gains", "by_crop", "claims_by_crop")
 FOUND = "facemesh"
 VARIANT_HEADER = (
     "variant",
@@ -100,5 +100,5 @@ def interval(value: float, low: float, high: float, form: str = ".2f") -> str:
 
 def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """Write a table; what is in its cells must hold no ``|``."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "".join(f"| {' | '.join(cells)} |\n" for cells in lines)
+    head, *lines = (f"| {' | '.join(cells)} |" for cells in (header, *rows))
+    return "\n".join([head, f"|{'---|' * len(header)}", *lines, ""])
