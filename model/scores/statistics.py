@@ -261,4 +261,4 @@ def verdict(difference: Interval, seeds: int) -> str | None:
         return "better"
     if difference.low > 0:
         return "worse"
-    return "not told apart by these seeds and images"
+    return "not told apart"
