@@ -33,7 +33,8 @@ class CropScore:
     errors : dict of str to Interval
         By name, those of `ERRORS`: means over images and seeds, with the interval over the images.
     more : Interval or None
-        By how much the mesh's error is greater than on the annotated crops of the same images; None for these.
+        By how much the mesh's error is greater than on the annotated crops of the same images, by the networks that
+        both have; None for these.
     """
 
     box: str
@@ -121,18 +122,24 @@ def compare_crops(results: Mapping[str, Results], claims: Sequence[Claim], param
 def score_sources(result: Results, params: EvaluateParams) -> dict[str, CropScore]:
     """Score a variant on the crops by each source."""
     rows = {str(row["map"]): row for row in result.sources.to_dict("records")}
-    annotated = _mean_errors(result, RAW)
     scores = {}
     for source in (RAW, *result.found):
         errors, row = _mean_errors(result, source), rows[source]
         more = None
         if source != RAW:
-            mesh, beside = errors["thesis_mesh"], annotated.loc[errors.index, "thesis_mesh"]
-            more = _rounded(paired_interval(mesh, beside, params.bootstrap, params.seed))
+            more = _rounded(mesh_error_more(result, source, params))
         means = {name: _rounded(bootstrap_interval(errors[name], params.bootstrap, params.seed)) for name in ERRORS}
         seeds = on_crops(result, source).seed_count
         scores[source] = CropScore(row["box"], row["levelling"], seeds, len(errors), int(row["failed"]), means, more)
     return scores
+
+
+def mesh_error_more(result: Results, source: str, params: EvaluateParams) -> Interval:
+    """Compare the mesh's error with that on annotated crops, of the seeds and images that both have."""
+    keys = ["seed", "sample_id"]
+    pairs = result.found[source].merge(result.per_seed, on=keys, suffixes=("", "_annotated"))
+    means = pairs.groupby("sample_id")[["thesis_mesh", "thesis_mesh_annotated"]].mean()
+    return paired_interval(means["thesis_mesh"], means["thesis_mesh_annotated"], params.bootstrap, params.seed)
 
 
 def on_crops(result: Results, source: str, images: Iterable[str] | None = None) -> Results:

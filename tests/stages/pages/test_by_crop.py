@@ -84,8 +84,9 @@ def test_a_claim_is_tested_on_the_images_that_both_variants_have_and_where_both_
 
 def test_three_seeds_give_a_verdict_on_found_crops_and_means_over_all_of_them():
     seeds = (-0.1, 0.0, 0.4)
-    final = results_of("final", errors(list("abc"), [3, 4, 5]), facemesh=errors(list("abc"), [3, 4, 5], seeds))
-    prn = results_of("prn", errors(list("abc"), [3, 4, 5]), facemesh=errors(list("abc"), [5, 6, 7], seeds))
+    annotated = errors(list("abc"), [3, 4, 5], (0, 0, 0))
+    final = results_of("final", annotated, facemesh=errors(list("abc"), [3, 4, 5], seeds))
+    prn = results_of("prn", annotated, facemesh=errors(list("abc"), [5, 6, 7], seeds))
     by_crop = compare_crops({"final": final, "prn": prn}, [LEVELLING], PARAMS)
     found = by_crop.claims["levelling"]["facemesh"].found
     assert (found.difference, found.seeds, found.verdict) == (-2, 3, "better")
@@ -95,6 +96,16 @@ def test_three_seeds_give_a_verdict_on_found_crops_and_means_over_all_of_them():
     assert (score.seeds, score.errors["thesis_mesh"].mean, score.more.mean) == (3, 4.1, 0.1)
     # All images are off by the same: the interval over the images is none.
     assert score.more == pytest.approx((0.1, 0.1, 0.1))
+
+
+def test_found_crops_are_compared_with_annotated_ones_by_the_networks_that_saw_both():
+    annotated = errors(list("abc"), [3, 4, 5], (0, 6, 9))
+    # Seed 1 alone saw the found crops, on which its errors are greater by 1 than on annotated ones.
+    found = errors(list("abc"), [10, 11, 12]).assign(seed=1)
+    score = compare_crops({"final": results_of("final", annotated, facemesh=found)}, [], PARAMS).scores["final"]
+    assert [each.seeds for each in score.values()] == [3, 1]
+    assert [each.errors["thesis_mesh"].mean for each in score.values()] == [9, 11]
+    assert score["facemesh"].more == (1, 1, 1)
 
 
 def test_the_metrics_file_has_all_numbers_under_the_names_of_variant_claim_and_source(by_crop):
