@@ -59,7 +59,8 @@ def conclusion_rows(claims: Sequence[Claim], comparison: Comparison) -> list[tup
 class Said(NamedTuple):
     """One of the thesis's claims in a line: what it says, by how many percent, what is found here, and what follows.
 
-    `colour` is the class of the last in templates/thesis.html.
+    `colour` is the class of the conclusion in templates/thesis.html; `falling` says whether the loss of one of the two
+    variants was still falling in some seed: it has not come to its end.
     """
 
     claim: str
@@ -67,6 +68,7 @@ class Said(NamedTuple):
     ours: str
     conclusion: str
     colour: str
+    falling: bool
 
 
 def claims_by_section(claims: Sequence[Claim], comparison: Comparison) -> dict[str, list[Said]]:
@@ -86,6 +88,7 @@ def claims_by_section(claims: Sequence[Claim], comparison: Comparison) -> dict[s
                 "" if found is None else _our_change(found),
                 conclusion,
                 COLOURS[conclusion],
+                found is not None and any(comparison.variants[name].falling for name in (claim.variant, claim.against)),
             )
         )
     return sections
