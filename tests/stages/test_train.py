@@ -199,7 +199,7 @@ def test_weights_of_another_width_are_refused(tmp_path):
     (folder / "runs/prn").rename(folder / "runs/elsewhere")
     result = run_stage(folder, "wide")
     assert result.returncode == 1
-    told = "runs/elsewhere/model.weights.h5 is of another network than this: it has network.width 2."
+    told = "runs/elsewhere/seeds/1.weights.h5 is of another network than this: it has network.width 2."
     assert result.stderr == f"Error: {told}\n"
 
 
