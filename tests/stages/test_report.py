@@ -17,7 +17,6 @@ from stages import evaluate, report, thesis
 from stages.pages import contact_sheet
 from stages.pages.page import render
 from stages.pages.provenance import Provenance
-from stages.pages.report_samples import choose_samples
 from stages.project.params import DataParams
 from stages.project.samples import locate, read_truths
 from tests.helpers.small_project import (
@@ -280,37 +279,6 @@ class TestDrawing:
     def test_a_wild_prediction_is_drawn_too(self, sample, surface):
         wild = sample.position_map * np.float32(1e4)
         assert set(self.tiles(sample, wild, surface)) == set(contact_sheet.TILE_NAMES)
-
-
-class TestChoice:
-    def table(self, count):
-        pandas = pytest.importorskip("pandas")
-        rng = np.random.default_rng(0)
-        return pandas.DataFrame(
-            {
-                "sample_id": [f"test/{index:03d}" for index in range(count)],
-                "nme68_2d": rng.permutation(np.arange(count, dtype=float)),
-                "yaw_deg": rng.uniform(-90, 90, count),
-            }
-        )
-
-    def test_best_median_and_worst_are_chosen_and_yaw_is_spread(self):
-        table = self.table(101)
-        chosen = choose_samples(table, 12)
-        errors = {why: sorted(rows["nme68_2d"]) for why, rows in chosen.groupby("why")}
-        assert errors["best"] == [0, 1]
-        assert errors["median"] == [49, 50]
-        assert errors["worst"] == [99, 100]
-        yaw = chosen[chosen["why"] == "yaw"]["yaw_deg"]
-        assert len(yaw) == 6
-        assert yaw.max() - yaw.min() > 150
-        assert chosen["sample_id"].is_unique
-
-    @pytest.mark.parametrize("count", [1, 2, 5, 12])
-    def test_small_sets_are_shown_whole_and_no_image_twice(self, count):
-        chosen = choose_samples(self.table(count), 12)
-        assert sorted(chosen["sample_id"]) == sorted(self.table(count)["sample_id"])
-        assert len(choose_samples(self.table(count), 1)) == 1
 
 
 class TestCommands:

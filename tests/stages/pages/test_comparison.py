@@ -1,8 +1,6 @@
-"""Comparisons of variants by hand, what the page says of them, and methods that others scored."""
+"""Comparisons of variants by hand."""
 
 import dataclasses
-import json
-import re
 
 import numpy as np
 import pandas as pd
@@ -23,19 +21,16 @@ from stages.pages.comparison import (
     still_falling,
     summarise,
 )
-from stages.pages.methods import method_header, method_row, read_foreign
 from stages.pages.thesis_reference import Claim
-from stages.pages.thesis_tables import claim_text, conclude, conclusion_rows
+from stages.pages.thesis_tables import conclusion_rows
 from stages.project.result_params import EvaluateParams
 from stages.project.results import Results
 
 PARAMS = EvaluateParams(bootstrap=100, seed=1, share_under=5.0, benchmark="none")
-CLAIM = Claim("a", "4.3", "prn", "final", "thesis_68", "better", lower_by=30.0, follows=23.1, note="at most")
 SUMMARIES = {
     "prn": Summary(3, 4032, 2, 0, 2.0, 3.0, 97.0, 0.0),
     "final": Summary(4, 12096, None, 0, 2.0, 3.0, 97.0, 0.0),
 }
-SCORES = {"images": 5, "failed": 2, "nme68_2d": 3.987, "nme68_2d_low": 3.8, "nme68_2d_high": 4}
 
 
 def test_rises_of_the_loss_are_from_the_best_so_far_of_its_output_also_where_a_phase_begins():
@@ -171,133 +166,6 @@ def test_the_metrics_file_has_variants_correlation_and_claims():
     untold = dataclasses.replace(summary, falling=None)
     assert set(metrics["prn"]) - set(Comparison({"prn": untold}, None, {}).as_metrics()["prn"]) == {"falling"}
     assert Comparison({}, None, {}).as_metrics() == {"rank_correlation": {}, "claims": {}, "largest_gains": {}}
-
-
-def test_a_claim_is_told_with_its_percentages_and_its_note():
-    assert claim_text(CLAIM) == "better by 30 % (23.1 % from its means) at most"
-    assert (
-        claim_text(Claim("a", "4.3", "prn", "final", "thesis_68", "equal", follows=0.0)) == "equal (0 % from its means)"
-    )
-
-
-@pytest.mark.parametrize(
-    ("expected", "verdict", "said"),
-    [
-        ("better", "better", "holds"),
-        ("better", "worse", "does not hold"),
-        ("equal", "better", "does not hold"),
-        ("equal", "not told apart", "is not contradicted"),
-        ("worse", "not told apart", "cannot be told"),
-        ("equal", None, ""),
-        ("better", None, ""),
-    ],
-)
-def test_whether_a_conclusion_holds(expected, verdict, said):
-    assert conclude(expected, verdict) == said
-
-
-def test_a_claim_whose_variants_did_not_run_says_so_and_has_as_many_cells():
-    found = {"a": Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, 3, 4)}
-    ran, absent = (conclusion_rows([CLAIM], Comparison(SUMMARIES, None, claims))[0] for claims in (found, {}))
-    learnt = ("4,032 and 12,096", "2 of 3 and not told")
-    assert ran[4:] == ("3 and 4", *learnt, -1.0, "-2.000\u00a0to\u00a0-0.500", 30.0, "better", "holds")
-    assert absent[4:] == ("", "", "", "not run here", "", "", "", "")
-
-
-@pytest.mark.parametrize("seeds", [(1, 1), (1, 3), (5, 2)])
-def test_with_fewer_than_three_seeds_of_either_there_are_figures_and_no_verdict(seeds):
-    claim = Claim("a", "4.3", "prn", "final", "thesis_68", "equal")
-    found = {"a": Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, *seeds)}
-    (row,) = conclusion_rows([claim], Comparison(SUMMARIES, None, found))
-    figures = (-1.0, "-2.000\u00a0to\u00a0-0.500, over images alone", 30.0)
-    assert row[4] == f"{seeds[0]} and {seeds[1]}"
-    assert row[7:] == (*figures, "no verdict: fewer than 3 seeds", "")
-    assert "better" not in str(row)
-    assert "worse" not in str(row)
-
-
-def test_a_method_s_row_fits_its_head_and_leaves_empty_what_it_lacks():
-    row = dict(zip(method_header(), method_row("theirs", SCORES | {"dense_3d": 2.5}), strict=True))
-    assert (row["method"], row["seeds"]) == ("theirs", "")
-    assert dict(zip(method_header(), method_row("ours", SCORES, 3), strict=True))["seeds"] == 3
-    assert row["95 % interval"] == "3.800\u00a0to\u00a04.000"
-    assert (row["nme68 2d"], row["dense 3d"], row["dense 2d"], row["mean of bins"]) == (3.987, 2.5, "", "")
-
-
-def test_foreign_metrics_are_read_by_name_in_order(tmp_path):
-    for name in ("b", "a"):
-        (tmp_path / f"{name}.json").write_text(json.dumps(SCORES))
-        theirs_of(tmp_path / f"{name}_per_image.csv")
-    named = [(f"{name} (scored from its files)", SCORES) for name in ("a", "b")]
-    methods, left_out = read_foreign(tmp_path, OURS)
-    assert (list(methods.items()), left_out) == (named, [])
-    assert read_foreign(tmp_path / "none", OURS) == ({}, [])
-
-
-OURS = pd.DataFrame(
-    {"sample_id": ["AFLW2000/a", "AFLW2000/b"], "truth": ["pt3d_68", "model"], "yaw_deg": [1.5, -80.0], "nme68_2d": 3.0}
-)
-
-
-def theirs_of(path, **columns):
-    """per_image.csv of a method that was scored on the same photos and truths, but for some columns."""
-    OURS.assign(sample_id=["a", "b"]).assign(**columns).to_csv(path, index=False)
-
-
-@pytest.mark.parametrize(
-    ("columns", "note"),
-    [
-        ({}, ""),
-        ({"sample_id": ["AFLW2000/a", "AFLW2000/b"]}, ""),
-        ({"truth": "pt3d_68"}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
-        ({"yaw_deg": [1.5, 80.0]}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
-        ({"yaw_deg": [1.52, -80.0]}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
-        ({"yaw_deg": [1.5, -79.9951]}, ""),  # written with fewer digits
-        ({"sample_id": ["c", "d"]}, "; not comparable: 0 of its 2 photos are among our 2 with the same truth"),
-        ({"sample_id": ["a", "a"]}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
-    ],
-)
-def test_a_method_on_other_photos_or_truths_says_so_beside_ours(tmp_path, columns, note):
-    (tmp_path / "x.json").write_text(json.dumps(SCORES))
-    theirs_of(tmp_path / "x_per_image.csv", **columns)
-    assert list(read_foreign(tmp_path, OURS)[0]) == [f"x (scored from its files{note})"]
-
-
-def test_a_method_with_fewer_photos_or_unknown_ones_says_so(tmp_path):
-    (tmp_path / "x.json").write_text(json.dumps(SCORES))
-    assert list(read_foreign(tmp_path, OURS)[0]) == ["x (scored from its files; on which photos is not known)"]
-    OURS[:1].to_csv(tmp_path / "x_per_image.csv", index=False)
-    (name,) = read_foreign(tmp_path, OURS)[0]
-    assert name.endswith("; not comparable: 1 of its 1 photos are among our 2 with the same truth)")
-    (tmp_path / "x_per_image.csv").write_text("a,b\n1,2\n")
-    methods, (reason,) = read_foreign(tmp_path, OURS)
-    assert methods == {}
-    assert "x_per_image.csv is no table of `python -m stages.score`" in reason
-
-
-@pytest.mark.parametrize(
-    ("content", "sentence"),
-    [
-        ("{", r"theirs.json is no JSON .*: write it with `python -m stages.score`\.$"),
-        ("[1]", r"theirs.json holds no metrics: write it with"),
-        (json.dumps(SCORES | {"nme68_2d": float("inf")}), r"theirs.json has no finite number as nme68_2d: write it"),
-        (json.dumps(SCORES | {"dense_3d": "2"}), r"theirs.json has no finite number as dense_3d: write it"),
-        (json.dumps(SCORES | {"images": True}), r"theirs.json has no finite number as images: write it"),
-        ("[" * 100000, r"theirs.json is no JSON"),
-        ('{"images": 5, "failed": 2}', r"theirs.json lacks nme68_2d, nme68_2d_low, nme68_2d_high: write it with"),
-    ],
-)
-def test_a_foreign_file_that_cannot_be_shown_is_named_and_the_others_are_shown(tmp_path, content, sentence):
-    for name in ("other", "theirs"):
-        (tmp_path / f"{name}.json").write_text(json.dumps(SCORES))
-        theirs_of(tmp_path / f"{name}_per_image.csv")
-    (tmp_path / "theirs.json").write_text(content)
-    (tmp_path / "folder.json").mkdir()
-    methods, left_out = read_foreign(tmp_path, OURS)
-    assert list(methods) == ["other (scored from its files)"]
-    assert len(left_out) == 2
-    assert "folder.json is no file that can be read" in left_out[0]
-    assert re.search(sentence, left_out[1])
 
 
 def results_of(variant, smooth, thesis_mesh, by=(0.0,)):

@@ -9,7 +9,9 @@ from stages.pages.comparison import Comparison, Difference, LargestGain, Summary
 from stages.pages.thesis_reference import Claim, Gain, Layer, Number, Reference
 from stages.pages.thesis_tables import (
     bias_rows,
+    claim_text,
     claims_by_section,
+    conclude,
     conclusion_rows,
     count_conclusions,
     gain_rows,
@@ -24,6 +26,11 @@ from stages.project.results import Results
 TO = "\u00a0to\u00a0"
 PRN = Summary(2, 4032, 1, 3, 1.0, 2.0, 97.0, 27.4)
 FINAL = Summary(3, 12096, 0, 0, 1.0, 2.0, 97.0, 0.0)
+CLAIM = Claim("a", "4.3", "prn", "final", "thesis_68", "better", lower_by=30.0, follows=23.1, note="at most")
+SUMMARIES = {
+    "prn": Summary(3, 4032, 2, 0, 2.0, 3.0, 97.0, 0.0),
+    "final": Summary(4, 12096, None, 0, 2.0, 3.0, 97.0, 0.0),
+}
 
 
 def results_of(variant, seeds=(), **means):
@@ -197,3 +204,46 @@ def test_table_4_1_has_the_mesh_s_errors_in_the_order_of_its_head():
 def test_rises_are_told_with_seeds_validations_jumps_and_the_worst_one(name, rows):
     comparison = Comparison({name: PRN}, None, {})
     assert rise_rows({name: results_of(name, seeds=[1, 1, 1, 2, 2])}, comparison) == rows
+
+
+def test_a_claim_is_told_with_its_percentages_and_its_note():
+    assert claim_text(CLAIM) == "better by 30 % (23.1 % from its means) at most"
+    assert (
+        claim_text(Claim("a", "4.3", "prn", "final", "thesis_68", "equal", follows=0.0)) == "equal (0 % from its means)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("expected", "verdict", "said"),
+    [
+        ("better", "better", "holds"),
+        ("better", "worse", "does not hold"),
+        ("equal", "better", "does not hold"),
+        ("equal", "not told apart", "is not contradicted"),
+        ("worse", "not told apart", "cannot be told"),
+        ("equal", None, ""),
+        ("better", None, ""),
+    ],
+)
+def test_whether_a_conclusion_holds(expected, verdict, said):
+    assert conclude(expected, verdict) == said
+
+
+def test_a_claim_whose_variants_did_not_run_says_so_and_has_as_many_cells():
+    found = {"a": Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, 3, 4)}
+    ran, absent = (conclusion_rows([CLAIM], Comparison(SUMMARIES, None, claims))[0] for claims in (found, {}))
+    learnt = ("4,032 and 12,096", "2 of 3 and not told")
+    assert ran[4:] == ("3 and 4", *learnt, -1.0, "-2.000\u00a0to\u00a0-0.500", 30.0, "better", "holds")
+    assert absent[4:] == ("", "", "", "not run here", "", "", "", "")
+
+
+@pytest.mark.parametrize("seeds", [(1, 1), (1, 3), (5, 2)])
+def test_with_fewer_than_three_seeds_of_either_there_are_figures_and_no_verdict(seeds):
+    claim = Claim("a", "4.3", "prn", "final", "thesis_68", "equal")
+    found = {"a": Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, *seeds)}
+    (row,) = conclusion_rows([claim], Comparison(SUMMARIES, None, found))
+    figures = (-1.0, "-2.000\u00a0to\u00a0-0.500, over images alone", 30.0)
+    assert row[4] == f"{seeds[0]} and {seeds[1]}"
+    assert row[7:] == (*figures, "no verdict: fewer than 3 seeds", "")
+    assert "better" not in str(row)
+    assert "worse" not in str(row)

@@ -1,0 +1,95 @@
+"""Methods that others scored, beside ours."""
+
+import json
+import re
+
+import pandas as pd
+import pytest
+
+from stages.pages.methods import method_header, method_row, read_foreign
+
+SCORES = {"images": 5, "failed": 2, "nme68_2d": 3.987, "nme68_2d_low": 3.8, "nme68_2d_high": 4}
+
+
+def test_a_method_s_row_fits_its_head_and_leaves_empty_what_it_lacks():
+    row = dict(zip(method_header(), method_row("theirs", SCORES | {"dense_3d": 2.5}), strict=True))
+    assert (row["method"], row["seeds"]) == ("theirs", "")
+    assert dict(zip(method_header(), method_row("ours", SCORES, 3), strict=True))["seeds"] == 3
+    assert row["95 % interval"] == "3.800\u00a0to\u00a04.000"
+    assert (row["nme68 2d"], row["dense 3d"], row["dense 2d"], row["mean of bins"]) == (3.987, 2.5, "", "")
+
+
+def test_foreign_metrics_are_read_by_name_in_order(tmp_path):
+    for name in ("b", "a"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(SCORES))
+        theirs_of(tmp_path / f"{name}_per_image.csv")
+    named = [(f"{name} (scored from its files)", SCORES) for name in ("a", "b")]
+    methods, left_out = read_foreign(tmp_path, OURS)
+    assert (list(methods.items()), left_out) == (named, [])
+    assert read_foreign(tmp_path / "none", OURS) == ({}, [])
+
+
+OURS = pd.DataFrame(
+    {"sample_id": ["AFLW2000/a", "AFLW2000/b"], "truth": ["pt3d_68", "model"], "yaw_deg": [1.5, -80.0], "nme68_2d": 3.0}
+)
+
+
+def theirs_of(path, **columns):
+    """per_image.csv of a method that was scored on the same photos and truths, but for some columns."""
+    OURS.assign(sample_id=["a", "b"]).assign(**columns).to_csv(path, index=False)
+
+
+@pytest.mark.parametrize(
+    ("columns", "note"),
+    [
+        ({}, ""),
+        ({"sample_id": ["AFLW2000/a", "AFLW2000/b"]}, ""),
+        ({"truth": "pt3d_68"}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
+        ({"yaw_deg": [1.5, 80.0]}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
+        ({"yaw_deg": [1.52, -80.0]}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
+        ({"yaw_deg": [1.5, -79.9951]}, ""),  # written with fewer digits
+        ({"sample_id": ["c", "d"]}, "; not comparable: 0 of its 2 photos are among our 2 with the same truth"),
+        ({"sample_id": ["a", "a"]}, "; not comparable: 1 of its 2 photos are among our 2 with the same truth"),
+    ],
+)
+def test_a_method_on_other_photos_or_truths_says_so_beside_ours(tmp_path, columns, note):
+    (tmp_path / "x.json").write_text(json.dumps(SCORES))
+    theirs_of(tmp_path / "x_per_image.csv", **columns)
+    assert list(read_foreign(tmp_path, OURS)[0]) == [f"x (scored from its files{note})"]
+
+
+def test_a_method_with_fewer_photos_or_unknown_ones_says_so(tmp_path):
+    (tmp_path / "x.json").write_text(json.dumps(SCORES))
+    assert list(read_foreign(tmp_path, OURS)[0]) == ["x (scored from its files; on which photos is not known)"]
+    OURS[:1].to_csv(tmp_path / "x_per_image.csv", index=False)
+    (name,) = read_foreign(tmp_path, OURS)[0]
+    assert name.endswith("; not comparable: 1 of its 1 photos are among our 2 with the same truth)")
+    (tmp_path / "x_per_image.csv").write_text("a,b\n1,2\n")
+    methods, (reason,) = read_foreign(tmp_path, OURS)
+    assert methods == {}
+    assert "x_per_image.csv is no table of `python -m stages.score`" in reason
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        ("{", r"theirs.json is no JSON .*: write it with `python -m stages.score`\.$"),
+        ("[1]", r"theirs.json holds no metrics: write it with"),
+        (json.dumps(SCORES | {"nme68_2d": float("inf")}), r"theirs.json has no finite number as nme68_2d: write it"),
+        (json.dumps(SCORES | {"dense_3d": "2"}), r"theirs.json has no finite number as dense_3d: write it"),
+        (json.dumps(SCORES | {"images": True}), r"theirs.json has no finite number as images: write it"),
+        ("[" * 100000, r"theirs.json is no JSON"),
+        ('{"images": 5, "failed": 2}', r"theirs.json lacks nme68_2d, nme68_2d_low, nme68_2d_high: write it with"),
+    ],
+)
+def test_a_foreign_file_that_cannot_be_shown_is_named_and_the_others_are_shown(tmp_path, content, sentence):
+    for name in ("other", "theirs"):
+        (tmp_path / f"{name}.json").write_text(json.dumps(SCORES))
+        theirs_of(tmp_path / f"{name}_per_image.csv")
+    (tmp_path / "theirs.json").write_text(content)
+    (tmp_path / "folder.json").mkdir()
+    methods, left_out = read_foreign(tmp_path, OURS)
+    assert list(methods) == ["other (scored from its files)"]
+    assert len(left_out) == 2
+    assert "folder.json is no file that can be read" in left_out[0]
+    assert re.search(sentence, left_out[1])
