@@ -23,6 +23,10 @@ ROUNDED = 3
 JUMP_PERCENT = 10.0
 # A loss was still falling if its best in the last share of the passes is so many percent below its best before.
 LAST_SHARE, FALLING_PERCENT = 0.1, 1.0
+# Whose means over the seeds a summary has, by their columns in per_seed.csv.
+OVER_SEEDS = {"nme68_2d": "nme68_2d"} | {
+    name: metric.error for name, metric in METRICS.items() if metric.statistic == "mean"
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +36,7 @@ class Summary:
     Attributes
     ----------
     seeds : int
-        That it was trained from. The errors are of the one that was best on the validation part.
+        That it was trained from.
     passes : int
         That its network has learnt from, those of the run that it starts from included.
     falling : int or None
@@ -40,9 +44,11 @@ class Summary:
     jumps : int
         Validations of all seeds whose loss is more than `JUMP_PERCENT` above the best before it in the same run.
     thesis_68, thesis_mesh, smooth_15deg : float
-        Percent.
+        Percent, of the network that is kept: the one that was best on the validation part.
     worst_rise : float
         The largest rise of the validation loss above its best so far, in percent; 0 where the loss only fell.
+    over_seeds : dict of str to Interval
+        Those of `OVER_SEEDS`: means over images and seeds in percent, see `model.scores.statistics.mean_interval`.
     """
 
     seeds: int
@@ -53,10 +59,17 @@ class Summary:
     thesis_mesh: float
     smooth_15deg: float
     worst_rise: float
+    over_seeds: Mapping[str, statistics.Interval] = dataclasses.field(default_factory=dict)
 
     def as_metrics(self) -> dict[str, float]:
         """All but what cannot be told: metrics are numbers."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        told = dataclasses.asdict(dataclasses.replace(self, over_seeds={}))
+        means = {
+            f"{name}_over_seeds{end}": value
+            for name, interval in self.over_seeds.items()
+            for end, value in zip(("", "_low", "_high"), interval, strict=True)
+        }
+        return {name: value for name, value in told.items() if name != "over_seeds" and value is not None} | means
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +196,7 @@ def compare_variants(
     """
     errors = results[variant].per_image
     return Comparison(
-        {name: summarise(result, passes_in_all(name, results, starts)) for name, result in results.items()},
+        {name: summarise(result, passes_in_all(name, results, starts), params) for name, result in results.items()},
         rank_correlation(errors["thesis_68"].to_numpy(), errors["thesis_mesh"].to_numpy(), params),
         {
             claim.name: compare(results[claim.variant], results[claim.against], claim.metric, params)
@@ -206,8 +219,14 @@ def passes_in_all(variant: str, results: Mapping[str, Results], starts: Mapping[
     return results[variant].passes + (passes_in_all(before, results, starts) if before in results else 0)
 
 
-def summarise(result: Results, passes: int) -> Summary:
-    """Take from a variant's results the errors that the thesis has, and what its loss did over all seeds."""
+def summarise(result: Results, passes: int, params: EvaluateParams) -> Summary:
+    """Take from a variant's results the errors that the thesis has, and what its loss did over all seeds.
+
+    Raises
+    ------
+    ValueError
+        If its seeds were not evaluated on the same images.
+    """
     runs = [run for _, run in result.seeds.groupby("seed")]
     rises = np.concatenate([loss_rises(run) for run in runs] or [np.zeros(0)])
     falling = [still_falling(run) for run in runs]
@@ -220,7 +239,15 @@ def summarise(result: Results, passes: int) -> Summary:
         thesis_mesh=round(result.mean("thesis_mesh"), ROUNDED),
         smooth_15deg=round(result.mean("smooth_prediction"), ROUNDED),
         worst_rise=round(float(rises.max(initial=0.0)), ROUNDED),
+        over_seeds={name: _mean_over_seeds(result, error, params) for name, error in OVER_SEEDS.items()},
     )
+
+
+def _mean_over_seeds(result: Results, error: str, params: EvaluateParams) -> statistics.Interval:
+    interval = statistics.mean_interval(
+        result.errors_by_seed(error).to_numpy(np.float64), params.bootstrap, params.seed
+    )
+    return statistics.Interval(*(round(value, ROUNDED) for value in interval))
 
 
 def loss_rises(run: pd.DataFrame) -> NDArray[np.float64]:

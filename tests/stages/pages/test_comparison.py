@@ -5,8 +5,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from model.scores.curve_gap import CurveGap
+from model.scores.statistics import Interval
 from stages.pages.comparison import (
     Comparison,
     Correlation,
@@ -123,7 +125,7 @@ def test_without_ranks_there_is_no_correlation(first, second):
 
 
 def test_the_metrics_file_has_variants_correlation_and_claims():
-    summary = Summary(3, 700, 2, 1, 2.0, 3.0, 97.0, 5.0)
+    summary = Summary(3, 700, 2, 1, 2.0, 3.0, 97.0, 5.0, {"nme68_2d": Interval(4.0, 3.5, 4.5)})
     difference = Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, 3, 1)
     gap = CurveGap(np.array([1.0, 2.25, 3.0]), np.array([20.0, 40.0, 0.0]), 12.5)
     gains = {("joint", "prn", "thesis_68"): LargestGain(gap, 3, 1)}
@@ -138,6 +140,9 @@ def test_the_metrics_file_has_variants_correlation_and_claims():
             "thesis_mesh": 3.0,
             "smooth_15deg": 97.0,
             "worst_rise": 5.0,
+            "nme68_2d_over_seeds": 4.0,
+            "nme68_2d_over_seeds_low": 3.5,
+            "nme68_2d_over_seeds_high": 4.5,
         },
         "rank_correlation": {"rho": 0.5, "low": 0.25, "high": 0.75},
         "claims": {
@@ -285,8 +290,35 @@ def test_jumps_are_rises_of_more_than_a_tenth_and_each_seed_rises_and_falls_for_
     )
     means = {"thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_prediction": 97.0, "smooth_truth": 99.0}
     protocols = pd.DataFrame([{"error": name, "group": "all", "mean": mean} for name, mean in means.items()])
-    per_seed = pd.DataFrame({"seed": [1, 2], "sample_id": "a"})
-    summary = summarise(dataclasses.replace(AHEAD, seeds=seeds, protocols=protocols, per_seed=per_seed), 96)
+    # Of each error, two photos of 1 and 3 by seed 1, and of 2 and 4 by seed 2: a photo's mean is 1.5 or 3.5.
+    per_seed = pd.DataFrame({"seed": [1, 1, 2, 2], "sample_id": list("abab")})
+    for name in ("nme68_2d", "thesis_68", "thesis_mesh", "smooth_prediction"):
+        per_seed[name] = [1.0, 3, 2, 4]
+    summary = summarise(dataclasses.replace(AHEAD, seeds=seeds, protocols=protocols, per_seed=per_seed), 96, PARAMS)
     # 9, 12 and -10 %; 12, 0 and 8 %. The first ends below its best before, the second does not.
     errors = {"thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_15deg": 97.0}
-    assert summary == Summary(seeds=2, passes=96, falling=1, jumps=2, **errors, worst_rise=12.0)
+    means = dict.fromkeys(("nme68_2d", "thesis_68", "thesis_mesh", "smooth_15deg"), Interval(2.5, 1.5, 3.5))
+    assert summary == Summary(seeds=2, passes=96, falling=1, jumps=2, **errors, worst_rise=12.0, over_seeds=means)
+
+
+def test_a_mean_over_three_seeds_has_the_spread_of_photos_and_seeds():
+    columns = ["nme68_2d", "thesis_68", "thesis_mesh", "smooth_prediction"]
+    result = results_of("final", [97.0, 98, 96, 97], AHEAD_MESH, (-1, 0, 1))
+    more = result.per_seed.assign(nme68_2d=1.0, thesis_68=2.0)
+    tables = {error: more.pivot(index="seed", columns="sample_id", values=error) for error in columns}
+    expected = {error: by_hand(table.to_numpy()) for error, table in tables.items()}
+    protocols = pd.DataFrame([{"error": name, "group": "all", "mean": 1.0} for name in columns])
+    seeds = pd.DataFrame({"seed": [], "phase": [], "passes": [], "val_loss": []})
+    summary = summarise(dataclasses.replace(result, per_seed=more, protocols=protocols, seeds=seeds), 1, PARAMS)
+    for (name, found), error in zip(summary.over_seeds.items(), columns, strict=True):
+        assert found == pytest.approx(expected[error], abs=6e-4), name
+
+
+def by_hand(errors):
+    """Mean of the errors (seeds, photos), and Student's interval with the variances of photos and of seeds."""
+    means = [errors.mean(axis=axis) for axis in (0, 1)]
+    parts = [(mean.var(ddof=1) / mean.size, mean.size - 1) for mean in means]
+    variance = sum(part for part, _ in parts)
+    freedom = variance**2 / sum(part**2 / count for part, count in parts) if variance else 1
+    half = scipy.stats.t(freedom).ppf(0.975) * variance**0.5
+    return errors.mean(), errors.mean() - half, errors.mean() + half
