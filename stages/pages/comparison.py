@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
 from model.scores import statistics
 from model.scores.curve_gap import CurveGap, curve_gap
 from pipeline.store.arrays import Array
+from stages.pages.losses import JUMP_PERCENT, loss_rises, still_falling
 from stages.pages.thesis_reference import METRICS, Claim, Gain
 from stages.project.paths import MAIN_RUN
 from stages.project.result_params import EvaluateParams
@@ -19,10 +19,6 @@ from stages.project.results import Results
 from stages.project.strict import check
 
 ROUNDED = 3
-# A rise of the validation loss above its best so far that counts as one of section 4.7's abrupt changes, in percent.
-JUMP_PERCENT = 10.0
-# A loss was still falling if its best in the last share of the passes is so many percent below its best before.
-LAST_SHARE, FALLING_PERCENT = 0.1, 1.0
 # Whose means over the seeds a summary has, by their columns in per_seed.csv.
 OVER_SEEDS = {"nme68_2d": "nme68_2d"} | {
     name: metric.error for name, metric in METRICS.items() if metric.statistic == "mean"
@@ -248,31 +244,6 @@ def _mean_over_seeds(result: Results, error: str, params: EvaluateParams) -> sta
         result.errors_by_seed(error).to_numpy(np.float64), params.bootstrap, params.seed
     )
     return statistics.Interval(*(round(value, ROUNDED) for value in interval))
-
-
-def loss_rises(run: pd.DataFrame) -> NDArray[np.float64]:
-    """Rise of the validation loss of an output above its best so far, in percent, at each validation but the first.
-
-    Where a phase goes on with the output of the one before, its beginning counts: that is where losses jump. Phase
-    `brief` alone has another output.
-    """
-    rises = [
-        100 * (losses[1:] / np.minimum.accumulate(losses)[:-1] - 1)
-        for losses in (part["val_loss"].to_numpy(np.float64) for _, part in run.groupby(run["phase"] == "brief"))
-    ]
-    return np.concatenate(rises)
-
-
-def still_falling(run: pd.DataFrame) -> bool | None:
-    """Say whether the validation loss of a seed's last output was still falling when training ended.
-
-    It was if its best in the last tenth of the passes is more than 1 % below its best before. None where there was no
-    validation of that output before: nothing can be told.
-    """
-    judged = run[run["phase"] != "brief"]
-    late = judged["passes"] > (1 - LAST_SHARE) * run["passes"].max()
-    before, at_end = judged.loc[~late, "val_loss"], judged.loc[late, "val_loss"]
-    return None if before.empty else bool(at_end.min() < (1 - FALLING_PERCENT / 100) * before.min())
 
 
 def rank_correlation(first: NDArray, second: NDArray, params: EvaluateParams) -> Correlation | None:

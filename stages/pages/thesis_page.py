@@ -7,7 +7,8 @@ from model.layer_table import Row
 from model.scores.statistics import SEEDS_NEEDED
 from stages.pages import thesis_tables as tables
 from stages.pages.by_crop import ByCrop, claim_rows, score_rows
-from stages.pages.comparison import FALLING_PERCENT, Comparison
+from stages.pages.comparison import Comparison
+from stages.pages.losses import FALLING_PERCENT
 from stages.pages.machine import describe_machine
 from stages.pages.methods import Metrics, method_header, method_row
 from stages.pages.page import drop_empty_columns, render
