@@ -15,7 +15,7 @@ from model.scores.smoothness import SMOOTH_ANGLE_DEG
 
 COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#7d5ba6", "#b08900", "#4a4e69")
 ERROR_LABEL, SHARE_LABEL = "NME (%)", "test images with at most this NME (%)"
-# Percent of each method's errors that the wide part of a figure of cumulative errors has.
+# Percent of a method's errors that the wide part of a figure of cumulative errors has.
 BULK_PERCENT = 95
 # Curves by name, each as (x, y).
 Curves = Mapping[str, tuple[ArrayLike, ArrayLike]]
@@ -67,12 +67,12 @@ def curves_figure(
 def error_figure(errors: Mapping[str, ArrayLike]) -> bytes:
     """Cumulative error distribution: percent of the test images with at most each error, up to the largest of all.
 
-    A second, narrow part with an axis of its own has the few errors above `BULK_PERCENT` of each method's, which may be
-    many times as large: in one part they would squeeze all others.
+    A second, narrow part with axes of its own has the errors above `BULK_PERCENT` of those of the methods' median one:
+    they may be many times as large, and would squeeze all others.
     """
     values = {name: np.sort(np.asarray(each, np.float64)) for name, each in errors.items()}
     end = max(float(each[-1]) for each in values.values())
-    bulk = math.ceil(max(np.percentile(each, BULK_PERCENT) for each in values.values()))
+    bulk = math.ceil(np.median([np.percentile(each, BULK_PERCENT) for each in values.values()]))
     curves = {name: _steps(each, end) for name, each in values.items()}
     if bulk >= end:
         return curves_figure(curves, ERROR_LABEL, SHARE_LABEL)
