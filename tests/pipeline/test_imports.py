@@ -17,8 +17,9 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-# What makes sparse matrices of a mesh, for a bundle that is made once; no stage and no photo command imports them.
-SPARSE = {"pipeline.face.correction", "pipeline.face.subdivision"}
+# What makes sparse matrices of a mesh or looks for the nearest of its triangles, for a bundle that is made once and for
+# scores against scans; no stage and no photo command imports them.
+WITH_SCIPY = {"pipeline.face.correction", "pipeline.face.subdivision", "pipeline.face.nearest"}
 
 
 def modules(*rooms):
@@ -33,7 +34,7 @@ def pulled(names):
 
 
 def test_arrays_files_and_annotations_need_numpy_and_hdf5_alone():
-    names = sorted(set(modules("store", "face", "raw")) - {"pipeline.raw.photos", *SPARSE})
+    names = sorted(set(modules("store", "face", "raw")) - {"pipeline.raw.photos", *WITH_SCIPY})
     assert len(names) > 12
     assert not pulled(names) & (NEVER | {"cv2", "PIL", "scipy", "albumentations", "trimesh"})
 

@@ -1,0 +1,1 @@
+"""Scores of meshes against scans, as the field's benchmarks define them: NoW, REALY, M3DFB."""
