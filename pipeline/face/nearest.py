@@ -121,7 +121,7 @@ def _candidates(
     while len(rows):
         # All within reach are found where fewer than asked for are: the others come as `count`.
         reach = distances[rows] + radius
-        far, near = tree.query(points[rows], k=np.arange(known + 1, tried + 1))
+        far, near = map(np.asarray, tree.query(points[rows], k=np.arange(known + 1, tried + 1)))
         within = far < reach[:, None]
         some = within.any(axis=1)
         near = np.where(within, near, near[:, :1])

@@ -115,7 +115,9 @@ def read_landmarks(path: Path, count: int) -> Array:
         If the file can't be read, or has fewer points or other ones.
     """
     points = _read_picked(path) if path.suffix == ".pp" else read_point_file(path, np.inf)
-    if len(points) < count or points.shape[1:] != (3,) or not np.isfinite(points).all():
+    if not np.isfinite(points).all():
+        raise ValueError(f"{path} has points that are not finite.")
+    if len(points) < count or points.shape[1:] != (3,):
         raise ValueError(f"{path} has points of shape {points.shape}; expected {count} landmarks (x, y, z).")
     return points[:count]
 

@@ -128,17 +128,17 @@ def list_realy(scans: Path, predictions: Path) -> list[Face]:
 
 
 class RealyTemplate(NamedTuple):
-    """The mesh that predictions share: vertices (85, 3) int and weights (85, 3) float of its keypoints."""
+    """The mesh that predictions share: corners (85, 3) int and weights (85, 3) float of its keypoints; its size."""
 
     corners: NDArray[np.integer]
     weights: Array
-    count: int
+    vertex_count: int
 
 
 def measure_realy(face: Face, predictions: Path, template: RealyTemplate, _unit: float) -> dict[str, Array]:
     """Error of one prediction in each of REALY's regions."""
     vertices, triangles = read_surface(find_file(predictions / face.sample_id, (".obj",), "predicted mesh"))
-    check(len(vertices) == template.count, f"{face.sample_id} has other vertices than --template has.")
+    check(len(vertices) == template.vertex_count, f"{face.sample_id} has other vertices than --template has.")
     keypoints = np.einsum("kcd,kc->kd", vertices[template.corners], template.weights)
     regions = {name: realy.Region(*read_surface(face.scan / f"{name}.obj")) for name in realy.REGIONS}
     scale = np.loadtxt(face.scan.parents[1] / REALY_SCALE, ndmin=1)

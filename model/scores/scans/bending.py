@@ -69,8 +69,8 @@ def bend(vertices: Array, triangles: NDArray[np.integer], targets: Array, anchor
             if np.linalg.norm(maps - before) <= settled:
                 break
             distances, nearest = tree.query(vertices)
-            near = distances < max(WITHIN * distances.mean(), WITHIN_LEAST)
-            terms = [(near.astype(np.float64), targets[nearest])]
+            near = distances < max(WITHIN * float(np.mean(distances)), WITHIN_LEAST)
+            terms = [(np.asarray(near, np.float64), targets[nearest])]
             if anchors is not None:
                 weights = np.zeros(len(vertices))
                 weights[anchors.vertices] = LATER_SHARE * ANCHOR_WEIGHT * np.exp(-FADING * steps)
@@ -106,8 +106,8 @@ def _maps(
     """
     count = len(vertices)
     homogeneous = np.column_stack([vertices, np.ones(count)])
-    squares = sum(weight**2 for weight, _ in terms)
-    pulls = sum((weight**2)[:, None] * (places - vertices) for weight, places in terms)
+    squares = np.sum([weight**2 for weight, _ in terms], axis=0)
+    pulls = np.sum([(weight**2)[:, None] * (places - vertices) for weight, places in terms], axis=0)
     blocks = squares[:, None, None] * homogeneous[:, :, None] * homogeneous[:, None, :]
     data = scipy.sparse.bsr_array((blocks, np.arange(count), np.arange(count + 1)), shape=(4 * count, 4 * count))
     smooth = scipy.sparse.kron(laplacian, np.diag((stiffness * np.asarray(weights)) ** 2))

@@ -103,11 +103,11 @@ def align_by_points(points: Array, scan: Array, tree: scipy.spatial.cKDTree) -> 
         so. Up to 0.007 mm of the mean error are still to be won then.
     """
     distances, nearest = tree.query(points)
-    before = np.sqrt((distances**2).mean())
+    before = np.sqrt(np.mean(np.square(distances)))
     for _ in range(STEPS):
         points = move(fit_similarity(points, scan[nearest], scaled=False), points)
         distances, nearest = tree.query(points)
-        now = np.sqrt((distances**2).mean())
+        now = np.sqrt(np.mean(np.square(distances)))
         if abs(before - now) < LEAST_CHANGE_MM:
             break
         before = now

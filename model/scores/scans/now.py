@@ -21,9 +21,12 @@ LANDMARKS = (36, 39, 42, 45, 33, 48, 54)
 RIGHT_OUTER, RIGHT_INNER, LEFT_INNER, LEFT_OUTER, NOSE = range(5)
 # Where between the nose's bottom and the eyes the face is centred, and its radius in means of two of its lengths.
 UPWARDS, RADIUS = 0.3, 1.4
+# Fitted to each so many-th point first, and to all from there.
+SPARSE = 16
 # The alignment ends when a step makes the sum of squares less by less than this share, or after so many.
-LEAST_GAIN, STEPS = 1e-7, 60
-DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e-9, 1e6
+LEAST_GAIN, STEPS = 1e-5, 60
+DAMPING, LEAST_DAMPING, MOST_DAMPING = 1e-4, 1e-6, 1e3
+TINY = 1e-12
 
 
 def errors(
@@ -56,7 +59,9 @@ def errors(
     if not len(points):
         raise ValueError("The scan has no point of the face: its landmarks are not in its unit, or of another scan.")
     search = prepare_search(vertices, triangles)
-    fit = align_by_surface(points, search, fit_similarity(landmarks, scan_landmarks))
+    fit = fit_similarity(landmarks, scan_landmarks)
+    for every in (SPARSE, 1):
+        fit = align_by_surface(points[::every], search, fit)
     return distances(points, search, fit)
 
 
@@ -78,8 +83,9 @@ def distances(points: Array, search: SurfaceSearch, fit: SimilarityFit) -> Array
 def align_by_surface(points: Array, search: SurfaceSearch, start: SimilarityFit) -> SimilarityFit:
     """Fit scale, turn and place of a surface so that the squared distances of points to it have the least sum.
 
-    By Levenberg and Marquardt: as the nearest point slides on the surface, a distance changes by what the motion has
-    along the line between the two, and by nothing else. NoW's own code minimises the same sum by Powell's dog leg.
+    By damped Gauss-Newton (Levenberg): as the nearest point slides on the surface, a distance changes by what the
+    motion has along the line between the two, and by nothing else. NoW's own code minimises the same sum by Powell's
+    dog leg.
 
     Parameters
     ----------
@@ -94,42 +100,43 @@ def align_by_surface(points: Array, search: SurfaceSearch, start: SimilarityFit)
     SimilarityFit
     """
     fit, damping = start, DAMPING
-    apart, slopes, middle = _linearise(points, search, fit)
+    middle = points.mean(axis=0)
+    reach = np.linalg.norm(points - middle, axis=1).mean()
+    apart, slopes = _linearise(points, search, fit, middle, reach)
     for _ in range(STEPS):
-        normal, gradient = slopes.T @ slopes, slopes.T @ apart
-        # In units of their own size: a turn, a shift in mm and a growth are no alike numbers.
-        step = np.linalg.solve(normal + damping * np.diag(np.diag(normal) + 1e-12), -gradient)
-        tried = _step(fit, step, middle)
-        new = _linearise(points, search, tried)
-        gain = 1 - (new[0] @ new[0]) / max(apart @ apart, np.finfo(float).tiny)
-        if gain > 0:
-            fit, (apart, slopes, middle) = tried, new
+        # Damping keeps what no point tells, such as the size of a plane, as it was.
+        normal = slopes.T @ slopes + damping * len(points) * np.eye(7)
+        tried = _step(fit, np.linalg.solve(normal, -slopes.T @ apart), middle, reach)
+        new = _linearise(points, search, tried, middle, reach)
+        before, after = float(apart @ apart), float(new[0] @ new[0])
+        if after < before:
+            fit, (apart, slopes) = tried, new
             damping = max(damping / 10, LEAST_DAMPING)
         else:
             damping *= 10
-        if 0 <= gain < LEAST_GAIN or damping > MOST_DAMPING:
+        if 0 <= before - after <= LEAST_GAIN * before or damping > MOST_DAMPING:
             break
     return fit
 
 
-def _linearise(points: Array, search: SurfaceSearch, fit: SimilarityFit) -> tuple[Array, Array, Array]:
-    """Distances (N,), how turn, shift and growth of the surface about a point change them (N, 7), and that point."""
+def _linearise(
+    points: Array, search: SurfaceSearch, fit: SimilarityFit, middle: Array, reach: float
+) -> tuple[Array, Array]:
+    """Distances (N,), and how they change (N, 7) with a step of `_step`."""
     found = nearest_on_surface(search, move_back(fit, points))
     on_surface = move(fit, found.points)
     offsets = points - on_surface
     apart = np.linalg.norm(offsets, axis=1)
     # Of a point on the surface the line is the surface's normal.
     normals = search.normals[found.triangles] @ fit.rotation.T
-    lines = np.where(apart[:, None] > 0, offsets / np.maximum(apart, np.finfo(float).tiny)[:, None], normals)
-    middle = on_surface.mean(axis=0)
-    arms = on_surface - middle
-    slopes = np.column_stack([np.cross(arms, lines), lines, (arms * lines).sum(axis=1)])
-    return apart, -slopes, middle
+    lines = np.where(apart[:, None] > TINY, offsets / np.maximum(apart, TINY)[:, None], normals)
+    arms = (on_surface - middle) / reach
+    return apart, -np.column_stack([np.cross(arms, lines), lines, (arms * lines).sum(axis=1)])
 
 
-def _step(fit: SimilarityFit, step: Array, middle: Array) -> SimilarityFit:
-    """Turn, shift and let grow by a step (7,) about a point, after a similarity."""
-    turn = scipy.spatial.transform.Rotation.from_rotvec(step[:3]).as_matrix()
-    growth = np.exp(step[6])
+def _step(fit: SimilarityFit, step: NDArray, middle: Array, reach: float) -> SimilarityFit:
+    """Turn, shift and let grow by a step (7,) in mm, at the distance `reach` from a point, after a similarity."""
+    turn = scipy.spatial.transform.Rotation.from_rotvec(step[:3] / reach).as_matrix()
+    growth = np.exp(step[6] / reach)
     moved = growth * turn @ (fit.translation - middle) + middle + step[3:6]
     return SimilarityFit(growth * fit.scale, turn @ fit.rotation, moved)

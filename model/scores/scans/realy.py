@@ -121,7 +121,7 @@ def align_region(
         Of scale 1.
     """
     times = len(region) // len(keypoints) // share
-    fit = SimilarityFit(np.float64(1), np.eye(3), np.zeros(3))
+    fit = SimilarityFit(np.array(1.0), np.eye(3), np.zeros(3))
     target = np.vstack([region, np.tile(scan_keypoints, (times, 1))])
     before = 0.0
     for _ in range(STEPS):
@@ -160,6 +160,6 @@ def region_error(
 
     anchors = None
     if len(keypoints):
-        anchors = Anchors(scipy.spatial.cKDTree(region.vertices).query(scan_keypoints)[1], keypoints)
+        anchors = Anchors(np.asarray(scipy.spatial.cKDTree(region.vertices).query(scan_keypoints)[1]), keypoints)
     bent = bend(region.vertices, region.triangles, on_surface(region.vertices), anchors)
     return float(np.linalg.norm(on_surface(bent) - region.vertices, axis=1).mean())
