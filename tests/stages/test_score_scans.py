@@ -17,11 +17,7 @@ PICKED = "<!DOCTYPE PickedPoints>\n<PickedPoints>\n{}</PickedPoints>\n"
 def write_mesh(path, vertices, triangles):
     path.parent.mkdir(parents=True, exist_ok=True)
     mesh = trimesh.Trimesh(vertices, triangles, process=False)
-    path.write_bytes(
-        mesh.export(file_type=path.suffix[1:], **({"digits": 9} if path.suffix == ".obj" else {})).encode()
-        if path.suffix == ".obj"
-        else mesh.export(file_type="ply")
-    )
+    mesh.export(path, **({"digits": 9} if path.suffix == ".obj" else {}))
 
 
 def run(folder, *options):
@@ -133,8 +129,9 @@ def test_m3dfb_is_scored_by_its_estimators(m3dfb_folder):
     assert code == 0, output
     metrics = read_json(out)
     assert metrics["true_mm"] == pytest.approx(off, abs=1e-4)
-    assert 0.5 * off < metrics["e1_mm"] <= metrics["true_mm"] + 1e-4
-    assert metrics["e12_mm"] > 0
+    # Vertices are further apart than that, so that the nearest is the same one.
+    assert metrics["e1_mm"] == pytest.approx(off, abs=0.02)
+    assert metrics["e12_mm"] > off
     reasons = {row["sample"]: row["reason"] for row in read_rows(out.with_name("theirs_failed.csv"))}
     assert reasons["id0001"].endswith("id0001 has no prediction (.txt, .npy, .obj).")
     assert reasons["id0002"].endswith("id0002 has points of shape (7, 3); expected (441, 3).")
@@ -153,10 +150,8 @@ def realy_folder(tmp_path_factory):
         (folder / "REALY_HIFI3D_keypoints").mkdir(exist_ok=True)
         (folder / f"REALY_HIFI3D_keypoints/{number}.obj").write_text(lines)
     np.savetxt(folder / "metrical_scale.txt", [9.0, 9.0])
-    corner = [
-        np.argwhere(triangles == vertex)[0]
-        for vertex in np.linalg.norm(vertices[None, :, :2] - places[:, None], axis=2).argmin(axis=1)
-    ]
+    numbers = np.linalg.norm(vertices[None, :, :2] - places[:, None], axis=2).argmin(axis=1)
+    corner = [np.argwhere(triangles == number)[0] for number in numbers]
     rows = [[int(triangle), *np.eye(3)[place, :2].tolist()] for triangle, place in corner]
     (folder / "ours.txt").write_text(json.dumps(rows))
     write_mesh(folder / "ours.obj", vertices, triangles)
