@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.face.landmarks import OUTER_EYE_CORNERS
-from pipeline.face.similarity import fit_similarity, move
+from pipeline.face.similarity import fit_similarity
 from pipeline.store.arrays import Array
 
 # Error: what a reader of the number must know, as (protocol, points, dimensions, d, z rule).
@@ -166,7 +166,9 @@ def error_reconstruction(points: NDArray, truth: NDArray, true_landmarks: NDArra
     ValueError
         If the true points have no extent, or the predicted ones all lie in one place.
     """
-    fitted = move(fit_similarity(points, truth), points)
+    fit = fit_similarity(points, truth)
+    turned = np.asarray(points, np.float64) @ np.swapaxes(fit.rotation, -1, -2)
+    fitted = fit.scale[..., None, None] * turned + fit.translation[..., None, :]
     return _percent(fitted, np.asarray(truth, np.float64), eye_distance(true_landmarks))
 
 

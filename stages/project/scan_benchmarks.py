@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from model.scores.scans import m3dfb, now, realy
 from pipeline.photo.point_files import read_point_file
-from pipeline.photo.scan_files import LANDMARKS, SURFACES, find_file, read_landmarks, read_surface
+from pipeline.photo.surface_files import LANDMARKS, SURFACES, find_file, read_landmarks, read_surface
 from pipeline.store.arrays import Array
 from stages.project.strict import check
 

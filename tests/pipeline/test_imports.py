@@ -17,9 +17,8 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-# What makes sparse matrices of a mesh or looks for the nearest of its triangles, for a bundle that is made once and for
-# scores against scans; no stage and no photo command imports them.
-WITH_SCIPY = {"pipeline.face.correction", "pipeline.face.subdivision", "pipeline.face.nearest"}
+# What makes sparse matrices of a mesh or looks for its triangles, for a bundle or for scores against scans; no stage and no photo command imports them.
+SPARSE = {"pipeline.face.correction", "pipeline.face.subdivision", "pipeline.face.surface_search"}
 
 
 def modules(*rooms):
@@ -34,7 +33,7 @@ def pulled(names):
 
 
 def test_arrays_files_and_annotations_need_numpy_and_hdf5_alone():
-    names = sorted(set(modules("store", "face", "raw")) - {"pipeline.raw.photos", *WITH_SCIPY})
+    names = sorted(set(modules("store", "face", "raw")) - {"pipeline.raw.photos", *SPARSE})
     assert len(names) > 12
     assert not pulled(names) & (NEVER | {"cv2", "PIL", "scipy", "albumentations", "trimesh"})
 

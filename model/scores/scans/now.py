@@ -11,7 +11,7 @@ import numpy as np
 import scipy.spatial.transform
 from numpy.typing import NDArray
 
-from pipeline.face.nearest import SurfaceSearch, nearest_on_surface, prepare_search
+from pipeline.face.surface_search import SurfaceSearch, nearest_on_surface, prepare_search
 from pipeline.face.similarity import SimilarityFit, fit_similarity, move, move_back
 from pipeline.store.arrays import Array
 

@@ -18,7 +18,7 @@ import scipy.spatial
 from numpy.typing import NDArray
 
 from model.scores.scans.bending import Anchors, bend
-from pipeline.face.nearest import SurfaceSearch, nearest_on_surface, prepare_search
+from pipeline.face.surface_search import SurfaceSearch, nearest_on_surface, prepare_search
 from pipeline.face.similarity import SimilarityFit, fit_similarity, move, move_back
 from pipeline.store.arrays import Array
 

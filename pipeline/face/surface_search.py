@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from ..store.arrays import Array
 
 # Triangles that are tried first, those with the nearest middles, and how many times more if they do not settle it.
-TRIED, TIMES = 16, 4
+TRIED, TIMES = 24, 2
 # Points that are looked up together.
 BATCH = 2**14
 

@@ -5,7 +5,7 @@ import pytest
 import trimesh
 from trimesh.triangles import closest_point
 
-from pipeline.face.nearest import nearest_on_surface, prepare_search
+from pipeline.face.surface_search import nearest_on_surface, prepare_search
 
 
 def by_trying_all(vertices, triangles, points):

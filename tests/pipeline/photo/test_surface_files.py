@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from pipeline.photo.scan_files import find_file, read_landmarks, read_surface
+from pipeline.photo.surface_files import find_file, read_landmarks, read_surface
 
 VERTICES = np.random.default_rng(0).uniform(-90, 90, (5, 3)).round(4)
 TRIANGLES = [[0, 1, 2], [0, 2, 3], [4, 3, 2]]
