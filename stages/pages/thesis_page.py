@@ -7,10 +7,11 @@ from model.layer_table import Row
 from model.scores.statistics import SEEDS_NEEDED
 from stages.pages import thesis_tables as tables
 from stages.pages.by_crop import ByCrop, claim_rows, score_rows
-from stages.pages.comparison import FALLING_PERCENT, Comparison
+from stages.pages.comparison import Comparison
+from stages.pages.losses import FALLING_PERCENT
 from stages.pages.machine import describe_machine
 from stages.pages.methods import Metrics, method_header, method_row
-from stages.pages.page import render
+from stages.pages.page import drop_empty_columns, render
 from stages.pages.plots import error_figure, gap_figure, scatter_figure, smoothness_figure
 from stages.pages.provenance import Provenance
 from stages.pages.thesis_reference import METRICS, Reference
@@ -91,8 +92,12 @@ def thesis_page(findings: Findings) -> str:
     results, comparison, reference = findings.results, findings.comparison, findings.reference
     per_image = results[findings.variant].per_image
     claims = tables.claims_by_section(reference.claims, comparison)
-    ours = [method_row(name, result.metrics, result.seed_count) for name, result in results.items()]
+    ours = [
+        method_row(name, result.metrics, result.seed_count, comparison.variants[name].over_seeds["nme68_2d"])
+        for name, result in results.items()
+    ]
     others = [method_row(name, metrics) for name, metrics in findings.foreign.items()]
+    header, methods = drop_empty_columns(method_header(), ours + others)
     return render(
         "thesis.html",
         provenance=findings.provenance,
@@ -118,14 +123,14 @@ def thesis_page(findings: Findings) -> str:
         gap_curves=draw_gaps(comparison),
         biases=tables.bias_rows(results),
         smoothness_curves=draw_smoothness(results),
-        losses=tables.loss_rows(reference.numbers, results, findings.provenance.label),
+        losses=tables.loss_rows(reference.numbers, comparison, findings.provenance.label),
         loss_rises=tables.rise_rows(results, comparison),
         correlation=comparison.rank_correlation,
         by_crop=score_rows(findings.by_crop),
         claims_by_crop=claim_rows(reference.claims, findings.by_crop),
         error_scatter=scatter_figure(per_image["thesis_68"], per_image["thesis_mesh"]),
-        method_header=method_header(),
-        methods=ours + others,
+        method_header=header,
+        methods=methods,
         left_out=findings.left_out,
     )
 

@@ -6,6 +6,7 @@ import re
 import pandas as pd
 import pytest
 
+from model.scores.statistics import Interval
 from stages.pages.methods import method_header, method_row, read_foreign
 
 SCORES = {"images": 5, "failed": 2, "nme68_2d": 3.987, "nme68_2d_low": 3.8, "nme68_2d_high": 4}
@@ -16,7 +17,15 @@ def test_a_method_s_row_fits_its_head_and_leaves_empty_what_it_lacks():
     assert (row["method"], row["seeds"]) == ("theirs", "")
     assert dict(zip(method_header(), method_row("ours", SCORES, 3), strict=True))["seeds"] == 3
     assert row["95 % interval"] == "3.800\u00a0to\u00a04.000"
-    assert (row["nme68 2d"], row["dense 3d"], row["dense 2d"], row["mean of bins"]) == (3.987, 2.5, "", "")
+    assert (row["nme68 2d, mean over seeds"], row["nme68 2d, kept network"]) == (3.987, "")
+    assert (row["dense 3d"], row["dense 2d"], row["mean of bins"]) == (2.5, "", "")
+
+
+def test_the_mean_over_seeds_comes_before_the_kept_network_of_ours():
+    row = method_row("ours", SCORES | {"nme68_2d_bins": 4.5}, 3, Interval(4.125, 3.0, 5.25))
+    told = dict(zip(method_header(), row, strict=True))
+    assert (told["nme68 2d, mean over seeds"], told["95 % interval"]) == (4.125, "3.000\u00a0to\u00a05.250")
+    assert (told["nme68 2d, kept network"], told["mean of bins"]) == (3.987, 4.5)
 
 
 def test_foreign_metrics_are_read_by_name_in_order(tmp_path):
