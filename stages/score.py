@@ -2,7 +2,7 @@
 
 ``python -m stages.score --predictions DIR --truth DIR --out metrics/foreign/NAME.json``; the page of the thesis shows
 what lies in metrics/foreign/ as rows beside ours. ``--scan DIR --protocol NAME`` in place of ``--truth DIR`` measures
-meshes on scans.
+meshes on scans, for metrics/scans/.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,6 +19,7 @@ from stages.project.foreign import FACE_MODEL, read_mesh, read_vertices_of, scor
 from stages.project.frames import OFFSETS
 from stages.project.json_file import write_json
 from stages.project.params_file import read
+from stages.project.paths import FOREIGN
 from stages.project.published import read_benchmark
 from stages.project.result_params import EvaluateParams
 from stages.project.results import write_csv
@@ -59,24 +60,26 @@ def main(
         check(out.suffix == ".json", f"--out is {out}; expected a name that ends in .json.")
         check((truth is None) != (scan is None), "Give either --truth, annotations of photos, or --scan, scans.")
         check((scan is None) == (protocol is None), "--scan and --protocol belong together: give both or neither.")
+        check(
+            scan is None or out.resolve().parent != FOREIGN.resolve(),
+            f"{FOREIGN} is for scores in percent against annotations: give --out metrics/scans/{out.name}.",
+        )
         check(scan is None or indices is None, "--indices is for --truth: meshes on scans are measured as they are.")
         # What an earlier run left would stand beside ours if this one fails.
         with naming(out):
             for path in (out, *_tables_of(out)):
                 path.unlink(missing_ok=True)
         if truth is not None:
-            score, line = _score_annotations(predictions, truth, indices)
+            score, lines = _score_annotations(predictions, truth, indices)
         elif scan is not None and protocol is not None:
-            score, line = _score_scans(predictions, scan, protocol, template, unit)
+            score, lines = _score_scans(predictions, scan, protocol, template, unit)
         metrics, *tables = score
         with naming(out):
             write_json(out, metrics)
             for path, table in zip(_tables_of(out), tables, strict=True):
                 write_csv(table, path, "%.4f")
-    for row in _reasons(tables[-1]):
-        click.echo(row)
-    for sentence in line:
-        click.echo(sentence)
+    for line in (*_reasons(tables[-1]), *lines):
+        click.echo(line)
 
 
 def _tables_of(out: Path) -> list[Path]:

@@ -17,7 +17,8 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-# What makes sparse matrices of a mesh or looks for its triangles, for a bundle or for scores against scans; no stage and no photo command imports them.
+# What makes sparse matrices of a mesh, for a bundle that is made once, or looks for its triangles, for scores against
+# scans; no stage and no photo command imports them.
 SPARSE = {"pipeline.face.correction", "pipeline.face.subdivision", "pipeline.face.surface_search"}
 
 

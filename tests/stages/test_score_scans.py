@@ -207,6 +207,17 @@ def test_options_that_do_not_fit_are_told_and_no_earlier_result_stays(tmp_path, 
     assert not out.exists()
 
 
+def test_scores_in_mm_are_kept_apart_from_those_in_percent(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a").mkdir()
+    arguments = ["--predictions", "a", "--scan", "a", "--protocol", "now", "--out", "metrics/foreign/x.json"]
+    result = CliRunner().invoke(score.main, arguments)
+    assert result.exit_code == 1
+    assert (
+        "metrics/foreign is for scores in percent against annotations: give --out metrics/scans/x.json" in result.output
+    )
+
+
 def test_a_run_that_fails_leaves_no_result_of_an_earlier_one(now_folder):
     out = now_folder / "out/old.json"
     out.parent.mkdir(exist_ok=True)

@@ -11,8 +11,8 @@ import numpy as np
 import scipy.spatial.transform
 from numpy.typing import NDArray
 
-from pipeline.face.surface_search import SurfaceSearch, nearest_on_surface, prepare_search
 from pipeline.face.similarity import SimilarityFit, fit_similarity, move, move_back
+from pipeline.face.surface_search import SurfaceSearch, nearest_on_surface, prepare_search
 from pipeline.store.arrays import Array
 
 # The seven landmarks, in their order: corners of the eyes from the subject's right to the left, the nose's bottom,

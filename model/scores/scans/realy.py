@@ -18,8 +18,8 @@ import scipy.spatial
 from numpy.typing import NDArray
 
 from model.scores.scans.bending import Anchors, bend
-from pipeline.face.surface_search import SurfaceSearch, nearest_on_surface, prepare_search
 from pipeline.face.similarity import SimilarityFit, fit_similarity, move, move_back
+from pipeline.face.surface_search import SurfaceSearch, nearest_on_surface, prepare_search
 from pipeline.store.arrays import Array
 
 # iBUG's 68, and 17 more.
