@@ -52,7 +52,7 @@ class Benchmark(NamedTuple):
     pooled: bool
 
 
-def list_now(scans: Path, _predictions: Path) -> list[Face]:
+def _list_now(scans: Path, _predictions: Path) -> list[Face]:
     """NoW's images by its list; or, in a folder without one, each scan with landmarks beside it."""
     lists = [scans / name for name in NOW_LISTS if (scans / name).is_file()]
     if not lists:
@@ -68,7 +68,7 @@ def list_now(scans: Path, _predictions: Path) -> list[Face]:
     return faces
 
 
-def measure_now(face: Face, predictions: Path, vertices_of: NDArray | None, unit: float) -> dict[str, Array]:
+def _measure_now(face: Face, predictions: Path, vertices_of: NDArray | None, unit: float) -> dict[str, Array]:
     """Distances of a scan's points to one prediction."""
     stem = predictions / face.sample_id
     vertices, triangles = read_surface(find_file(stem, SURFACES, "predicted mesh"))
@@ -99,12 +99,12 @@ def _only(folder: Path, suffix: str) -> Path:
     return found[0]
 
 
-def list_m3dfb(scans: Path, _predictions: Path) -> list[Face]:
+def _list_m3dfb(scans: Path, _predictions: Path) -> list[Face]:
     """M3DFB's ground truth: points of a face, and its 51 landmarks beside them."""
     return [Face(path.stem, path, path.with_suffix(".lmks")) for path in sorted(scans.glob("*.txt"))]
 
 
-def measure_m3dfb(face: Face, predictions: Path, template: m3dfb.Template, unit: float) -> dict[str, Array]:
+def _measure_m3dfb(face: Face, predictions: Path, template: m3dfb.Template, unit: float) -> dict[str, Array]:
     """Errors of one prediction's vertices by each of M3DFB's estimators."""
     predicted = read_point_file(find_file(predictions / face.sample_id, POINT_FILES, "prediction"), np.inf)
     expected = np.shape(template.mean)
@@ -115,7 +115,7 @@ def measure_m3dfb(face: Face, predictions: Path, template: m3dfb.Template, unit:
     return m3dfb.errors(predicted, unit * scan, unit * read_landmarks(face.landmarks, m3dfb.LANDMARKS), template)
 
 
-def list_realy(scans: Path, predictions: Path) -> list[Face]:
+def _list_realy(scans: Path, predictions: Path) -> list[Face]:
     """REALY's scans, each with the predictions that are called by its number: ``1.obj``, ``1_0.obj``."""
     faces = []
     folders = (path for path in (scans / REALY_REGIONS).glob("*") if path.name.isdigit())
@@ -127,7 +127,7 @@ def list_realy(scans: Path, predictions: Path) -> list[Face]:
     return faces
 
 
-class RealyTemplate(NamedTuple):
+class _RealyTemplate(NamedTuple):
     """The mesh that predictions share: corners (85, 3) int and weights (85, 3) float of its keypoints; its size."""
 
     corners: NDArray[np.integer]
@@ -135,7 +135,7 @@ class RealyTemplate(NamedTuple):
     vertex_count: int
 
 
-def measure_realy(face: Face, predictions: Path, template: RealyTemplate, _unit: float) -> dict[str, Array]:
+def _measure_realy(face: Face, predictions: Path, template: _RealyTemplate, _unit: float) -> dict[str, Array]:
     """Error of one prediction in each of REALY's regions."""
     vertices, triangles = read_surface(find_file(predictions / face.sample_id, (".obj",), "predicted mesh"))
     check(len(vertices) == template.vertex_count, f"{face.sample_id} has other vertices than --template has.")
@@ -148,7 +148,7 @@ def measure_realy(face: Face, predictions: Path, template: RealyTemplate, _unit:
     return {name: np.array([scale[number - 1] * error]) for name, error in found.items()}
 
 
-def read_now_template(path: Path) -> NDArray[np.int64]:
+def _read_now_template(path: Path) -> NDArray[np.int64]:
     """Numbers, from 0, of the seven vertices that are NoW's landmarks, one a line."""
     check(path.is_file(), f"{path} is missing or no file; expected a list of whole numbers, one a line.")
     try:
@@ -162,7 +162,7 @@ def read_now_template(path: Path) -> NDArray[np.int64]:
     return numbers
 
 
-def read_m3dfb_template(path: Path) -> m3dfb.Template:
+def _read_m3dfb_template(path: Path) -> m3dfb.Template:
     """M3DFB's file about a mesh, such as ``BFM-p23470.json``."""
     values = _read_json(path)
     try:
@@ -175,11 +175,12 @@ def read_m3dfb_template(path: Path) -> m3dfb.Template:
     return m3dfb.Template(landmarks, mean)
 
 
-def read_realy_template(path: Path) -> RealyTemplate:
+def _read_realy_template(path: Path) -> _RealyTemplate:
     """REALY's keypoints of a mesh, such as ``HIFI3D.txt``, beside the mesh of the same name."""
+    values = _read_json(path)
     vertices, triangles = read_surface(path.with_suffix(".obj"))
     try:
-        rows = np.array(_read_json(path), np.float64)
+        rows = np.array(values, np.float64)
         fits = rows.shape == (realy.KEYPOINTS, 3) and bool(np.isfinite(rows).all())
         numbers = rows[:, 0].astype(int) if fits else rows
         fits = fits and bool((numbers == rows[:, 0]).all()) and numbers.min() >= 0 and numbers.max() < len(triangles)
@@ -187,10 +188,11 @@ def read_realy_template(path: Path) -> RealyTemplate:
         fits = False
     check(fits, f"{path} has no list of 85 keypoints: a triangle's number and two weights each.")
     weights = np.column_stack([rows[:, 1:], 1 - rows[:, 1:].sum(axis=1)])
-    return RealyTemplate(triangles[numbers], weights, len(vertices))
+    return _RealyTemplate(triangles[numbers], weights, len(vertices))
 
 
 def _read_json(path: Path) -> Any:
+    check(path.is_file(), f"{path} is missing or no file; expected what --template is for.")
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, OSError, RecursionError) as error:
@@ -198,7 +200,7 @@ def _read_json(path: Path) -> Any:
 
 
 BENCHMARKS = {
-    "now": Benchmark(list_now, measure_now, read_now_template, pooled=True),
-    "realy": Benchmark(list_realy, measure_realy, read_realy_template, pooled=False),
-    "m3dfb": Benchmark(list_m3dfb, measure_m3dfb, read_m3dfb_template, pooled=False),
+    "now": Benchmark(_list_now, _measure_now, _read_now_template, pooled=True),
+    "realy": Benchmark(_list_realy, _measure_realy, _read_realy_template, pooled=False),
+    "m3dfb": Benchmark(_list_m3dfb, _measure_m3dfb, _read_m3dfb_template, pooled=False),
 }

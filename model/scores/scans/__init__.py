@@ -1,1 +1,0 @@
-"""Scores of meshes against scans, as the field's benchmarks define them: NoW, REALY, M3DFB."""
