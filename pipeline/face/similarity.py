@@ -73,12 +73,14 @@ def apply_similarity(similarity: NDArray, points: NDArray) -> NDArray:
     return np.concatenate([moved, similarity_scale(similarity) * points[..., 2:]], axis=-1)
 
 
-def fit_similarity(source: NDArray, target: NDArray) -> SimilarityFit:
+def fit_similarity(source: NDArray, target: NDArray, *, scaled: bool = True) -> SimilarityFit:
     """Fit scale, rotation and translation by least squares; never a reflection.
 
     Parameters
     ----------
     source, target : (..., K, 3) float
+    scaled : bool
+        Without it the scale is 1: the fit is rigid.
 
     Returns
     -------
@@ -107,6 +109,18 @@ def fit_similarity(source: NDArray, target: NDArray) -> SimilarityFit:
     signs = np.ones_like(singular)
     signs[..., 2] = np.where(np.linalg.det(left) * np.linalg.det(right) < 0, -1.0, 1.0)
     rotation = (left * signs[..., None, :]) @ right
-    scale = (singular * signs).sum(axis=-1) / variance
+    scale = (singular * signs).sum(axis=-1) / variance if scaled else np.ones_like(variance)
     translation = target_mean - scale[..., None] * (rotation @ source_mean[..., None])[..., 0]
     return SimilarityFit(scale, rotation, translation)
+
+
+def move(fit: SimilarityFit, points: NDArray) -> Array:
+    """Move points (..., K, 3) by a similarity in space."""
+    turned = np.asarray(points, np.float64) @ np.swapaxes(fit.rotation, -1, -2)
+    return np.asarray(fit.scale)[..., None, None] * turned + fit.translation[..., None, :]
+
+
+def move_back(fit: SimilarityFit, points: NDArray) -> Array:
+    """Move points (..., K, 3) by the inverse of a similarity in space."""
+    offsets = np.asarray(points, np.float64) - fit.translation[..., None, :]
+    return offsets @ fit.rotation / np.asarray(fit.scale)[..., None, None]

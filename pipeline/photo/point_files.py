@@ -12,6 +12,8 @@ from ..store.tables import write_table
 
 # PRNet writes a table of its 68 points, NAME_kpt.txt.
 SUFFIXES = (".npy", ".mat", ".obj", "_kpt.txt")
+# Tables of numbers; M3DFB calls those of landmarks so.
+TABLES = (".txt", ".lmks")
 # Names that the array in a .mat may have; 3DDFA's meshes are `vertex`.
 MAT_NAMES = ("points", "vertices", "vertex", "pt3d_68")
 # A mesh of BFM as text takes 5 MB; what is larger is no prediction of one face.
@@ -48,14 +50,16 @@ def find_point_file(folder: Path, name: str) -> Path:
     return found[0]
 
 
-def read_point_file(path: Path) -> NDArray[np.float64]:
+def read_point_file(path: Path, farthest: float = FARTHEST) -> NDArray[np.float64]:
     """Read the points of a file, in its order.
 
     Parameters
     ----------
     path : Path
-        An ``.obj``, of which the vertices are read; an ``.npy``, a ``.txt``, or a ``.mat`` with one array of
-        `MAT_NAMES`: (K, 3), or (K, 2) without z, or either of them transposed.
+        An ``.obj``, of which the vertices are read; an ``.npy``, a ``.txt`` or ``.lmks``, or a ``.mat`` with one array
+        of `MAT_NAMES`: (K, 3), or (K, 2) without z, or either of them transposed.
+    farthest : float
+        Largest coordinate, in px; infinite of what is in no photo.
 
     Returns
     -------
@@ -85,7 +89,7 @@ def read_point_file(path: Path) -> NDArray[np.float64]:
     points = np.array(points, np.float64)
     if not np.isfinite(points).all():
         raise ValueError(f"{path} has points that are not finite.")
-    if np.abs(points).max() > FARTHEST:
+    if np.abs(points).max() > farthest:
         raise ValueError(f"{path} has a coordinate of {np.abs(points).max():.3g} px, which is in no photo.")
     return points
 
@@ -107,7 +111,7 @@ def _read_points(path: Path) -> NDArray:
         arrays = list(read_arrays(path, (), MAT_NAMES, MOST_VALUES).values())
         _refuse(len(arrays) != 1, f"{path} has {len(arrays)} of the arrays {', '.join(MAT_NAMES)}; expected one.")
         return arrays[0]
-    if path.suffix == ".txt":
+    if path.suffix in TABLES:
         return np.loadtxt(path, ndmin=2)
     return _read_obj(path)
 

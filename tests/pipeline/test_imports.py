@@ -17,8 +17,9 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-# What makes sparse matrices of a mesh, for a bundle that is made once; no stage and no photo command imports them.
-SPARSE = {"pipeline.face.correction", "pipeline.face.subdivision"}
+# What makes sparse matrices of a mesh, for a bundle that is made once, or looks for its triangles, for scores against
+# scans; no stage and no photo command imports them.
+SPARSE = {"pipeline.face.correction", "pipeline.face.subdivision", "pipeline.face.surface_search"}
 
 
 def modules(*rooms):

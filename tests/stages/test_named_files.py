@@ -37,6 +37,21 @@ COMMANDS = {
         ["score", "--predictions", "bfm", "--truth", "bfm", "--out", "x.json", "--indices"],
         ("--indices needs the face model", DIRECTORY),
     ),
+    "score --scan": (
+        ["score", "--predictions", "bfm", "--out", "x.json", "--protocol", "now", "--scan"],
+        ("is a file", "holds no scans"),
+    ),
+    **{
+        f"score --template, {protocol}": (
+            ["score", "--predictions", "bfm", "--scan", "bfm", "--out", "x.json", "--protocol", protocol, "--template"],
+            (*expected, "is missing or no file; expected", DIRECTORY),
+        )
+        for protocol, expected in (
+            ("now", ("no list of whole numbers", "0 numbers; expected 7 of vertices")),
+            ("m3dfb", ("no JSON that can be read",)),
+            ("realy", ("no JSON that can be read",)),
+        )
+    },
     "score --truth": (
         ["score", "--predictions", "bfm", "--out", "x.json", "--truth"],
         ("is a file", "holds no annotations"),

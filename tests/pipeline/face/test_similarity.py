@@ -7,6 +7,8 @@ from pipeline.face.similarity import (
     apply_similarity,
     fit_similarity,
     make_similarity,
+    move,
+    move_back,
     similarity_angle,
     similarity_scale,
 )
@@ -70,3 +72,20 @@ def test_no_other_scale_or_shift_fits_better(seed):
 def test_a_collapsed_prediction_is_refused_with_a_sentence():
     with pytest.raises(ValueError, match="one place"):
         fit_similarity(np.ones((5, 3)), np.eye(5)[:, :3])
+
+
+def test_a_rigid_fit_turns_and_shifts_and_leaves_the_size():
+    points = np.random.default_rng(0).normal(size=(20, 3))
+    target = 3.0 * points @ rotation(2, 30).T + [1, 2, 3]
+    fit = fit_similarity(points, target, scaled=False)
+    assert fit.scale == 1
+    assert fit.rotation == pytest.approx(rotation(2, 30))
+    assert fit.translation == pytest.approx(target.mean(axis=0) - rotation(2, 30) @ points.mean(axis=0))
+
+
+def test_points_are_moved_and_moved_back():
+    points = np.random.default_rng(0).normal(size=(2, 20, 3))
+    target = 3.0 * points @ rotation(1, -70).T + [1, 2, 3]
+    fit = fit_similarity(points, target)
+    assert move(fit, points) == pytest.approx(target)
+    assert move_back(fit, target) == pytest.approx(points)
