@@ -124,25 +124,14 @@ def test_a_fit_finds_a_pair_of_identity_and_expression_that_the_set_lacks(axes):
     fit = fit_multilinear(at_vertices(model, lambda values: values[:68]), points[:68], 1e-3, HEIGHT)
     assert np.abs(place(model, fit)[:, :axes] - points).max() < 0.01
     # The weights are the drawn ones, turned as the directions of the model are among those of the parts.
-    turn = (
-        np.linalg.lstsq(of_identities, model.identity_weights)[0],
-        np.linalg.lstsq(of_expressions, model.expression_weights)[0],
-    )
-    np.testing.assert_allclose(fit.coefficients, [*(a @ turn[0]), *(b @ turn[1])], atol=2e-3)
+    turns = [
+        np.linalg.lstsq(drawn, found)[0]
+        for drawn, found in ((of_identities, model.identity_weights), (of_expressions, model.expression_weights))
+    ]
+    np.testing.assert_allclose(fit.coefficients, [*(a @ turns[0]), *(b @ turns[1])], atol=2e-3)
     # Its own linear part alone cannot: what is mixed is missing.
-    linear = linear_about(model, np.zeros(3), np.zeros(2))
-    alone = fit_face(
-        dataclasses.replace(
-            linear,
-            mean=linear.mean[:68],
-            shape_basis=linear.shape_basis[:68],
-            expression_basis=linear.expression_basis[:68],
-        ),
-        points[:68],
-        1e-3,
-        Prior(np.zeros(5), np.ones(5)),
-        HEIGHT,
-    )
+    linear = linear_about(at_vertices(model, lambda values: values[:68]), np.zeros(3), np.zeros(2))
+    alone = fit_face(linear, points[:68], 1e-3, Prior(np.zeros(5), np.ones(5)), HEIGHT)
     assert alone.residual_px > 100 * fit.residual_px
 
 
@@ -165,7 +154,7 @@ def test_points_that_are_not_seen_have_no_say():
 
 
 def test_of_one_expression_it_is_the_pca_of_the_identities():
-    mean, identity, expression, _, a, _ = draw_parts()
+    mean, identity, _, _, a, _ = draw_parts()
     meshes = mean + np.einsum("vdi,ni->nvd", identity, a)[:, None]
     model = make(meshes, (3, 5))
     assert model.core.shape[2:] == (4, 1)
