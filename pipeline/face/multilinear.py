@@ -25,6 +25,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..store.arrays import Array
 from .face_model import UNITS, FaceModel
 from .fit import FaceFit, Prior, fit_face
+from .similarity import fit_similarity
 
 ARRAYS = (
     *("core", "triangles", "landmarks", "identity_weights", "expression_weights"),
@@ -121,13 +122,16 @@ def make_multilinear(
             gram += unfolded @ unfolded.T
     bases, variances = zip(*(_directions(gram, rank) for gram, rank in zip(grams, ranks, strict=True)), strict=True)
     core = [np.einsum("nmd,ni,mj->dij", block, *(basis / len(basis) for basis in bases)) for block in _blocks(flat)]
+    shape = (*meshes.shape[2:], *(basis.shape[1] for basis in bases))
     return MultilinearModel(
-        np.concatenate(core).astype(np.float32).reshape(*meshes.shape[2:], *(basis.shape[1] for basis in bases)),
-        triangles,
-        landmarks,
-        *(basis[:, 1:] for basis in bases),
-        *variances,
-        tuple(expression_names),
+        core=np.concatenate(core).astype(np.float32).reshape(shape),
+        triangles=triangles,
+        landmarks=landmarks,
+        identity_weights=bases[0][:, 1:],
+        expression_weights=bases[1][:, 1:],
+        identity_variances=variances[0],
+        expression_variances=variances[1],
+        expression_names=tuple(expression_names),
     )
 
 
@@ -196,6 +200,39 @@ def linear_about(model: MultilinearModel, identity: NDArray, expression: NDArray
         triangles=model.triangles,
         landmarks=model.landmarks,
     )
+
+
+def approximate(model: MultilinearModel, vertices: NDArray, rounds: int = ROUNDS) -> Array:
+    """Weights (I + E,) of the face that is nearest to some vertices, in the model's frame, by least squares.
+
+    Parameters
+    ----------
+    model : MultilinearModel
+    vertices : (V, 3) float
+    rounds : int
+        Each is a linear model's least squares, about the result of the one before; the first about the mean face, so
+        that one round is what the model without its mixed part gives.
+
+    Returns
+    -------
+    (I + E,) float64
+    """
+    count = model.core.shape[2] - 1
+    weights = np.zeros(count + model.core.shape[3] - 1)
+    for _ in range(rounds):
+        linear = linear_about(model, weights[:count], weights[count:])
+        basis = np.concatenate([linear.shape_basis, linear.expression_basis], axis=2).reshape(-1, len(weights))
+        weights = np.linalg.lstsq(basis.astype(np.float64), (vertices - linear.mean).ravel())[0]
+    return weights
+
+
+def align_meshes(meshes: NDArray[np.float32], mean: NDArray) -> NDArray[np.float32]:
+    """Lay meshes (N, M, V, 3) over a mean face (V, 3) by a similarity each: pose and size are the camera's to say."""
+    aligned = np.zeros_like(meshes)
+    for place in np.ndindex(*meshes.shape[:2]):
+        fit = fit_similarity(meshes[place], mean)
+        aligned[place] = fit.scale * meshes[place] @ fit.rotation.T + fit.translation
+    return aligned
 
 
 def mixed_share(model: MultilinearModel) -> float:

@@ -32,7 +32,7 @@ from .similarity import SimilarityFit, fit_similarity
 NODES, SAMPLES = 2000, 6
 # Stiffness of the steps, lengths being in heights of the template, and the share of the landmarks in each: what both
 # sums of the cost are of the average edge, vertex and landmark, so that they mean the same for any mesh.
-STIFFNESS = (10.0, 5.0, 2.5, 1.2, 0.6, 0.3, 0.15, 0.08)
+STIFFNESS = (3.0, 1.5, 0.75, 0.4, 0.2, 0.1, 0.05, 0.025)
 LANDMARKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0)
 # Rounds of nearest points a step, and the mean movement (heights) below which the next step begins.
 ROUNDS, STILL = 6, 2e-4
@@ -147,7 +147,7 @@ def sample_scan(vertices: Array, triangles: NDArray[np.integer] | None, spacing:
     """Points on a scan, at most about a spacing apart where it has triangles; else its own."""
     if triangles is None:
         tree = scipy.spatial.cKDTree(vertices)
-        distances, near = tree.query(vertices, k=min(AROUND, len(vertices)))
+        distances, near = (np.asarray(each) for each in tree.query(vertices, k=min(AROUND, len(vertices))))
         offsets = vertices[near] - vertices[near].mean(axis=1, keepdims=True)
         normals = np.linalg.eigh(np.einsum("mki,mkj->mij", offsets, offsets))[1][..., 0]
         return Scan(vertices, normals, np.zeros(len(vertices), bool), float(np.median(distances[:, 1:4])))
@@ -176,7 +176,7 @@ def sample_scan(vertices: Array, triangles: NDArray[np.integer] | None, spacing:
 
 def _normals(vertices: Array, triangles: NDArray[np.integer]) -> Array:
     """Outward unit normals (V, 3) where y is up."""
-    return -vertex_normals(vertices, triangles)
+    return np.asarray(-vertex_normals(vertices, triangles), np.float64)
 
 
 def _on_rim(triangles: NDArray[np.integer]) -> NDArray[np.bool_]:
@@ -223,8 +223,8 @@ def _bend(template: _Template, target: Scan, landmarks: NDArray[np.integer], pla
     sampled, marked = follow[chosen], follow[landmarks]
     pull = marked.T @ marked * (len(chosen) / len(landmarks))
     pulled = marked.T @ places * (len(chosen) / len(landmarks))
-    stiff = _differences(template.node_edges, nodes) * (len(chosen) / len(template.node_edges))
-    stiff = scipy.sparse.kron(stiff, scipy.sparse.eye_array(4), format="csc")
+    even = _differences(template.node_edges, nodes) * (len(chosen) / len(template.node_edges))
+    stiff = scipy.sparse.kron(even, scipy.sparse.eye_array(4), format="csc")
     tree = scipy.spatial.cKDTree(target.points)
     vertices = template.vertices
     limits = np.geomspace(FAR, NEAR, len(STIFFNESS))

@@ -9,6 +9,7 @@ from typing import Any
 
 from model.backend import check_backend
 from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
+from stages.project.multilinear_params import MultilinearParams
 from stages.project.params import (
     AsmParams,
     AugmentedParams,
@@ -61,6 +62,7 @@ class Params:
     export: ExportParams
     report: ReportParams
     thesis: ThesisParams
+    multilinear_model: MultilinearParams
     compute: ComputeParams
 
 
@@ -116,6 +118,8 @@ def find_problems(params: dict[str, Any]) -> list[str]:
         found += _without_maps(data, sections["augmented"])
     if "augmented" in sections:
         found += _bad_names("augmented.policies", sections["augmented"].policies)
+    if "multilinear_model" in sections:
+        found += sections["multilinear_model"].problems()
     if "evaluate" in sections and not Path(sections["evaluate"].benchmark).is_dir():
         folder = sections["evaluate"].benchmark
         found.append(f"evaluate.benchmark is {folder}, which is no folder: name one, or data/none for none.")
