@@ -54,7 +54,7 @@ def main(
         if landmark_map is not None:
             with expecting(landmark_map, f"a landmark map, {LANDMARK_MAP} of `dvc repro landmark_map`"):
                 learnt = load_map(landmark_map)
-        model, spread, name, licence = read_face_model(bfm, ict, linear, prior)
+        model, spread, name, licence = read_face_model(bfm, ict, prior, linear)
         bundle = dataclasses.replace(make_bundle(model, spread, name, licence), landmark_map=learnt)
         save_bundle(out, bundle)
         picture = draw_registration(model, bundle.points.mean, open_files(bundle.files, 1))
@@ -63,7 +63,7 @@ def main(
 
 
 def read_face_model(
-    bfm: Path | None, ict: Path | None, linear: Path | None, prior: Path | None
+    bfm: Path | None, ict: Path | None, prior: Path | None, linear: Path | None = None
 ) -> tuple[FaceModel, Prior, str, str]:
     """Read a face model and the prior of its coefficients; its name and licence. The embedded one where none is named.
 
