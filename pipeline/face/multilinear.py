@@ -155,7 +155,8 @@ def _directions(gram: Array, rank: int) -> tuple[Array, Array]:
 
 def deform(model: MultilinearModel, identity: NDArray, expression: NDArray) -> NDArray[np.float32]:
     """Vertices (V, 3) float32 of the face with weights (I,) of identity and (E,) of expression, model frame."""
-    return (model.core @ _with_one(expression) @ _with_one(identity)).astype(np.float32)
+    left = model.core.reshape(-1, model.core.shape[3]) @ _with_one(expression).astype(np.float32)
+    return (left.reshape(-1, model.core.shape[2]) @ _with_one(identity).astype(np.float32)).reshape(-1, 3)
 
 
 def _with_one(weights: NDArray) -> Array:
