@@ -53,6 +53,8 @@ def main(scans: tuple[Path, ...], out: Path, landmarks: Path | None, model: Path
         stems = [scan.stem for scan in scans]
         twice = sorted({stem for stem in stems if stems.count(stem) > 1})
         check(not twice, f"Two scans are called {', '.join(twice)}: the meshes would have one name.")
+        own = [scan for scan in scans if (out / f"{scan.stem}.ply").resolve() == scan.resolve()]
+        check(not own, f"A mesh in {out} would replace the scan {own[0] if own else ''}: name another folder.")
         rows = []
         for path in tqdm(scans, unit="scan", desc="register", disable=None):
             try:

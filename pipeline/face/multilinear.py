@@ -38,6 +38,8 @@ BLOCK = 10_000
 ROUNDING = 1e-9
 # Rounds of a fit at most; what is linear about the last one is nearly always the model itself after three.
 ROUNDS = 10
+# In a round of `approximate` that is the last no weight changes by more.
+STILL = 1e-4
 # A round that lowers the cost by less than this share of it is the last.
 SMALL_GAIN = 1e-4
 
@@ -223,7 +225,9 @@ def approximate(model: MultilinearModel, vertices: NDArray, rounds: int = ROUNDS
     for _ in range(rounds):
         linear = linear_about(model, weights[:count], weights[count:])
         basis = np.concatenate([linear.shape_basis, linear.expression_basis], axis=2).reshape(-1, len(weights))
-        weights = np.linalg.lstsq(basis.astype(np.float64), (vertices - linear.mean).ravel())[0]
+        before, weights = weights, np.linalg.lstsq(basis.astype(np.float64), (vertices - linear.mean).ravel())[0]
+        if np.abs(weights - before).max(initial=0) < STILL:
+            break
     return weights
 
 

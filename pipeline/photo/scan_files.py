@@ -39,7 +39,7 @@ class MeshSet:
 
 
 def read_scan(path: Path) -> ScanFile:
-    """Read a scan, its vertices as they lie in the file.
+    """Read a scan; of a ``.ply`` the vertices are as they lie in the file.
 
     Parameters
     ----------
