@@ -1,4 +1,4 @@
-"""Meshes in correspondence from scans of faces: a face model's mean is bent until it lies on each. No stage.
+"""Meshes in correspondence from scans: a face model's mean is bent until it lies on each. A command, not a stage.
 
 ``python -m stages.register SCAN... --out DIR`` writes SCAN's name with .ply for each, with the face model's vertices.
 Scans named ``<identity>__<expression>`` make a set for the stage `multilinear_model`.
