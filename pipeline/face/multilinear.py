@@ -123,10 +123,13 @@ def make_multilinear(
             unfolded = unfolded - unfolded.mean(axis=0)
             gram += unfolded @ unfolded.T
     bases, variances = zip(*(_directions(gram, rank) for gram, rank in zip(grams, ranks, strict=True)), strict=True)
-    core = [np.einsum("nmd,ni,mj->dij", block, *(basis / len(basis) for basis in bases)) for block in _blocks(flat)]
+    of_identity, of_expression = (basis / len(basis) for basis in bases)
+    # First over the identities, (I, M, D), then over the expressions, (I, D, E).
+    core = [np.tensordot(np.tensordot(of_identity, block, (0, 0)), of_expression, (1, 0)) for block in _blocks(flat)]
     shape = (*meshes.shape[2:], *(basis.shape[1] for basis in bases))
+    joined = np.moveaxis(np.concatenate(core, axis=1).astype(np.float32), 0, 1).reshape(shape)
     return MultilinearModel(
-        core=np.concatenate(core).astype(np.float32).reshape(shape),
+        core=np.ascontiguousarray(joined),
         triangles=triangles,
         landmarks=landmarks,
         identity_weights=bases[0][:, 1:],

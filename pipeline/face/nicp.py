@@ -35,7 +35,7 @@ NODES, SAMPLES = 2000, 6
 STIFFNESS = (3.0, 1.5, 0.75, 0.4, 0.2, 0.1, 0.05, 0.025)
 LANDMARKS = (1.0, 0.5, 0.2, 0.1, 0.05, 0.02, 0.01, 0.0)
 # Rounds of nearest points a step, and the mean movement (heights) below which the next step begins.
-ROUNDS, STILL = 6, 2e-4
+ROUNDS, STILL = 4, 5e-4
 # What is nearest counts up to this far in the first and the last step (heights), where the normals agree to 60 degrees.
 FAR, NEAR, AGREEING = 0.1, 0.02, 0.5
 # How far beside the foot of its perpendicular a nearest point may lie, in spacings of the scan: else there is a hole.
