@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipeline.face import multilinear
+from pipeline.face import multilinear, multilinear_fit
 from pipeline.face.face_model import FaceModel, at_landmarks
 from pipeline.face.fit import Prior, fit_face, place
 from pipeline.store.arrays import Array, Image
@@ -112,8 +112,8 @@ def fit_multilinear(face: SurveyFace, tools: Tools) -> Array:
     """Fit a multilinear face model to the landmarks: Vlasic et al. (2005), Cao et al. (2014)."""
     model, at_points = _open_multilinear(tools.needs)
     sigma = SIGMA * np.ptp(face.landmarks, axis=0).mean()
-    fit = multilinear.fit_multilinear(at_points, face.landmarks, sigma, len(face.photo))
-    return multilinear.place(model, fit)
+    fit = multilinear_fit.fit_multilinear(at_points, face.landmarks, sigma, len(face.photo))
+    return multilinear_fit.place(model, fit)
 
 
 # By the kinds of `survey_params.KINDS`.

@@ -13,14 +13,13 @@ from pipeline.face.fit import Prior, fit_face
 from pipeline.face.multilinear import (
     at_vertices,
     deform,
-    fit_multilinear,
     linear_about,
     load_multilinear,
     make_multilinear,
     mixed_share,
-    place,
     save_multilinear,
 )
+from pipeline.face.multilinear_fit import fit_multilinear, place
 
 IDENTITIES, EXPRESSIONS, VERTICES = 9, 6, 80
 RANKS = (3, 2)
