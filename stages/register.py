@@ -4,11 +4,14 @@
 Scans named ``<identity>__<expression>`` make a set for the stage `multilinear_model`.
 """
 
+import functools
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
+import scipy.spatial
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from pipeline.crops.face_mesh import open_networks
@@ -18,7 +21,7 @@ from pipeline.face.nicp import Registration, register_scan
 from pipeline.photo.mesh_files import Mesh, write_mesh
 from pipeline.photo.photo_files import encode_image
 from pipeline.photo.point_files import read_point_file
-from pipeline.photo.registration import draw_scan, find_scan_landmarks
+from pipeline.photo.registration import draw_scan, find_points
 from pipeline.photo.scan_files import ScanFile, read_scan
 from pipeline.store.arrays import Array
 from pipeline.store.files import write_bytes
@@ -42,7 +45,7 @@ COLUMNS = ("scan", "landmarks", "matched_percent", "median", "p95", "reason")
     "--landmarks",
     type=FOLDER,
     help="Folder with NAME.txt, .npy or .mat for each scan: the 68 landmarks, or 51 without the jaw, in its frame. "
-    "Without it Face Mesh looks for them, in scans that look along +z with y up.",
+    "Without it Face Mesh looks for its own points on scan and template; the scan has to look along +z, y up.",
 )
 @click.option("--model", type=FILE, default=MODEL, show_default=True, help="Face model whose mean is the template.")
 def main(scans: tuple[Path, ...], out: Path, landmarks: Path | None, model: Path) -> None:
@@ -82,10 +85,11 @@ def register(path: Path, out: Path, landmarks: Path | None, template: FaceModel)
         If something can't be written.
     """
     scan = read_scan(path)
-    places = find_places(scan) if landmarks is None else read_places(landmarks, path.stem)
-    result = register_scan(
-        template.mean, template.triangles, scan.vertices, scan.triangles, template.landmarks[USED], places
-    )
+    if landmarks is None:
+        marked, places = find_seen(template), find_places(scan)
+    else:
+        marked, places = template.landmarks[USED], read_places(landmarks, path.stem)
+    result = register_scan(template.mean, template.triangles, scan.vertices, scan.triangles, marked, places)
     check(bool(result.matched.any()), f"{path} was not found near its landmarks: check their unit and order.")
     write_mesh(out / f"{path.stem}.ply", Mesh(result.vertices, template.triangles))
     picture = draw_scan(scan.vertices, scan.triangles, result.vertices, template.triangles)
@@ -99,12 +103,19 @@ def describe(result: Registration) -> dict[str, str]:
     return {"matched_percent": f"{100 * result.matched.mean():.1f}", "median": f"{median:.4g}", "p95": f"{most:.4g}"}
 
 
+@functools.lru_cache(maxsize=1)
+def find_seen(template: FaceModel) -> NDArray[np.int64]:
+    """Vertices (468,) of the template that lie where Face Mesh sees its points on it."""
+    points = find_points(template.mean, template.triangles, open_networks())
+    return np.asarray(scipy.spatial.cKDTree(template.mean).query(points)[1], np.int64)
+
+
 def find_places(scan: ScanFile) -> Array:
-    """Find the landmarks that are used, (51, 3), on a scan."""
+    """Where Face Mesh sees its points (468, 3) on a scan: what it mistakes, it mistakes on the template as well."""
     if scan.triangles is None:
         raise ValueError("A scan of points alone shows no face to find landmarks on: give them by --landmarks.")
     try:
-        return find_scan_landmarks(scan.vertices, scan.triangles, open_networks())[USED]
+        return find_points(scan.vertices, scan.triangles, open_networks())
     except ValueError as error:
         raise ValueError(f"{error} Turn the scan to look along +z with y up, or give --landmarks.") from error
 

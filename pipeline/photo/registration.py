@@ -34,6 +34,8 @@ FINER = 2
 # Of the picture of a registration: the yaw of its rows in degrees, how many times it is enlarged, and the px round a
 # view that are cut off. The golden section makes the hues of neighbouring numbers differ.
 SHOWN, ENLARGED, CUT, GOLDEN = (0, 30), 3, 82, 0.618
+# Share of Face Mesh's points that have to lie on a mesh.
+LEAST_HIT = 0.7
 # Points of a scan that are drawn at most.
 MOST_DRAWN = 3000
 # The landmarks that points are moved by, how far one's influence reaches in heights of the model, and how much of what
@@ -96,8 +98,8 @@ def register(model: FaceModel, networks: dict[str, Network]) -> Correspondence:
     return nearest_on_mesh(points + warp(points), vertices, model.triangles)
 
 
-def find_scan_landmarks(vertices: NDArray, triangles: NDArray[np.integer], networks: dict[str, Network]) -> Array:
-    """Find the 68 landmarks on a scan: Face Mesh looks at pictures of it.
+def find_points(vertices: NDArray, triangles: NDArray[np.integer], networks: dict[str, Network]) -> Array:
+    """Find where the points of Face Mesh lie on a mesh, a face model's or a scan: Face Mesh looks at pictures of it.
 
     Parameters
     ----------
@@ -110,17 +112,16 @@ def find_scan_landmarks(vertices: NDArray, triangles: NDArray[np.integer], netwo
 
     Returns
     -------
-    (68, 3) float64
-        In the scan's frame, on its surface or near it.
+    (468, 3) float64
+        In the mesh's frame, on its surface or near it.
 
     Raises
     ------
     ValueError
-        If Face Mesh sees no face in a picture of the scan.
+        If Face Mesh sees no face in a picture of the mesh, or one that is not there.
     """
     middle, height = _extent(vertices)
-    points = _find_points(_in_heights(vertices, vertices), triangles, networks)
-    return read_landmarks(points) * height + middle
+    return _find_points(_in_heights(vertices, vertices), triangles, networks) * height + middle
 
 
 def _find_points(vertices: Array, triangles: NDArray[np.integer], networks: dict[str, Network]) -> Array:
@@ -128,9 +129,15 @@ def _find_points(vertices: Array, triangles: NDArray[np.integer], networks: dict
     meshes, seen = zip(*(_see(vertices, triangles, *view, networks) for view in VIEWS), strict=True)
     points = np.full((POINTS, 3), np.nan)
     hit = np.isfinite(seen)[..., 0].any(axis=0)
+    if hit.mean() < LEAST_HIT:
+        raise ValueError(
+            f"Only {hit.sum()} of the {POINTS} points of Face Mesh lie on the front of the mesh: its triangles wind "
+            "inwards, or it looks another way."
+        )
     points[hit] = np.nanmedian(np.array(seen)[:, hit], axis=0)
     # In the mouth of a model, which is open, a ray meets nothing: these points follow those around them.
-    points[~hit] = scipy.interpolate.RBFInterpolator(meshes[0][hit], points[hit])(meshes[0][~hit])
+    if not hit.all():
+        points[~hit] = scipy.interpolate.RBFInterpolator(meshes[0][hit], points[hit])(meshes[0][~hit])
     return points
 
 
