@@ -17,8 +17,9 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-# What makes sparse matrices of a mesh, for a bundle that is made once; no stage and no photo command imports them.
-SPARSE = {"pipeline.face.correction", "pipeline.face.subdivision"}
+# What makes sparse matrices of a mesh or looks for nearest points, for bundles and sets that are made once and for the
+# survey; no photo command imports them.
+SPARSE = {f"pipeline.face.{name}" for name in ("correction", "subdivision", "nicp", "nearest", "contour_fit")}
 
 
 def modules(*rooms):
