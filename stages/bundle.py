@@ -1,6 +1,7 @@
 """A bundle of another face model, for the photo commands, and the picture of its registration. A command, not a stage.
 
-``python -m stages.bundle --ict FOLDER --out FILE.face3d`` lets Face Mesh look at the model; so does ``--bfm FOLDER``.
+``python -m stages.bundle --ict FOLDER --out FILE.face3d`` lets Face Mesh look at the model; so do ``--bfm FOLDER`` and
+``--linear FILE``.
 """
 
 import dataclasses
@@ -11,7 +12,7 @@ import numpy as np
 
 from pipeline.crops.face_mesh import open_files
 from pipeline.crops.landmark_map import load_map
-from pipeline.face.face_model import FaceModel
+from pipeline.face.face_model import FaceModel, load_model
 from pipeline.face.fit import Prior, load_prior
 from pipeline.photo.bundle import SUFFIX, save_bundle
 from pipeline.photo.bundling import make_bundle
@@ -21,12 +22,13 @@ from pipeline.photo.registration import draw_registration
 from pipeline.raw.bfm import load_bfm
 from pipeline.raw.ict import load_ict
 from stages.photo.options import FILE, expecting
-from stages.project.paths import LANDMARK_MAP, PRIOR
+from stages.project.paths import LANDMARK_MAP, LINEAR, PRIOR
 from stages.project.sentences import sentences
 from stages.project.strict import check_all
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 ICT_LICENCE = "ICT-FaceKit's light model, Copyright USC Institute for Creative Technologies (MIT)"
+LINEAR_LICENCE = "that of the scans, and of the template that was laid over them"
 BFM_LICENCE = "the Basel Face Model's own: this file may not be passed on without its makers' leave"
 
 
@@ -34,21 +36,25 @@ BFM_LICENCE = "the Basel Face Model's own: this file may not be passed on withou
 @click.option("--out", type=FILE, required=True, help="The bundle, .face3d; the picture goes beside it as .png.")
 @click.option("--bfm", type=FOLDER, help="Folder of BFM, in one of its layouts, see docs/data.md.")
 @click.option("--ict", type=FOLDER, help="ICT-FaceKit's folder FaceXModel.")
+@click.option("--linear", type=FILE, help=f"{LINEAR} of `dvc repro`: a face model of registered scans.")
 @click.option("--prior", type=FILE, help=f"For --bfm: {PRIOR} of a project on real faces.")
 @click.option("--landmark-map", type=FILE, help=f"{LANDMARK_MAP} of a project on real faces.")
-def main(out: Path, bfm: Path | None, ict: Path | None, prior: Path | None, landmark_map: Path | None) -> None:
-    """Make a bundle of the embedded face model, or of BFM or ICT-FaceKit's, without a network that draws maps."""
+def main(
+    out: Path, bfm: Path | None, ict: Path | None, linear: Path | None, prior: Path | None, landmark_map: Path | None
+) -> None:
+    """Make a bundle of the embedded face model, or of BFM, ICT-FaceKit's or one's own, without a network."""
     with sentences():
         check_all(
             (out.suffix == SUFFIX, f"--out is {out}; expected a name that ends in {SUFFIX}."),
             (not (bfm and ict), "Give --bfm or --ict, not both."),
+            (linear is None or not (bfm or ict), "Give --linear or another face model, not both."),
             ((bfm is None) == (prior is None), "--bfm and --prior go together: BFM's files say nothing of its spread."),
         )
         learnt = None
         if landmark_map is not None:
             with expecting(landmark_map, f"a landmark map, {LANDMARK_MAP} of `dvc repro landmark_map`"):
                 learnt = load_map(landmark_map)
-        model, spread, name, licence = read_face_model(bfm, ict, prior)
+        model, spread, name, licence = read_face_model(bfm, ict, prior, linear)
         bundle = dataclasses.replace(make_bundle(model, spread, name, licence), landmark_map=learnt)
         save_bundle(out, bundle)
         picture = draw_registration(model, bundle.points.mean, open_files(bundle.files, 1))
@@ -56,7 +62,9 @@ def main(out: Path, bfm: Path | None, ict: Path | None, prior: Path | None, land
     click.echo(f"bundle: {name}, {len(spread.mean)} vectors; {out} and {out.with_suffix('.png')}")
 
 
-def read_face_model(bfm: Path | None, ict: Path | None, prior: Path | None) -> tuple[FaceModel, Prior, str, str]:
+def read_face_model(
+    bfm: Path | None, ict: Path | None, prior: Path | None, linear: Path | None = None
+) -> tuple[FaceModel, Prior, str, str]:
     """Read a face model and the prior of its coefficients; its name and licence. The embedded one where none is named.
 
     Raises
@@ -74,6 +82,11 @@ def read_face_model(bfm: Path | None, ict: Path | None, prior: Path | None) -> t
         model = load_ict(ict)
         sigma = [*np.ones(model.shape_basis.shape[2]), *np.full(model.expression_basis.shape[2], EXPRESSION_SIGMA)]
         return model, Prior(np.zeros(len(sigma)), np.array(sigma)), "ICT-FaceKit", ICT_LICENCE
+    if linear is not None:
+        with expecting(linear, f"a face model, {LINEAR} of `dvc repro ablation/dvc.yaml:multilinear_model`"):
+            model = load_model(linear)
+        count = model.shape_basis.shape[2] + model.expression_basis.shape[2]
+        return model, Prior(np.zeros(count), np.ones(count)), "registered scans", LINEAR_LICENCE
     return *embedded_model(), "embedded", LICENCE
 
 

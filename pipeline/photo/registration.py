@@ -34,6 +34,10 @@ FINER = 2
 # Of the picture of a registration: the yaw of its rows in degrees, how many times it is enlarged, and the px round a
 # view that are cut off. The golden section makes the hues of neighbouring numbers differ.
 SHOWN, ENLARGED, CUT, GOLDEN = (0, 30), 3, 82, 0.618
+# Share of Face Mesh's points that have to lie on a mesh.
+LEAST_HIT = 0.7
+# Points of a scan that are drawn at most.
+MOST_DRAWN = 3000
 # The landmarks that points are moved by, how far one's influence reaches in heights of the model, and how much of what
 # is between them is taken as error.
 ANCHORS = slice(NOSE_ROOT, LANDMARKS)
@@ -78,12 +82,7 @@ def register(model: FaceModel, networks: dict[str, Network]) -> Correspondence:
         If Face Mesh sees no face in a picture of the model.
     """
     vertices = _in_heights(model.mean, model.mean)
-    meshes, seen = zip(*(_see(vertices, model.triangles, *view, networks) for view in VIEWS), strict=True)
-    points = np.full((POINTS, 3), np.nan)
-    hit = np.isfinite(seen)[..., 0].any(axis=0)
-    points[hit] = np.nanmedian(np.array(seen)[:, hit], axis=0)
-    # In the mouth of a model, which is open, a ray meets nothing: these points follow those around them.
-    points[~hit] = scipy.interpolate.RBFInterpolator(meshes[0][hit], points[hit])(meshes[0][~hit])
+    points = _find_points(vertices, model.triangles, networks)
     # A mean face is nearly its own mirror image, what Face Mesh sees of it is less so: on the procedural one's cheeks
     # the depths of both sides were 9 mm apart. Faces in photos fit the mean of the sides better by 9 %.
     points = (points + points[MIRRORED] * [-1, 1, 1]) / 2
@@ -97,6 +96,49 @@ def register(model: FaceModel, networks: dict[str, Network]) -> Correspondence:
         degree=-1,
     )
     return nearest_on_mesh(points + warp(points), vertices, model.triangles)
+
+
+def find_points(vertices: NDArray, triangles: NDArray[np.integer], networks: dict[str, Network]) -> Array:
+    """Find where the points of Face Mesh lie on a mesh, a face model's or a scan: Face Mesh looks at pictures of it.
+
+    Parameters
+    ----------
+    vertices : (V, 3) float
+        Any unit; y up, and the face towards z.
+    triangles : (F, 3) int
+        Counter-clockwise seen from outside.
+    networks : dict of str to Network
+        See `pipeline.crops.face_mesh.open_networks`.
+
+    Returns
+    -------
+    (468, 3) float64
+        In the mesh's frame, on its surface or near it.
+
+    Raises
+    ------
+    ValueError
+        If Face Mesh sees no face in a picture of the mesh, or one that is not there.
+    """
+    middle, height = _extent(vertices)
+    return _find_points(_in_heights(vertices, vertices), triangles, networks) * height + middle
+
+
+def _find_points(vertices: Array, triangles: NDArray[np.integer], networks: dict[str, Network]) -> Array:
+    """Find the 468 points of Face Mesh on a mesh of `_in_heights`, in its frame."""
+    meshes, seen = zip(*(_see(vertices, triangles, *view, networks) for view in VIEWS), strict=True)
+    points = np.full((POINTS, 3), np.nan)
+    hit = np.isfinite(seen)[..., 0].any(axis=0)
+    if hit.mean() < LEAST_HIT:
+        raise ValueError(
+            f"Only {hit.sum()} of the {POINTS} points of Face Mesh lie on the front of the mesh: its triangles wind "
+            "inwards, or it looks another way."
+        )
+    points[hit] = np.nanmedian(np.array(seen)[:, hit], axis=0)
+    # In the mouth of a model, which is open, a ray meets nothing: these points follow those around them.
+    if not hit.all():
+        points[~hit] = scipy.interpolate.RBFInterpolator(meshes[0][hit], points[hit])(meshes[0][~hit])
+    return points
 
 
 def draw_registration(model: FaceModel, points: NDArray, networks: dict[str, Network]) -> Image:
@@ -134,24 +176,60 @@ def draw_registration(model: FaceModel, points: NDArray, networks: dict[str, Net
     return np.vstack(rows)
 
 
-def _draw_points(picture: Image, points: Array) -> Image:
-    """Draw points (K, 2) on a copy of a picture, each in a colour of its own, every tenth with its number."""
+def _draw_points(picture: Image, points: Array, radius: int = 4, number: bool = True) -> Image:
+    """Draw points (K, 2) on a copy of a picture, each in a colour of its own, every tenth with its number if asked."""
     drawn = picture.copy()
     hues = (np.arange(len(points)) * 179 * GOLDEN % 180).astype(np.uint8)
     colours = cv2.cvtColor(np.stack([hues, *np.full((2, len(hues)), 255, np.uint8)], axis=1)[None], cv2.COLOR_HSV2RGB)
-    for number, ((x, y), colour) in enumerate(
+    for index, ((x, y), colour) in enumerate(
         zip(np.rint(points).astype(int).tolist(), colours[0].tolist(), strict=True)
     ):
-        cv2.circle(drawn, (x, y), 4, colour, -1, cv2.LINE_AA)
-        if number % 10 == 0:
-            cv2.putText(drawn, str(number), (x + 5, y + 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
+        cv2.circle(drawn, (x, y), radius, colour, -1, cv2.LINE_AA)
+        if number and index % 10 == 0:
+            cv2.putText(drawn, str(index), (x + 5, y + 4), cv2.FONT_HERSHEY_SIMPLEX, 0.4, (0, 0, 0), 1, cv2.LINE_AA)
     return drawn
+
+
+def draw_scan(
+    scan: NDArray, triangles: NDArray[np.integer] | None, mesh: NDArray, mesh_triangles: NDArray[np.integer]
+) -> Image:
+    """Draw what the registration of a scan can be judged by: the scan, and the mesh that was laid over it.
+
+    Parameters
+    ----------
+    scan : (M, 3) float
+    triangles : (G, 3) int or None
+        Without them the scan's points are drawn over the mesh instead.
+    mesh : (V, 3) float
+        In the scan's frame: y up, and the face towards z.
+    mesh_triangles : (F, 3) int
+
+    Returns
+    -------
+    (2 * S, 2 * S, 3) uint8
+        On the left the scan, on the right the mesh, from the front and from the side.
+    """
+    rows = []
+    for yaw in SHOWN:
+        placed, own = (_place(_in_heights(each, mesh), yaw, 0) for each in (scan, mesh))
+        laid = shade(own, mesh_triangles, SIDE, SIDE)[0]
+        left = laid if triangles is None else shade(placed, triangles, SIDE, SIDE)[0]
+        if triangles is None:
+            some = placed[:: max(1, len(placed) // MOST_DRAWN), :2]
+            left = _draw_points(left, some[((some >= 0) & (some < SIDE)).all(axis=1)], 1, number=False)
+        rows.append(np.hstack([left, laid]))
+    return np.vstack(rows)
 
 
 def _in_heights(points: NDArray, mean: NDArray) -> Array:
     """Points of the model's frame about the middle of its mean face, in heights of that."""
-    middle = (mean.max(axis=0) + mean.min(axis=0)) / 2
-    return (points - middle).astype(np.float64) / np.ptp(mean[:, 1])
+    middle, height = _extent(mean)
+    return (points - middle).astype(np.float64) / height
+
+
+def _extent(mean: NDArray) -> tuple[NDArray, float]:
+    """Middle (3,) of a mesh, and its height."""
+    return (mean.max(axis=0) + mean.min(axis=0)) / 2, np.ptp(mean[:, 1])
 
 
 def _place(points: Array, yaw: float, pitch: float) -> Array:
@@ -166,7 +244,7 @@ def _look(
     """Points of Face Mesh (468, 3) in a view."""
     faces = find_faces(shade(_place(vertices, yaw, pitch), triangles, SIDE, SIDE)[0], networks)
     if not faces:
-        raise ValueError(f"Face Mesh sees no face in a picture of the face model, yaw {yaw}, pitch {pitch} degrees.")
+        raise ValueError(f"Face Mesh sees no face in a picture of the mesh, yaw {yaw}, pitch {pitch} degrees.")
     return faces[0].mesh
 
 

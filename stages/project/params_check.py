@@ -9,6 +9,7 @@ from typing import Any
 
 from model.backend import check_backend
 from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
+from stages.project.multilinear_params import MultilinearParams
 from stages.project.params import (
     AsmParams,
     AugmentedParams,
@@ -62,6 +63,7 @@ class Params:
     export: ExportParams
     report: ReportParams
     thesis: ThesisParams
+    multilinear_model: MultilinearParams
     survey: SurveyParams
     compute: ComputeParams
 
@@ -118,6 +120,8 @@ def find_problems(params: dict[str, Any]) -> list[str]:
         found += _without_maps(data, sections["augmented"])
     if "augmented" in sections:
         found += _bad_names("augmented.policies", sections["augmented"].policies)
+    if "multilinear_model" in sections:
+        found += sections["multilinear_model"].problems()
     if "survey" in sections:
         found += _bad_names("survey.methods", sections["survey"].methods)
         found += sections["survey"].problems()

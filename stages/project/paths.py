@@ -14,6 +14,10 @@ LAYOUT = Path("data/uv_embedding/uv.h5")
 SHAPES = Path("data/asm/model.h5")
 LANDMARK_MAP = Path("data/landmark_map/map.h5")
 PRIOR = Path("data/coefficient_prior/prior.h5")
+# Identity times expression; what is linear of it, as a face model; what both leave out.
+MULTILINEAR = Path("data/multilinear_model/model.h5")
+LINEAR = MULTILINEAR.with_name("linear.h5")
+MULTILINEAR_METRICS = MULTILINEAR.with_name("metrics.json")
 SPLIT = Path("data/split")
 FOUND = Path("data/found")
 # Pairs, as published, of turned copies: a folder for each subset that they are copies of.

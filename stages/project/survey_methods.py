@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.face import multilinear, multilinear_fit
 from pipeline.face.candide import fit_candide, place_candide, read_wireframe
 from pipeline.face.contour_fit import Outline, fit_with_contour, make_outline
 from pipeline.face.face_model import FaceModel, at_landmarks
@@ -127,9 +128,25 @@ def _wireframe(path: Path) -> FaceModel:
     return read_wireframe(path)
 
 
+@functools.lru_cache(maxsize=1)
+def _open_multilinear(path: Path) -> tuple[multilinear.MultilinearModel, multilinear.MultilinearModel]:
+    """A multilinear model, and the same at its landmarks."""
+    model = multilinear.load_multilinear(path)
+    return model, multilinear.at_vertices(model, lambda values: values[model.landmarks])
+
+
+def fit_multilinear(face: SurveyFace, tools: Tools) -> Array:
+    """Fit a multilinear face model to the landmarks: Vlasic et al. (2005), Cao et al. (2014)."""
+    model, at_points = _open_multilinear(tools.needs)
+    sigma = SIGMA * np.ptp(face.landmarks, axis=0).mean()
+    fit = multilinear_fit.fit_multilinear(at_points, face.landmarks, sigma, len(face.photo))
+    return multilinear_fit.place(model, fit)
+
+
 # By the kinds of `survey_params.KINDS`.
 KINDS: dict[str, Kind] = {
     "fit": Kind(fit_landmarks),
     "contour": Kind(fit_contour),
     "candide": Kind(fit_wireframe, ()),
+    "multilinear": Kind(fit_multilinear, ()),
 }

@@ -12,6 +12,7 @@ KINDS = {
     "fit": "3DMM fitted to the landmarks, each a vertex",
     "contour": "3DMM fitted to the landmarks, the jaw line's hidden ones on the silhouette",
     "candide": "CANDIDE-3 fitted to the 37 of the 68 landmarks that it has",
+    "multilinear": "Multilinear face model fitted to the landmarks",
 }
 # What has to be there for a method of a kind that no run has unasked, and how it is asked for.
 ABSENT = {

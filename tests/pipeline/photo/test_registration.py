@@ -86,7 +86,7 @@ def test_a_model_that_is_no_face_is_told():
     vertices, triangles = grid_mesh(9, 9)
     basis = np.zeros((81, 3, 1), np.float32)
     model = FaceModel(vertices.astype(np.float32), basis, basis, triangles, np.zeros(68, np.int32))
-    with pytest.raises(ValueError, match=r"Face Mesh sees no face in a picture of the face model, yaw 0, pitch 0"):
+    with pytest.raises(ValueError, match=r"Face Mesh sees no face in a picture of the mesh, yaw 0, pitch 0"):
         register(model, open_networks())
 
 
