@@ -21,6 +21,8 @@ Tensor = Any
 # Pixels each way that a triangle of the texels' grid is looked for in. Most are a pixel wide, as a head fills half of a
 # crop and all of a map. What is stretched further, over an open mouth and at the rim of an ear, is left out in part.
 WINDOW = 3
+# Where no face is.
+BEHIND = -1e30
 # A pixel centre on an edge is inside, whatever the rounding.
 INSIDE = -1e-4
 
@@ -55,41 +57,62 @@ def draw_codes(maps: Tensor, colours: Tensor) -> Tensor:
         Black where no face is. As `rendering.rasterize` and `interpolate` draw the triangles between texels, but for
         those that are wider than `WINDOW`.
     """
-    count, size = ops.shape(maps)[0], maps.shape[1]
-    triangles, points = grid_triangles(size), ops.reshape(maps, (-1, size * size, 3))
+    size, triangles = maps.shape[1], grid_triangles(maps.shape[1])
+    shares, depth, pixel = _candidates(maps, triangles)
+    seen, is_drawn = _nearest(depth, pixel, size * size)
+    corners = ops.take(triangles, seen // WINDOW**2, axis=0)
+    # Candidates of each picture follow those of the one before.
+    first = ops.expand_dims(ops.arange(ops.shape(maps)[0], dtype="int32"), -1) * depth.shape[1]
+    codes = 0.0
+    for k, share in enumerate(shares):
+        share = ops.expand_dims(ops.take(ops.reshape(share, (-1,)), seen + first), -1)
+        codes = codes + share * ops.take(colours, corners[..., k], axis=0)
+    return ops.stop_gradient(ops.reshape(codes * ops.expand_dims(is_drawn, -1), (-1, size, size, 3)))
+
+
+def _candidates(maps: Tensor, triangles: NDArray[np.int32]) -> tuple[list[Tensor], Tensor, Tensor]:
+    """List the pixels that each triangle may cover.
+
+    Returns
+    -------
+    shares : list of 3 (n, C) float32
+        What of each of the triangle's corners is at the pixel; C is `WINDOW` squared for each triangle.
+    depth : (n, C) float32
+        z there; `BEHIND` where the triangle does not cover the pixel, or that is not in the picture.
+    pixel : (n, C) int32
+        Row-major. What covers none is spread over all of them: ONNX lays the candidates of each pixel side by side.
+    """
+    size, count = maps.shape[1], len(triangles) * WINDOW**2
+    points = ops.reshape(maps, (-1, size * size, 3))
     corners = [ops.take(points, triangles[:, k], axis=1) for k in range(3)]
-    x, y, z = ([corner[..., axis] for corner in corners] for axis in range(3))
+    x, y, z = ([ops.expand_dims(corner[..., axis], -1) for corner in corners] for axis in range(3))
     left, top = (ops.ceil(ops.minimum(ops.minimum(*values[:2]), values[2])) for values in (x, y))
     steps = np.mgrid[:WINDOW, :WINDOW].reshape(2, 1, 1, -1).astype(np.float32)
-    column, row = ops.expand_dims(left, -1) + steps[0], ops.expand_dims(top, -1) + steps[1]
-    # Twice the signed areas that a pixel (n, T, W) spans with each edge, over their sum.
-    areas = []
-    for k in range(3):
-        start_x, start_y, end_x, end_y = (
-            ops.expand_dims(value, -1) for value in (x[k - 2], y[k - 2], x[k - 1], y[k - 1])
-        )
-        areas.append((end_x - start_x) * (row - start_y) - (end_y - start_y) * (column - start_x))
+    column, row = left + steps[0], top + steps[1]
+    # Twice the signed areas (n, T, W) that a pixel spans with each edge, over their sum.
+    areas = [(x[k - 1] - x[k - 2]) * (row - y[k - 2]) - (y[k - 1] - y[k - 2]) * (column - x[k - 2]) for k in range(3)]
     total = areas[0] + areas[1] + areas[2]
     shares = [area / ops.where(total == 0, 1.0, total) for area in areas]
     inside = (ops.minimum(ops.minimum(shares[0], shares[1]), shares[2]) >= INSIDE) & (total != 0)
     inside = inside & (column >= 0) & (column < size) & (row >= 0) & (row < size)
-    depth = sum(share * ops.expand_dims(value, -1) for share, value in zip(shares, z, strict=True))
-    # Each picture has a pixel more, for what is in none.
-    pixels, candidates = size * size + 1, triangles.shape[0] * WINDOW**2
-    pixel = ops.cast(ops.where(inside, row * size + column, float(size * size)), "int32")
-    pixel = ops.reshape(pixel + ops.reshape(ops.arange(count, dtype="int32"), (-1, 1, 1)) * pixels, (-1,))
-    depth = ops.reshape(depth, (-1,))
-    nearest = ops.segment_max(depth, pixel, count * pixels)
-    number = ops.arange(count * candidates, dtype="int32")
-    seen = ops.segment_max(ops.where(depth >= ops.take(nearest, pixel), number, -1), pixel, count * pixels)
-    seen = ops.reshape(ops.reshape(seen, (-1, pixels))[:, :-1], (-1,))
-    drawn, seen = ops.expand_dims(ops.cast(seen >= 0, "float32"), -1), ops.maximum(seen, 0)
-    corners = ops.take(triangles, seen % candidates // WINDOW**2, axis=0)
-    codes = 0.0
-    for k, share in enumerate(shares):
-        share = ops.expand_dims(ops.take(ops.reshape(share, (-1,)), seen), -1)
-        codes = codes + share * ops.take(colours, corners[:, k], axis=0)
-    return ops.stop_gradient(ops.reshape(codes * drawn, (-1, size, size, 3)))
+    depth = ops.where(inside, sum(share * value for share, value in zip(shares, z, strict=True)), BEHIND)
+    elsewhere = np.arange(count, dtype=np.float32).reshape(1, -1, WINDOW**2) % (size * size)
+    pixel = ops.cast(ops.where(inside, row * size + column, elsewhere), "int32")
+    return [ops.reshape(share, (-1, count)) for share in shares], *(
+        ops.reshape(value, (-1, count)) for value in (depth, pixel)
+    )
+
+
+def _nearest(depth: Tensor, pixel: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
+    """Candidate (n, pixels) int32 that each pixel sees, the last of those as near, and 1.0 where there is one."""
+    first = ops.expand_dims(ops.arange(ops.shape(depth)[0], dtype="int32"), -1) * pixels
+    place, places = ops.reshape(pixel + first, (-1,)), ops.shape(depth)[0] * pixels
+    highest = ops.segment_max(ops.reshape(depth, (-1,)), place, places)
+    is_front = (depth > BEHIND) & (depth >= ops.take(highest, pixel + first))
+    # As floats, which hold whole numbers up to 2^24: of 512 px there are fewer candidates.
+    number = ops.where(is_front, np.arange(depth.shape[1], dtype=np.float32)[None], -1.0)
+    seen = ops.reshape(ops.segment_max(ops.reshape(number, (-1,)), place, places), (-1, pixels))
+    return ops.cast(ops.maximum(seen, 0.0), "int32"), ops.cast(seen >= 0, "float32")
 
 
 class CodePicture(layers.Layer):
