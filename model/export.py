@@ -50,15 +50,20 @@ def export(network: Any, folder: Path, photos: Photos) -> dict[str, Path]:
     -------
     dict of str to Path
         The file of each of `FORMATS`, but for `litert_int8` where the network places a face by parameters: LiteRT
-        gives all of them one scale of 8 bits, which their several units cannot share.
+        gives all of them one scale of 8 bits, which their several units cannot share; and for `onnx_int8` where it
+        draws that face for a further pass: 8 bits hold no number of a pixel.
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / file for name, file in FORMATS.items()}
     write_onnx(network, files["onnx"])
     write_onnx_float16(files["onnx"], files["onnx_float16"])
-    write_onnx_int8(files["onnx"], files["onnx_int8"], photos)
-    if any(layer.name == "parameters" for layer in network.layers):
+    names = {layer.name for layer in network.layers}
+    if "parameters" in names:
         del files["litert_int8"]
+    if any(name.endswith("_codes") for name in names):
+        del files["onnx_int8"]
+    else:
+        write_onnx_int8(files["onnx"], files["onnx_int8"], photos)
     for name, precision in (("litert", "float32"), ("litert_float16", "float16"), ("litert_int8", "int8")):
         if name in files:
             write_litert(network, files[name], precision, photos)
@@ -83,7 +88,8 @@ def _rename(graph: Any) -> None:
     tensors = {tensor.name: tensor for tensor in graph.initializer}
     weights = list(dict.fromkeys(name for node in graph.node for name in node.input if name in tensors))
     names = {name: f"weight{number}" for number, name in enumerate(weights)}
-    names |= {output: f"value{number}" for number, node in enumerate(graph.node) for output in node.output}
+    for number, node in enumerate(graph.node):
+        names |= {output: f"value{number}" + f"_{part}" * (part > 0) for part, output in enumerate(node.output)}
     # An input of no name is one that is left out.
     names |= {graph.input[0].name: "photo", graph.output[0].name: "final", "": ""}
     for number, node in enumerate(graph.node):

@@ -39,6 +39,7 @@ def inference_form(model: keras.Model) -> keras.Model:
     final = keras.Model(model.input, model.output["final"], name=model.name)
     followers = _followers(final)
     merged = {layer.name for chain in followers.values() for layer in chain}
+    copies: dict[str, layers.Layer] = {}
 
     def call(operation: Any, *inputs: Tensor, **options: Any) -> Tensor:
         if operation.name in merged:
@@ -47,7 +48,9 @@ def inference_form(model: keras.Model) -> keras.Model:
             return _convolve(operation, followers[operation.name], inputs[0])
         if not isinstance(operation, layers.Layer):
             return operation(*inputs, **options)
-        copy = type(operation).from_config(_config(operation))
+        if operation.name in copies:  # a layer that is used again
+            return copies[operation.name](*inputs, **options)
+        copy = copies[operation.name] = type(operation).from_config(_config(operation))
         output = copy(*inputs, **options)
         copy.set_weights(operation.get_weights())
         return output

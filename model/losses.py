@@ -31,7 +31,7 @@ def make_losses(outputs: Iterable[str], config: LossConfig, layout: UVLayout, sc
     Parameters
     ----------
     outputs : iterable of str
-        `final`, and `brief` where the network has one.
+        `brief`, where the network has one, learns by `config.brief`; every other by `config.final`.
     config : LossConfig
     layout : UVLayout
         Its regions, face mask and landmark texels.
@@ -42,7 +42,8 @@ def make_losses(outputs: Iterable[str], config: LossConfig, layout: UVLayout, sc
     dict of str to Loss
     """
     weighted = replace(layout, weight_mask=reweigh(layout.weight_mask, **asdict(config.weights)))
-    return {name: combined(getattr(config, name), config.norm, weighted, scaling) for name in outputs}
+    terms = {name: config.brief if name == "brief" else config.final for name in outputs}
+    return {name: combined(terms[name], config.norm, weighted, scaling) for name in outputs}
 
 
 def combined(terms: LossTerms, norm: str, layout: UVLayout, scaling: Scaling) -> Loss:

@@ -58,25 +58,30 @@ def build_network(size: int, config: NetworkConfig, scaling: Scaling) -> keras.M
     ValueError
         If the size cannot be halved as often as the network has levels.
     """
-    step = 2**config.levels
-    if size % step or size < step:
-        raise ValueError(f"The network halves its input {config.levels} times: {size} px is not a multiple of {step}.")
-    photo = keras.Input((size, size, 3), name="photo")
-    logits = _lean_logits(photo, config) if config.lean else _decoder(_encoder(photo, config), config)
+    photo = photo_input(size, config)
+    logits = _lean_logits(photo, config) if config.lean else decode(encode(photo, config), config)
     if not config.residual:
-        return keras.Model(photo, {"final": _activation(logits, scaling, "final")}, name="prn")
+        return keras.Model(photo, {"final": activate(logits, scaling, "final")}, name="prn")
     if size % config.residual_shrink:
         raise ValueError(
             f"network.residual_shrink gathers squares of {config.residual_shrink} px; {size} px is no multiple of that."
         )
-    brief = output = _activation(logits, scaling, "brief")
+    brief = output = activate(logits, scaling, "brief")
     for stage in range(1, config.residual_stages + 1):
         last = stage == config.residual_stages
         joined = logits if config.residual_join == "logits" else output
         difference = _difference(photo, output, config, "residual" if stage == 1 else f"residual{stage}")
         logits = layers.Add(name="join" if stage == 1 else f"join{stage}")([joined, difference])
-        output = _activation(logits, scaling, "final" if last else f"refined{stage}")
+        output = activate(logits, scaling, "final" if last else f"refined{stage}")
     return keras.Model(photo, {"brief": brief, "final": output}, name="prn_resnet")
+
+
+def photo_input(size: int, config: NetworkConfig) -> Tensor:
+    """Input of photos; raises ValueError if they cannot be halved as often as the network has levels."""
+    step = 2**config.levels
+    if size % step or size < step:
+        raise ValueError(f"The network halves its input {config.levels} times: {size} px is not a multiple of {step}.")
+    return keras.Input((size, size, 3), name="photo")
 
 
 def brief_part(model: keras.Model) -> keras.Model:
@@ -98,7 +103,7 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
             target.get_layer(layer.name).set_weights(weights)
 
 
-def _encoder(photo: Tensor, config: NetworkConfig) -> Tensor:
+def encode(photo: Tensor, config: NetworkConfig) -> Tensor:
     """Table 3.1."""
     x = _normalised(
         layers.Conv2D(config.width, KERNEL, padding="same", use_bias=False, name="encoder_conv"), photo, config
@@ -184,15 +189,15 @@ def decoder_layers(levels: int) -> list[tuple[int, int | None]]:
     return layout + [(1, None)] * 3
 
 
-def _decoder(x: Tensor, config: NetworkConfig) -> Tensor:
-    """Table 3.3, up to the last batch normalisation."""
+def decode(x: Tensor, config: NetworkConfig, prefix: str = "decoder", gamma: float = LAST_GAMMA) -> Tensor:
+    """Table 3.3, up to the last batch normalisation, which starts with `gamma`; layers have names with `prefix`."""
     layout = decoder_layers(config.levels)
     for number, (stride, multiple) in enumerate(layout, start=1):
         channels = 3 if multiple is None else multiple * config.width
-        name = f"decoder_deconv{number}"
+        name = f"{prefix}_deconv{number}"
         layer = layers.Conv2DTranspose(channels, KERNEL, stride, padding="same", use_bias=False, name=name)
         if number == len(layout):
-            x = _batch_norm(layer(x), f"{name}_norm", config, gamma=LAST_GAMMA)
+            x = _batch_norm(layer(x), f"{name}_norm", config, gamma=gamma)
         else:
             x = _normalised(layer, x, config, beta=NARROW_BETA if multiple is None else 0.0)
     return x
@@ -256,6 +261,7 @@ def _batch_norm(x: Tensor, name: str, config: NetworkConfig, beta: float = 0.0, 
     return norm(x)
 
 
-def _activation(x: Tensor, scaling: Scaling, name: str) -> Tensor:
+def activate(x: Tensor, scaling: Scaling, name: str) -> Tensor:
+    """Squash a decoder's output into the network's range."""
     # Under mixed precision too: 16 bits would leave steps of half a pixel and more.
     return layers.Activation(scaling.activation, dtype="float32", name=name)(x)

@@ -64,7 +64,7 @@ def make_regression(
     model: FaceModel,
     statistics: Statistics | None = None,
 ) -> Regression:
-    """Say how a network learns position maps: as such, or as those of a face model's parameters.
+    """Say how a network learns position maps: as such, as shape and pose apart, or as a face model's parameters.
 
     Parameters
     ----------
@@ -90,6 +90,11 @@ def make_regression(
             blank = Whitening(np.zeros(count), np.ones(count))
             whitening = blank if statistics is None else statistics.whitening
             return build_coefficient_network(layout, network, whitening, texels, scaling)
+        if network.regresses == "canonical_map":
+            from model.canonical_network import build_canonical_network, canonical_mean
+
+            mean_face = canonical_mean(texel_model(model, layout), layout, scaling)
+            return build_canonical_network(layout, network, mean_face, scaling)
         from model.networks import build_network, set_mean_map
 
         built = build_network(layout.size, network, scaling)
@@ -98,13 +103,20 @@ def make_regression(
         return built
 
     def losses(built: Any) -> dict:
+        early = losses_by(loss, built)
+        late = losses_by(replace(loss, norm="euclidean"), built) if loss.norm == "l1" else early
+        return {name: (early[name], late[name]) for name in early}
+
+    def losses_by(loss: LossConfig, built: Any) -> dict:
         from model.losses import make_losses
 
-        early = make_losses(built.output, loss, layout, scaling)
-        if loss.norm != "l1":
-            return {name: (one, one) for name, one in early.items()}
-        late = make_losses(built.output, replace(loss, norm="euclidean"), layout, scaling)
-        return {name: (early[name], late[name]) for name in early}
+        made = make_losses(built.output, loss, layout, scaling)
+        if network.regresses == "canonical_map":
+            from model.canonical_network import canonical_mean, of_canonical
+
+            mean_face = canonical_mean(texel_model(model, layout), layout, scaling)
+            made["canonical"] = of_canonical(made["canonical"], layout, mean_face)
+        return made
 
     def preparation() -> Callable:
         from model.augmentation import make_preparation

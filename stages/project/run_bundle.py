@@ -39,7 +39,7 @@ def bundle_of_run(
     Returns
     -------
     Bundle
-        Without a network where that puts out no position maps.
+        Without a network where that regresses coefficients.
 
     Raises
     ------
@@ -52,7 +52,7 @@ def bundle_of_run(
     model, learnt = load_model(MODEL), read_part(Path(), "train")
     bundle = make_bundle(model, load_prior(PRIOR), *(("demo", LICENCE) if demo else ("BFM", LICENSED)))
     bundle = dataclasses.replace(bundle, landmark_map=load_map(LANDMARK_MAP))
-    if settings.network.regresses != "position_map":
+    if settings.network.regresses == "coefficients":
         return bundle
     facts = NetworkFacts(
         scaling=settings.train.scaling,

@@ -110,6 +110,7 @@ def initial_network(init: str, settings: VariantSettings, layout: UVLayout, seed
     scaling, facts = settings.train.scaling, read_facts(path)
     published = read("uv_embedding", EmbeddingParams).source == "file"
     other = [name for name in SHAPE if getattr(facts.network, name) != getattr(settings.network, name)]
+    other += ["passes"] if facts.network.passes > settings.network.passes else []
     wanted = ", ".join(f"network.{name} {getattr(facts.network, name)}" for name in other)
     check_all(
         (not other, f"{path} is of another network than this: it has {wanted}."),

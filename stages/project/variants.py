@@ -17,6 +17,12 @@ from stages.project.params_file import PARAMS_FILE, read_params
 from stages.project.paths import MAIN_RUN, SETTINGS
 from stages.project.strict import build, check, check_all, nearest
 
+# Keys of `network` that a network does not look at, by what it regresses.
+UNUSED = {
+    "position_map": ("passes",),
+    "canonical_map": ("passes", "residual", "lean"),
+    "coefficients": ("levels", "residual", "lean"),
+}
 SECTIONS = {"train": TrainConfig, "network": NetworkConfig, "loss": LossConfig}
 
 
@@ -71,7 +77,7 @@ class VariantSettings:
         key that is neutral by default changes nothing here, nor does a key of what the variant has not.
         """
         network, loss, train = (_not_default(part) for part in (self.network, self.loss, self.train))
-        unused = {"levels", "residual", "lean"} if self.network.regresses == "coefficients" else set()
+        unused = set(UNUSED[self.network.regresses])
         train.pop("recipe", None)
         if not self.network.refined:
             unused |= {*RESIDUAL, "residual_join"}

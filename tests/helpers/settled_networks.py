@@ -27,7 +27,7 @@ def make_network(residual=True, join="logits", stages=1, shrink=1, scaling="tanh
     return settle(network)
 
 
-def make_coefficient_network():
+def make_coefficient_network(passes=1):
     """Of faces of 3 coefficients, some 10 px wide and in the middle of the photo."""
     import keras
 
@@ -47,7 +47,7 @@ def make_coefficient_network():
     )
     ones = np.ones((SIZE, SIZE))
     layout = UVLayout(None, None, ones > 0, ones.astype(np.float32), np.zeros((68, 2), np.int32))
-    config = NetworkConfig("coefficients", 4, batch_norm_momentum=0.9)
+    config = NetworkConfig("coefficients", 4, batch_norm_momentum=0.9, passes=passes)
     whitening = Whitening(mean, deviation)
     return settle(build_coefficient_network(layout, config, whitening, texels, Scaling("tanh", SIZE)))
 
@@ -57,7 +57,7 @@ def settle(model):
 
     rng = np.random.default_rng(2)
     for layer in model.layers:
-        if layer.name.endswith("_difference"):
+        if layer.name.endswith(("_difference", "_whitened")):
             layer.kernel.assign(rng.normal(0, 0.1, layer.kernel.shape))
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.momentum = 0.0

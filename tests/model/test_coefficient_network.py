@@ -132,3 +132,72 @@ def test_it_is_small():
     # 13.4 million are the encoder-decoder's.
     assert counted(256, 16) == by_hand(256, 16) < 5e6
     assert counted(64, 8) == by_hand(64, 8)
+
+
+def cascade(keras, count=5, passes=2, seed=1):
+    """A network of passes, and its faces' whitening."""
+    from model.coefficient_network import build_coefficient_network
+
+    keras.utils.set_random_seed(seed)
+    whitening = measure_whitening([draw(np.random.default_rng(3), 8)])
+    config = NetworkConfig("coefficients", 4, batch_norm_momentum=0.9, passes=passes)
+    return build_coefficient_network(layout_of(SIZE), config, whitening, face_model(SIZE, count), Scaling("tanh", SIZE))
+
+
+def test_a_second_pass_begins_as_the_first_which_is_the_network_of_one_pass(keras):
+    photos = np.random.default_rng(4).random((4, SIZE, SIZE, 3), np.float32)
+    whole, alone = cascade(keras), cascade(keras, passes=1)
+    found = {name: np.asarray(maps) for name, maps in whole(photos).items()}
+    assert list(found) == ["pass1", "final"]
+    assert np.array_equal(found["pass1"], found["final"])
+    for layer in alone.layers:
+        for one, other in zip(layer.get_weights(), whole.get_layer(layer.name).get_weights(), strict=True):
+            # The face model of each was drawn anew.
+            assert layer.name == "final" or np.array_equal(one, other), layer.name
+
+
+def test_a_second_pass_has_the_weights_of_the_first_and_those_that_see_three_channels_more(keras):
+    def counted(network):
+        return sum(int(np.prod(weights.shape)) for weights in network.trainable_weights)
+
+    one, two = cascade(keras, passes=1), cascade(keras)
+    # The first convolution: 3 x 3, of 3 channels more, to twice the width of 4.
+    assert counted(two) == 2 * counted(one) + 9 * 3 * 8
+    assert counted(cascade(keras, passes=3)) == 3 * counted(one) + 2 * 9 * 3 * 8
+
+
+def test_each_pass_learns_by_its_own_face_alone(keras):
+    import tensorflow as tf
+
+    network = cascade(keras)
+    photos = np.random.default_rng(4).random((8, SIZE, SIZE, 3), np.float32)
+    # As after a step: the last layer of the second pass starts at 0, and lets no gradient through.
+    network.get_layer("pass2_whitened").kernel.assign(np.full((64, 17), 0.01))
+    with tf.GradientTape(persistent=True) as tape:
+        outputs = network(photos, training=True)
+        totals = {name: tf.reduce_sum(tf.square(maps)) for name, maps in outputs.items()}
+    for name, prefix in (("pass1", "pass2_"), ("final", "")):
+        gradients = tape.gradient(totals[name], network.trainable_weights)
+        reached = {
+            w.path.split("/")[0] for w, g in zip(network.trainable_weights, gradients, strict=True) if g is not None
+        }
+        expected = {w.path.split("/")[0] for w in network.trainable_weights}
+        second = {layer for layer in expected if layer.startswith("pass2_")}
+        assert reached == (second if prefix == "" else expected - second)
+        for weights, gradient in zip(network.trainable_weights, gradients, strict=True):
+            assert gradient is None or np.abs(gradient.numpy()).max() > 0, weights.path
+
+
+def test_the_second_pass_sees_the_face_that_the_first_has_found(keras):
+    from model.pncc import draw_codes, normalised_coordinates
+    from model.scaling import to_pixels
+
+    network = cascade(keras)
+    photos = np.random.default_rng(4).random((2, SIZE, SIZE, 3), np.float32)
+    seen = keras.Model(network.input, [network.get_layer("pass2_input").output, network.output["pass1"]])
+    pictures, maps = map(np.asarray, seen(photos))
+    assert np.array_equal(pictures[..., :3], photos)
+    mean = network.get_layer("final").get_weights()[0][-1].reshape(-1, 3)
+    expected = draw_codes(to_pixels(maps, Scaling("tanh", SIZE)), normalised_coordinates(mean))
+    assert np.array_equal(pictures[..., 3:], np.asarray(expected))
+    assert pictures[..., 3:].max() > 0.5

@@ -55,6 +55,22 @@ def test_a_network_that_places_a_face_is_exported_too_but_not_where_its_paramete
     assert max(gaps.values()) < 3
 
 
+@IGNORE_LAMBDAS
+def test_a_network_that_draws_a_face_for_its_second_pass_is_exported_but_not_in_whole_numbers(keras, tmp_path):
+    from model.inference import inference_form
+
+    model = make_coefficient_network(passes=2)
+    found = {name: pixels(maps) for name, maps in model(PHOTOS).items()}
+    # The second pass has its say.
+    assert np.abs(found["final"] - found["pass1"]).mean() > 0.1
+    files = export(inference_form(model), tmp_path, PHOTOS)
+    gaps = {name: np.abs(pixels(put_out(path)) - found["final"][:1]).max() for name, path in files.items()}
+    assert list(gaps) == ["onnx", "onnx_float16", "litert", "litert_float16"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files.values())
+    assert max(gaps["onnx"], gaps["litert"]) < 1e-3
+    assert max(gaps.values()) < 4
+
+
 def test_our_own_network_is_exported_with_its_mean_map(keras, tmp_path):
     from model.inference import inference_form
 

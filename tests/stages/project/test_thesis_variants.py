@@ -100,6 +100,12 @@ def test_a_column_of_table_4_1_differs_from_l1_in_the_one_thing_that_it_names(ro
         ("3ddfa_unlevelled", "3ddfa", {"train.level": ("off", "on"), "train.policy": ("full", "mild")}),
         ("prn_unlevelled", "prn", {"train.level": ("off", "on"), "train.policy": ("full", "mild")}),
         ("joint_unlevelled", "joint", {"train.level": ("off", "on"), "train.policy": ("full", "mild")}),
+        (
+            "nonlinear",
+            "prn",
+            {"network.regresses": ("canonical_map", "position_map"), "network.residual": (True, False)},
+        ),
+        ("3ddfa_cascade", "3ddfa", {"network.passes": (2, 1)}),
         ("prn_plain", "prn", {"train.policy": ("none", "mild"), "train.halve_every": (3, 1)}),
         ("prn_sigmoid", "prn", {"train.scaling": ("sigmoid", "tanh")}),
         ("frozen", "joint", {"train.strategy": ("frozen", "joint")}),

@@ -88,7 +88,11 @@ def test_merging_leaves_the_base_alone_and_reaches_into_nested_mappings():
         ),
         ({"train": {"backend": "torch"}}, "train.backend is 'torch'; expected one of tensorflow, jax"),
         ({"train": {"precision": "half"}}, "train.precision is 'half'; expected one of float32, mixed_bfloat16"),
-        ({"network": {"regresses": "depth"}}, "network.regresses is 'depth'; expected one of position_map, coeff"),
+        (
+            {"network": {"regresses": "depth"}},
+            "network.regresses is 'depth'; expected one of position_map, canonical_map",
+        ),
+        ({"network": {"regresses": "coefficients", "passes": 0}}, "network.passes is 0; expected 1 or more."),
         ({"network": {"residual_join": "sum"}}, "network.residual_join is 'sum'; expected one of logits, thesis"),
         ({"network": {"width": 0}}, "network.width is 0; expected 1 or more"),
         (
@@ -264,21 +268,29 @@ def test_what_is_used_is_what_is_not_neutral():
     [
         ("network", "residual_blocks", 3, {"final", "coarse"}),
         ("network", "residual_shrink", 4, {"final", "coarse"}),
-        ("network", "levels", 4, {"final", "coarse", "prn"}),
+        ("network", "levels", 4, {"final", "coarse", "prn", "nonlinear"}),
         ("network", "lean", True, {"final", "coarse", "prn"}),
-        ("network", "width", 4, {"final", "coarse", "prn", "3ddfa"}),
+        ("network", "passes", 2, {"3ddfa"}),
+        ("network", "width", 4, {"final", "coarse", "prn", "3ddfa", "nonlinear"}),
         ("loss", "brief", TERMS | {"symmetry": 0.5}, {"final", "coarse"}),
-        ("loss", "final", TERMS | {"symmetry": 0.5}, {"final", "coarse", "prn", "3ddfa"}),
-        ("loss", "weights", {"landmarks": 1, "features": 0.8, "face": 0.3}, {"final", "coarse", "prn", "3ddfa"}),
+        ("loss", "final", TERMS | {"symmetry": 0.5}, {"final", "coarse", "prn", "3ddfa", "nonlinear"}),
+        (
+            "loss",
+            "weights",
+            {"landmarks": 1, "features": 0.8, "face": 0.3},
+            {"final", "coarse", "prn", "3ddfa", "nonlinear"},
+        ),
         ("loss", "weights", {"landmarks": 1.0, "features": 0.4, "face": 0.3}, set()),
         ("train", "strategy", "frozen", {"final", "coarse"}),
-        ("train", "budget", 40, {"final", "coarse", "prn", "3ddfa"}),
-        ("train", "level", "off", {"final", "3ddfa"}),
-        ("train", "backend", "jax", {"final", "coarse", "prn", "3ddfa"}),
+        ("train", "budget", 40, {"final", "coarse", "prn", "3ddfa", "nonlinear"}),
+        ("train", "level", "off", {"final", "3ddfa", "nonlinear"}),
+        ("train", "backend", "jax", {"final", "coarse", "prn", "3ddfa", "nonlinear"}),
     ],
 )
 def test_a_key_changes_only_variants_that_use_it(section: str, key: str, value: object, changed: set):
-    base = PARAMS | {"variants": PARAMS["variants"] | {"3ddfa": {"network": {"regresses": "coefficients"}}}}
+    others = {"3ddfa": "coefficients", "nonlinear": "canonical_map"}
+    others = {name: {"network": {"regresses": regressed}} for name, regressed in others.items()}
+    base = PARAMS | {"variants": PARAMS["variants"] | others}
     other = base | {section: base[section] | {key: value}}
     assert {name for name in base["variants"] if used(base, name) != used(other, name)} == changed
 
