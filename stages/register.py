@@ -85,6 +85,7 @@ def register(path: Path, out: Path, landmarks: Path | None, template: FaceModel)
         If something can't be written.
     """
     scan = read_scan(path)
+    marked: NDArray[np.integer]
     if landmarks is None:
         marked, places = find_seen(template), find_places(scan)
     else:

@@ -17,12 +17,10 @@ print(json.dumps(sorted(sys.modules)))
 """
 
 
-# What makes sparse matrices of a mesh, for a bundle that is made once, or looks for its triangles, for scores against
-# scans; no stage and no photo command imports them.
-SPARSE = {"pipeline.face.correction", "pipeline.face.subdivision", "pipeline.face.surface_search"}
-# What makes sparse matrices of a mesh or looks for nearest points, for bundles and sets that are made once and for the
-# survey; no photo command imports them.
-SPARSE = {f"pipeline.face.{name}" for name in ("correction", "subdivision", "nicp", "nearest", "contour_fit")}
+# What makes sparse matrices of a mesh or looks for nearest points, for bundles and sets that are made once, for the
+# survey and for scores against scans; no photo command imports them.
+SPARSE_NAMES = ("correction", "subdivision", "surface_search", "nicp", "nearest", "contour_fit")
+SPARSE = {f"pipeline.face.{name}" for name in SPARSE_NAMES}
 
 
 def modules(*rooms):
