@@ -58,11 +58,9 @@ def build_network(size: int, config: NetworkConfig, scaling: Scaling) -> keras.M
     ValueError
         If the size cannot be halved as often as the network has levels.
     """
-    step = 2**config.levels
-    if size % step or size < step:
-        raise ValueError(f"The network halves its input {config.levels} times: {size} px is not a multiple of {step}.")
+    check_size(size, config)
     photo = keras.Input((size, size, 3), name="photo")
-    logits = _lean_logits(photo, config) if config.lean else _decoder(_encoder(photo, config), config)
+    logits = _lean_logits(photo, config) if config.lean else _decoder(encode(photo, config)[-1], config)
     if not config.residual:
         return keras.Model(photo, {"final": _activation(logits, scaling, "final")}, name="prn")
     if size % config.residual_shrink:
@@ -77,6 +75,13 @@ def build_network(size: int, config: NetworkConfig, scaling: Scaling) -> keras.M
         logits = layers.Add(name="join" if stage == 1 else f"join{stage}")([joined, difference])
         output = _activation(logits, scaling, "final" if last else f"refined{stage}")
     return keras.Model(photo, {"brief": brief, "final": output}, name="prn_resnet")
+
+
+def check_size(size: int, config: NetworkConfig) -> None:
+    """Raise ValueError if a photo of `size` px cannot be halved as often as a network has levels."""
+    step = 2**config.levels
+    if size % step or size < step:
+        raise ValueError(f"The network halves its input {config.levels} times: {size} px is not a multiple of {step}.")
 
 
 def brief_part(model: keras.Model) -> keras.Model:
@@ -98,19 +103,21 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
             target.get_layer(layer.name).set_weights(weights)
 
 
-def _encoder(photo: Tensor, config: NetworkConfig) -> Tensor:
-    """Table 3.1."""
-    x = _normalised(
+def encode(photo: Tensor, config: NetworkConfig) -> list[Tensor]:
+    """Apply Table 3.1: what it sees at each resolution, from that of the photo to the deepest level's."""
+    x = normalised(
         layers.Conv2D(config.width, KERNEL, padding="same", use_bias=False, name="encoder_conv"), photo, config
     )
+    seen = [x]
     for level in range(1, config.levels + 1):
         channels = config.width * 2**level
-        x = _bottleneck_block(x, channels, 2, f"encoder_block{2 * level - 1}", config)
-        x = _bottleneck_block(x, channels, 1, f"encoder_block{2 * level}", config)
-    return x
+        x = bottleneck_block(x, channels, 2, f"encoder_block{2 * level - 1}", config)
+        x = bottleneck_block(x, channels, 1, f"encoder_block{2 * level}", config)
+        seen.append(x)
+    return seen
 
 
-def _bottleneck_block(x: Tensor, channels: int, stride: int, name: str, config: NetworkConfig) -> Tensor:
+def bottleneck_block(x: Tensor, channels: int, stride: int, name: str, config: NetworkConfig) -> Tensor:
     """Table 3.2, but for a shortcut that is the identity where shapes agree."""
 
     def convolution(channels: int, kernel: int, stride: int, part: str) -> layers.Layer:
@@ -121,9 +128,9 @@ def _bottleneck_block(x: Tensor, channels: int, stride: int, name: str, config: 
         # TensorFlow on CPU (2.18 to 2.21) corrupts the heap in oneDNN's gradient of a 1x1 convolution with a stride.
         # Such a convolution only looks at every other pixel: taking these first is the same function, and safe.
         shortcut = convolution(channels, 1, 1, "shortcut")(x[:, ::stride, ::stride])
-    x = _normalised(convolution(channels // 2, 1, 1, "conv1"), x, config)
+    x = normalised(convolution(channels // 2, 1, 1, "conv1"), x, config)
     kernel = LEAN_KERNEL if config.lean and stride == 1 else KERNEL
-    x = _normalised(convolution(channels // 2, kernel, stride, "conv2"), x, config)
+    x = normalised(convolution(channels // 2, kernel, stride, "conv2"), x, config)
     x = layers.Add(name=f"{name}_add")([convolution(channels, 1, 1, "conv3")(x), shortcut])
     return layers.ReLU(name=f"{name}_relu")(_batch_norm(x, f"{name}_norm", config))
 
@@ -152,18 +159,18 @@ def _lean_logits(photo: Tensor, config: NetworkConfig) -> Tensor:
 
     def convolution(x: Tensor, channels: int, kernel: int, stride: int, name: str) -> Tensor:
         layer = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, name=name)
-        return _normalised(layer, x, config)
+        return normalised(layer, x, config)
 
     channels = [config.width * 2**level for level in range(config.levels + 1)]
     x = convolution(gather_squares(photo, LEAN_SQUARES), channels[1], LEAN_KERNEL, 1, "encoder_conv")
     for level in range(1, config.levels + 1):
         for part, stride in ((1, 1 if level == 1 else 2), (2, 1)):
-            x = _bottleneck_block(x, channels[level], stride, f"encoder_level{level}_{part}", config)
+            x = bottleneck_block(x, channels[level], stride, f"encoder_level{level}_{part}", config)
     x = convolution(x, channels[-1], LEAN_KERNEL, 1, "decoder_conv")
     for level in reversed(range(1, config.levels)):
         width = channels[level]
         up = layers.Conv2DTranspose(width, KERNEL, 2, padding="same", use_bias=False, name=f"decoder_up{level}")
-        x = _normalised(up, x, config)
+        x = normalised(up, x, config)
         x = convolution(x, width, LEAN_KERNEL, 1, f"decoder_conv{level}")
     # A start near the mean map: a unit of the network's range is half the image.
     small = keras.initializers.VarianceScaling(0.1)
@@ -194,7 +201,7 @@ def _decoder(x: Tensor, config: NetworkConfig) -> Tensor:
         if number == len(layout):
             x = _batch_norm(layer(x), f"{name}_norm", config, gamma=LAST_GAMMA)
         else:
-            x = _normalised(layer, x, config, beta=NARROW_BETA if multiple is None else 0.0)
+            x = normalised(layer, x, config, beta=NARROW_BETA if multiple is None else 0.0)
     return x
 
 
@@ -240,7 +247,7 @@ def spread_squares(x: Tensor, side: int) -> Tensor:
     return layers.Reshape((height * side, width * side, channels // side**2))(x)
 
 
-def _normalised(layer: layers.Layer, x: Tensor, config: NetworkConfig, beta: float = 0.0) -> Tensor:
+def normalised(layer: layers.Layer, x: Tensor, config: NetworkConfig, beta: float = 0.0) -> Tensor:
     """Apply a convolution, batch normalisation and ReLU."""
     return layers.ReLU(name=f"{layer.name}_relu")(_batch_norm(layer(x), f"{layer.name}_norm", config, beta))
 

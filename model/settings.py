@@ -10,7 +10,7 @@ SCALINGS = ("tanh", "linear", "sigmoid", "prnet")
 STRATEGIES = ("joint", "frozen", "staged")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 BACKENDS = ("tensorflow", "jax")
-REGRESSED = ("position_map", "coefficients")
+REGRESSED = ("position_map", "coefficients", "volume")
 # Name in place of a variant's, where a network starts with weights drawn at random.
 RANDOM = "random"
 NORMS = ("l1", "euclidean", "l2")
@@ -44,14 +44,15 @@ class NetworkConfig:
 
     Attributes
     ----------
-    regresses : {'position_map', 'coefficients'}
-        What the network puts out: a position map (PRNet and the thesis), or the camera and the coefficients of the face
-        model (3DDFA), by a network of its own to which only `width` and `batch_norm_momentum` apply.
+    regresses : {'position_map', 'coefficients', 'volume'}
+        What the network puts out: a position map (PRNet and the thesis); the camera and the coefficients of the face
+        model (3DDFA), by a network of its own to which only `width` and `batch_norm_momentum` apply; or a volume of
+        voxels (VRN), by one to which `levels` applies, too.
     width : int
         Channels of the first convolution; 16 in Tables 3.1 and 3.3. Every other width is a multiple of it.
     levels : int
         Halvings between the image and the deepest level, two residual blocks each; 5 in the tables, which leaves 8 x 8
-        of 256 x 256 px. 0 where no position map is regressed.
+        of 256 x 256 px. 0 where coefficients are regressed.
     lean : bool
         Whether it is our own encoder-decoder instead of the tables', see `networks`; it starts from the mean map.
     batch_norm_momentum : float
@@ -84,8 +85,8 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         # A bottleneck has half of its block's channels, and the first block has twice this width.
-        of_maps = ["levels"] if self.regresses == "position_map" else []
-        counts = ["width", *of_maps, *(RESIDUAL if self.refined else [])]
+        halved = [] if self.regresses == "coefficients" else ["levels"]
+        counts = ["width", *halved, *(RESIDUAL if self.refined else [])]
         momentum = self.batch_norm_momentum
         _check_all(
             _one_of("network.regresses", self.regresses, REGRESSED),

@@ -190,7 +190,7 @@ def _chain(place: str, sources: dict[str, TrainingSource]) -> list[str]:
 
 def _size_problems(data: DataParams, settings: dict[str, VariantSettings]) -> Iterator[str]:
     """Networks that cannot halve, or gather, pixels of this size."""
-    networks = {name: each.network for name, each in settings.items() if each.network.regresses == "position_map"}
+    networks = {name: each.network for name, each in settings.items() if each.network.regresses != "coefficients"}
     halved = {name: 2**network.levels for name, network in networks.items()}
     gathered = {name: network.residual_shrink for name, network in networks.items() if network.refined}
     for key, steps in (("levels", halved), ("residual_shrink", gathered)):

@@ -18,6 +18,12 @@ from stages.project.paths import MAIN_RUN, SETTINGS
 from stages.project.strict import build, check, check_all, nearest
 
 SECTIONS = {"train": TrainConfig, "network": NetworkConfig, "loss": LossConfig}
+# Keys of `network` that have no meaning, by what it regresses.
+UNUSED = {
+    "position_map": set[str](),
+    "coefficients": {"levels", "residual", "lean"},
+    "volume": {"residual", "lean"},
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,7 +77,7 @@ class VariantSettings:
         key that is neutral by default changes nothing here, nor does a key of what the variant has not.
         """
         network, loss, train = (_not_default(part) for part in (self.network, self.loss, self.train))
-        unused = {"levels", "residual", "lean"} if self.network.regresses == "coefficients" else set()
+        unused = UNUSED[self.network.regresses].copy()
         train.pop("recipe", None)
         if not self.network.refined:
             unused |= {*RESIDUAL, "residual_join"}
@@ -79,6 +85,8 @@ class VariantSettings:
             train.pop("strategy", None)
         if not any(loss.get(output, {}).get("regions") for output in ("brief", "final")):
             loss.pop("weights", None)
+        if self.network.regresses == "volume":
+            loss.clear()
         augmentation = {} if self.augmentation is None else {"augmentation": _not_default(self.augmentation)}
         return augmentation | {
             "network": {name: value for name, value in network.items() if name not in unused},
@@ -132,7 +140,7 @@ def resolve_variant(params: dict[str, Any], name: str | None) -> VariantSettings
     ------
     ValueError
         If there is no such variant, if it overrides what is not there, if a value is out of range, or if the main run
-        is a variant of the thesis that starts or learns from something else there.
+        is a variant of the thesis that starts or learns from something else there, or regresses volumes.
     """
     for section in (*SECTIONS, "recipes", "variants", "thesis"):
         check(isinstance(params.get(section), dict), f"{PARAMS_FILE} has no section {section!r}.")
@@ -152,6 +160,12 @@ def resolve_variant(params: dict[str, Any], name: str | None) -> VariantSettings
         source = sources.get(chosen, TrainingSource(RANDOM, train.policy, train.level))
         merged["train"] |= {"variant": chosen} | dataclasses.asdict(source)
     merged = merge(merged, overrides, f"variants.{chosen}")
+    check(
+        name is not None or merged["network"]["regresses"] != "volume",
+        f"train.variant is {chosen}, which regresses volumes, but the main run's report, its exported network and its "
+        f"bundle for photos are of position maps. Train it beside the main run: make thesis, or dvc repro "
+        f"ablation/dvc.yaml:evaluate@{chosen}.",
+    )
     policies = build("augmented", params.get("augmented"), AugmentedParams).policies
     policy = policies.get(merged["train"]["policy"])
     online = dataclasses.asdict(policy) if policy and policy.online else None

@@ -88,7 +88,7 @@ def test_a_variant_learns_in_each_of_its_phases(steps_of, name):
     overrides = PARAMS["variants"][name] or {}
     strategy = overrides.get("train", {}).get("strategy", PARAMS["train"]["strategy"])
     network = overrides.get("network", {})
-    alone = network.get("residual") is False or network.get("regresses") == "coefficients" or strategy == "joint"
+    alone = network.get("residual") is False or "regresses" in network or strategy == "joint"
     expected = ["all"] if alone else ["brief", "refinement"] + ["all"] * (strategy == "staged")
     assert list(steps_of[name]) == expected
     # From random weights by a tenth; a later phase begins with statistics of few steps, and need only begin to learn.
