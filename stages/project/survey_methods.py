@@ -1,0 +1,105 @@
+"""The systems that the thesis surveys: a function each, from one face of a test photo to a mesh or landmarks of it."""
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipeline.face.face_model import FaceModel, at_landmarks
+from pipeline.face.fit import Prior, fit_face, place
+from pipeline.store.arrays import Array, Image
+from pipeline.uv.position_map import UVLayout
+from pipeline.uv.surface import Surface
+from stages.project.paths import MODEL, PRIOR
+
+# Standard deviation of a landmark's coordinate in sizes of the face.
+SIGMA = 0.02
+
+
+@dataclasses.dataclass(frozen=True)
+class SurveyFace:
+    """What a method sees of a face.
+
+    Attributes
+    ----------
+    sample_id : str
+    photo : (H, W, 3) uint8
+        RGB.
+    landmarks : (68, 2) float64
+        Pixels of the photo, annotated or found: ``landmarks`` of the method's entry in params.yaml says which.
+    """
+
+    sample_id: str
+    photo: Image
+    landmarks: Array
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class Tools:
+    """What a method may use beside the face.
+
+    Attributes
+    ----------
+    model : FaceModel
+    prior : Prior
+        Of its coefficients.
+    surface : Surface
+    layout : UVLayout
+    needs : Path
+        What ``needs`` of the method's entry in params.yaml names.
+    """
+
+    model: FaceModel
+    prior: Prior
+    surface: Surface
+    layout: UVLayout
+    needs: Path
+
+
+@dataclasses.dataclass(frozen=True, eq=False)
+class FreeMesh:
+    """A result whose vertices are not the face model's.
+
+    Attributes
+    ----------
+    vertices : (N, 3) float64
+        Pixels of the photo, y down, z towards the viewer with any offset.
+    triangles : (F, 3) int
+    landmarks : (68, 3) float64 or None
+        Pixels of the photo; NaN where the system has none. None for none at all.
+    """
+
+    vertices: Array
+    triangles: NDArray[np.integer]
+    landmarks: Array | None = None
+
+
+# (V, 3) float64: the face model's vertices in pixels of the photo, z with any offset. Or (68, 3): landmarks alone.
+Result = Array | FreeMesh
+Method = Callable[[SurveyFace, Tools], Result]
+
+
+class Kind(NamedTuple):
+    """A method, and the files that it reads beside what ``needs`` names: their size is part of its cost."""
+
+    method: Method
+    files: tuple[Path, ...] = (MODEL, PRIOR)
+
+
+def fit_landmarks(face: SurveyFace, tools: Tools) -> Array:
+    """Fit the face model to the landmarks, each of which is a vertex of it.
+
+    Blanz and Vetter (1999), with the scaled orthographic camera and the landmarks alone of Bas et al. (2016).
+    """
+    sigma = SIGMA * np.ptp(face.landmarks, axis=0).mean()
+    fit = fit_face(at_landmarks(tools.model), face.landmarks, sigma, tools.prior, len(face.photo))
+    return place(tools.model, fit)
+
+
+# By the kinds of `survey_params.KINDS`.
+KINDS: dict[str, Kind] = {
+    "fit": Kind(fit_landmarks),
+}
