@@ -59,6 +59,8 @@ class Findings:
         Figure 4.9: pictures, each with its caption.
     choice : Choice
         Which samples the pictures are of.
+    volumes : dict of str to (mapping, int)
+        Metrics of our variants that regress volumes, whose surface alone is scored, and their seeds.
     survey : dict of str to mapping
         Metrics of the survey's methods by their names.
     survey_names : dict of str to str
@@ -83,6 +85,7 @@ class Findings:
     pictures: dict[str, bytes]
     graded: list[tuple[bytes, str]]
     choice: Choice
+    volumes: dict[str, tuple[Metrics, int]]
     survey: dict[str, Metrics]
     survey_names: dict[str, str]
     foreign: dict[str, Metrics]
@@ -105,7 +108,8 @@ def thesis_page(findings: Findings) -> str:
     per_image = results[findings.variant].per_image
     claims = tables.claims_by_section(reference.claims, comparison)
     costs, machine = findings.costs, describe_machine()
-    ours = [method_row(name, each.metrics, each.seed_count, costs.get(name)) for name, each in results.items()]
+    networks = {name: (each.metrics, each.seed_count) for name, each in results.items()} | findings.volumes
+    ours = [method_row(name, metrics, seeds, costs.get(name)) for name, (metrics, seeds) in networks.items()]
     surveyed = [
         method_row(findings.survey_names[name], metrics, cost=costs.get(name))
         for name, metrics in findings.survey.items()
@@ -145,7 +149,7 @@ def thesis_page(findings: Findings) -> str:
         error_scatter=scatter_figure(per_image["thesis_68"], per_image["thesis_mesh"]),
         method_header=method_header(),
         methods=ours + surveyed + others,
-        cost_curves=draw_costs([{name: each.metrics for name, each in results.items()}, findings.survey], costs),
+        cost_curves=draw_costs([{name: metrics for name, (metrics, _) in networks.items()}, findings.survey], costs),
         left_out=findings.left_out,
     )
 
