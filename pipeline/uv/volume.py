@@ -177,6 +177,7 @@ def isosurface(volume: NDArray[np.uint8], size: int) -> tuple[Array, NDArray[np.
     vertices : (V, 3) float64
         Pixels of the aligned image; z counts from the face's mean. It is open where the volume ends.
     triangles : (F, 3) int64
+        Counterclockwise seen from outside.
 
     Raises
     ------
@@ -196,7 +197,8 @@ def isosurface(volume: NDArray[np.uint8], size: int) -> tuple[Array, NDArray[np.
             f"The volume has no surface: its voxels are all {'empty' if volume.max() < level else 'full'}."
         )
     places, triangles, _, _ = marching_cubes(volume.astype(np.float32), level)
-    return to_pixels(places[:, [1, 0, 2]], size), triangles.astype(np.int64)
+    # Of rows, columns and slices to x, y and z, with the triangles turned so that their outside is outside.
+    return to_pixels(places[:, [1, 0, 2]], size), triangles[:, ::-1].astype(np.int64)
 
 
 def _cross(first: Array, second: Array) -> Array:

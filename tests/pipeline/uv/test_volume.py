@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import trimesh
 
+from pipeline.face.rendering import vertex_normals
 from pipeline.uv.volume import (
     closed_triangles,
     face_volumes,
@@ -75,6 +76,8 @@ def test_marching_cubes_bring_the_surface_back_to_half_a_voxel():
     volume = voxelise(*ellipsoid(), SIDE)
     vertices, triangles = isosurface(np.where(volume, 255, 0).astype(np.uint8), SIDE)
     assert triangles.max() == len(vertices) - 1
+    outwards = (vertices - to_pixels(CENTRE, SIDE)) / RADII**2
+    assert ((vertex_normals(vertices, triangles) * outwards).sum(axis=1) > 0).all()
     voxels = to_voxels(vertices, SIDE)
     distance = distance_from_ellipsoid(voxels)
     assert np.abs(distance).max() < 0.55
