@@ -9,11 +9,12 @@ from numpy.typing import NDArray
 from ..store.arrays import Array
 from .similarity import SimilarityFit, fit_similarity
 
-# Triangles that are tried for the one nearest to a point: those with the nearest middles. A mesh of fewer than `FEW`
-# triangles may have large ones, whose middles say little: all of them are tried.
-NEAREST, FEW = 24, 300
-# Rounds of `lay_over` at most, and the part of the extent below which a round moves nothing.
-ROUNDS, STILL = 50, 1e-5
+# Triangles that are tried for the one nearest to a point: those with the nearest middles. That of a large one says
+# little: those of a mesh with fewer than so many are cut into equal parts, each of which has a middle of its own.
+NEAREST, PARTS = 24, 5000
+# Rounds of `lay_over` at most, points of the target that it looks at, triangles that it tries for each, and the part of
+# the extent below which a round moves nothing.
+ROUNDS, POINTS, TRIED, STILL = 50, 500, 6, 1e-4
 
 
 class NearestPoints(NamedTuple):
@@ -35,8 +36,8 @@ def nearest_points(
         In the frame of the points.
     triangles : (F, 3) int
     tried : int
-        Triangles with the nearest middles, among which the nearest triangle is looked for: fewer are faster, and enough
-        where neighbouring triangles are of about one size.
+        Nearest middles, among whose triangles the nearest is looked for: fewer are faster, and enough where
+        neighbouring triangles are of about one size.
 
     Returns
     -------
@@ -53,14 +54,26 @@ def nearest_points(
         raise ValueError("The nearest points of a mesh without triangles were asked for.")
     points = np.asarray(points, np.float64)
     corners = np.asarray(vertices, np.float64)[triangles]
-    count = len(triangles) if len(triangles) < FEW else tried
+    shares = _middles(int(np.ceil(np.sqrt(PARTS / len(triangles)))))
+    middles = np.einsum("mc,fcd->fmd", shares, corners).reshape(-1, 3)
+    count = min(tried, len(middles))
     # An unbalanced tree is built in half of the time.
-    tree = scipy.spatial.cKDTree(corners.mean(axis=1), balanced_tree=False, compact_nodes=False)
-    near = np.asarray(tree.query(points, k=count)[1]).reshape(len(points), count)
+    tree = scipy.spatial.cKDTree(middles, balanced_tree=False, compact_nodes=False)
+    near = np.asarray(tree.query(points, k=count)[1]).reshape(len(points), count) // len(shares)
     on_triangles = closest_point(corners[near.ravel()], np.repeat(points, count, axis=0)).reshape(*near.shape, 3)
     best = np.linalg.norm(on_triangles - points[:, None], axis=2).argmin(axis=1)
     rows = np.arange(len(points))
     return NearestPoints(near[rows, best], on_triangles[rows, best])
+
+
+def _middles(parts: int) -> Array:
+    """Barycentric coordinates (parts^2, 3) of the middles of a triangle's parts, so many along each side."""
+    down, across = np.divmod(np.arange(parts**2), parts)
+    # A square cut by its diagonal: what lies beyond it is the mirror image of a part that points down.
+    upright = down + across < parts
+    first = np.where(upright, down + 1 / 3, parts - 1 - down + 2 / 3)
+    second = np.where(upright, across + 1 / 3, parts - 1 - across + 2 / 3)
+    return np.stack([first, second, parts - first - second], axis=1) / parts
 
 
 def lay_over(vertices: NDArray, triangles: NDArray[np.integer], target: NDArray) -> SimilarityFit:
@@ -84,11 +97,12 @@ def lay_over(vertices: NDArray, triangles: NDArray[np.integer], target: NDArray)
     ----------
     Besl and McKay, 1992. A method for registration of 3-D shapes; Du et al., 2007, for the scale.
     """
-    source, target = np.asarray(vertices, np.float64), np.asarray(target, np.float64)
+    source = np.asarray(vertices, np.float64)
+    target = np.asarray(target, np.float64)[:: -(-len(target) // POINTS)]
     extent = float(np.ptp(target, axis=0).max())
     placed = source
     for _ in range(ROUNDS):
-        pairs = nearest_points(target, placed, triangles)
+        pairs = nearest_points(target, placed, triangles, TRIED)
         fit = fit_similarity(pairs.points, target)
         moved = apply_fit(fit, placed)
         still = float(np.abs(moved - placed).max()) < STILL * extent

@@ -1,6 +1,7 @@
 """The systems that the thesis surveys: a function each, from one face of a test photo to a mesh or landmarks of it."""
 
 import dataclasses
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
@@ -8,6 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.face.candide import fit_candide, place_candide, read_wireframe
+from pipeline.face.contour_fit import Outline, fit_with_contour, make_outline
 from pipeline.face.face_model import FaceModel, at_landmarks
 from pipeline.face.fit import Prior, fit_face, place
 from pipeline.store.arrays import Array, Image
@@ -99,7 +102,34 @@ def fit_landmarks(face: SurveyFace, tools: Tools) -> Array:
     return place(tools.model, fit)
 
 
+def fit_contour(face: SurveyFace, tools: Tools) -> Array:
+    """Fit the face model to the landmarks, of which the hidden ones of the jaw line lie on the silhouette."""
+    sigma = SIGMA * np.ptp(face.landmarks, axis=0).mean()
+    fit = fit_with_contour(tools.model, _outline(tools), face.landmarks, sigma, tools.prior, len(face.photo))
+    return place(tools.model, fit)
+
+
+@functools.lru_cache(maxsize=1)
+def _outline(tools: Tools) -> Outline:
+    return make_outline(tools.model, tools.surface.vertices)
+
+
+def fit_wireframe(face: SurveyFace, tools: Tools) -> FreeMesh:
+    """Fit CANDIDE-3, whose file ``needs`` names, to those of the landmarks that it has."""
+    model = _wireframe(tools.needs)
+    sigma = SIGMA * np.ptp(face.landmarks, axis=0).mean()
+    vertices, landmarks = place_candide(model, fit_candide(model, face.landmarks, sigma, len(face.photo)))
+    return FreeMesh(vertices, model.triangles, landmarks)
+
+
+@functools.lru_cache(maxsize=1)
+def _wireframe(path: Path) -> FaceModel:
+    return read_wireframe(path)
+
+
 # By the kinds of `survey_params.KINDS`.
 KINDS: dict[str, Kind] = {
     "fit": Kind(fit_landmarks),
+    "contour": Kind(fit_contour),
+    "candide": Kind(fit_wireframe, ()),
 }

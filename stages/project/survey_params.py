@@ -10,9 +10,16 @@ from stages.project.strict import check_all
 # The systems by the kind of a method, as the report calls them.
 KINDS = {
     "fit": "3DMM fitted to the landmarks, each a vertex",
+    "contour": "3DMM fitted to the landmarks, the jaw line's hidden ones on the silhouette",
+    "candide": "CANDIDE-3 fitted to the 37 of the 68 landmarks that it has",
 }
 # What has to be there for a method of a kind that no run has unasked, and how it is asked for.
-ABSENT: dict[str, str] = {}
+ABSENT = {
+    "candide": (
+        "its wireframe, candide3.wfm, is not shipped. Who has the file adds the row by -S "
+        "'+survey.methods.candide={kind:candide,landmarks:annotated,needs:FILE}'"
+    ),
+}
 # Whose landmarks a method sees; what all but the annotation have learnt is an output of a stage that always runs.
 ANNOTATED = "annotated"
 LANDMARKS = (ANNOTATED, "facemesh", "asm")
