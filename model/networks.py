@@ -136,7 +136,7 @@ def bottleneck_block(x: Tensor, channels: int, stride: int, name: str, config: N
 
 
 class MeanMap(layers.Layer):
-    """Add a fixed map (S, S, 3), which is 0 until it is set: the mean of what is learnt."""
+    """Add a fixed map (S, S, C), which is 0 until it is set: the mean of what is learnt."""
 
     def build(self, input_shape: tuple) -> None:
         """Make room for the map."""
@@ -148,7 +148,7 @@ class MeanMap(layers.Layer):
 
 
 def set_mean_map(model: keras.Model, mean: NDArray[np.float32]) -> None:
-    """Let a lean network start from a mean map (S, S, 3) in the network's range; others have none."""
+    """Let a network that has such a layer start from a mean map (S, S, C), added before its activation."""
     for layer in model.layers:
         if isinstance(layer, MeanMap):
             layer.set_weights([mean])

@@ -20,13 +20,26 @@ from pipeline.uv.volume import face_volumes
 Arrays = Mapping[str, NDArray]
 # Samples at most, evenly spaced, that the mean map is the mean of.
 AVERAGED = 2048
+# The same of the mean volume, and the least share of samples, and the greatest less than all, that it is taken to have.
+VOLUMES_AVERAGED, UNSURE = 256, 0.01
 
 
 class Statistics(NamedTuple):
-    """What a network starts from: mean and spread of the training part's parameters, and its mean map in px."""
+    """What a network starts from, of the training part.
+
+    Attributes
+    ----------
+    whitening : Whitening
+        Mean and spread of its parameters.
+    mean_map : (S, S, 3) float32
+        In px.
+    mean_volume : (side, side, side) float32, optional
+        The share of samples of which a voxel is occupied; only where it was asked for.
+    """
 
     whitening: Whitening
     mean_map: NDArray[np.float32]
+    mean_volume: NDArray[np.float32] | None = None
 
 
 class Regression(NamedTuple):
@@ -91,7 +104,7 @@ def make_regression(
     Regression
     """
     if network.regresses == "volume":
-        return _regress_volumes(network, layout, model)
+        return _regress_volumes(network, layout, model, statistics)
 
     def build() -> Any:
         if network.regresses == "coefficients":
@@ -134,13 +147,20 @@ def make_regression(
     )
 
 
-def _regress_volumes(network: NetworkConfig, layout: UVLayout, model: FaceModel) -> Regression:
+def _regress_volumes(
+    network: NetworkConfig, layout: UVLayout, model: FaceModel, statistics: Statistics | None
+) -> Regression:
     """Say how a network learns volumes: neither the scaling nor the losses of position maps apply."""
 
     def build() -> Any:
+        from model.networks import set_mean_map
         from model.volume_network import build_volume_network
 
-        return build_volume_network(layout.size, network)
+        built = build_volume_network(layout.size, network)
+        if statistics is not None and statistics.mean_volume is not None:
+            share = np.clip(statistics.mean_volume, UNSURE, 1 - UNSURE)
+            set_mean_map(built, np.log(share / (1 - share)))
+        return built
 
     def losses(_: Any) -> dict:
         from model.losses import voxel_cross_entropy
@@ -175,7 +195,9 @@ def mirrored_maps(maps: NDArray[np.float32]) -> NDArray[np.float32]:
     return flipped
 
 
-def measure_statistics(labels: Iterable[Arrays], model: FaceModel, layout: UVLayout) -> Statistics:
+def measure_statistics(
+    labels: Iterable[Arrays], model: FaceModel, layout: UVLayout, volume: bool = False
+) -> Statistics:
     """Measure what a network starts from.
 
     Parameters
@@ -184,6 +206,8 @@ def measure_statistics(labels: Iterable[Arrays], model: FaceModel, layout: UVLay
         `pose` and `coefficients` of the training part, batch by batch.
     model : FaceModel
     layout : UVLayout
+    volume : bool
+        Whether the mean volume is measured, too.
 
     Returns
     -------
@@ -200,4 +224,9 @@ def measure_statistics(labels: Iterable[Arrays], model: FaceModel, layout: UVLay
     chosen = parameters[:: -(-len(parameters) // AVERAGED)]
     texels = texel_model(model, layout)
     total = sum(to_maps(part, texels).sum(axis=0) for part in np.array_split(chosen, -(-len(chosen) // 32)))
-    return Statistics(whitening, (total / len(chosen)).astype(np.float32))
+    mean_map = (total / len(chosen)).astype(np.float32)
+    if not volume:
+        return Statistics(whitening, mean_map)
+    chosen = parameters[:: -(-len(parameters) // VOLUMES_AVERAGED)]
+    filled = sum(face_volumes(to_maps(one[None], texels), layout.face_mask)[0].astype(np.float32) for one in chosen)
+    return Statistics(whitening, mean_map, np.asarray(filled / len(chosen), np.float32))

@@ -3,7 +3,8 @@
 An hourglass of the thesis's own blocks: the encoder of Table 3.1, and a decoder that doubles the resolution up to that
 of the volume, adding what the encoder saw at each. The slices of the volume along z are the channels of the last layer,
 as in VRN. VRN stacks two hourglasses of 256 channels everywhere, and its volumes have 192 x 192 x 200 voxels; this is
-one, whose widths are those of the other variants, but no layer of its decoder is narrower than the slices are many.
+one, whose widths are those of the other variants, but no layer of its decoder is narrower than the slices are many. It
+starts from the mean volume, which VRN learns, too: what the last layer puts out is a difference to its logits.
 
 References
 ----------
@@ -14,7 +15,7 @@ Direct Volumetric CNN Regression", ICCV 2017, section 3.2.
 import keras
 from keras import layers
 
-from model.networks import KERNEL, bottleneck_block, check_size, encode, normalised
+from model.networks import KERNEL, MeanMap, bottleneck_block, check_size, encode, normalised
 from model.settings import NetworkConfig
 from pipeline.uv.volume import volume_side
 
@@ -33,7 +34,7 @@ def build_volume_network(size: int, config: NetworkConfig) -> keras.Model:
     -------
     keras.Model
         From photos (N, size, size, 3), RGB in [0, 1], to ``{"final": (N, side, side, side)}``: row, column, slice, the
-        probability that a voxel is occupied; `side` is `volume_side(size)`.
+        probability that a voxel is occupied; `side` is `volume_side(size)`. The mean is set by `networks.set_mean_map`.
 
     Raises
     ------
@@ -59,7 +60,9 @@ def build_volume_network(size: int, config: NetworkConfig) -> keras.Model:
         skip = layers.Conv2D(width, 1, use_bias=False, name=f"decoder_skip{level}")
         x = layers.Add(name=f"decoder_add{level}")([normalised(up, x, config), skip(seen[level])])
         x = bottleneck_block(x, width, 1, f"decoder_block{level}", config)
-    logits = layers.Conv2D(side, 1, dtype="float32", name="slices")(x)
-    return keras.Model(
-        photo, {"final": layers.Activation("sigmoid", dtype="float32", name="final")(logits)}, name="vrn"
-    )
+    # A start near the mean volume.
+    small = keras.initializers.VarianceScaling(0.1)
+    difference = layers.Conv2D(side, 1, kernel_initializer=small, dtype="float32", name="slices")(x)
+    logits = MeanMap(dtype="float32", name="mean_volume")(difference)
+    final = layers.Activation("sigmoid", dtype="float32", name="final")(logits)
+    return keras.Model(photo, {"final": final}, name="vrn")

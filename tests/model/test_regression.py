@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 
 from model import regression
-from model.regression import make_regression, measure_statistics, mirrored_maps
+from model.regression import Statistics, make_regression, measure_statistics, mirrored_maps
 from model.scaling import Scaling
 from model.settings import LossConfig, LossTerms, NetworkConfig
 from pipeline.face.face_model import FaceModel
@@ -94,6 +94,28 @@ def test_a_volume_is_the_solid_of_the_map_in_the_training_step_too():
     # A mirror image's comes back as the photo's own.
     assert np.array_equal(task.mirrored(stored)[..., ::-1, :], stored)
     assert task.unit == 1
+    # Of three samples, one further to the right.
+    pose = np.array([[0, 0, 0, 8.4, size - 7.6, 0, 6.0]] * 3)
+    samples = {"pose": pose, "coefficients": np.array([[0.2, 0], [0.2, 0], [0.7, 0]])}
+    found = measure_statistics([samples], face, layout, volume=True).mean_volume
+    moved = task.to_online_label(camera, np.array([[0.7, 0]]))
+    assert found == pytest.approx((2 * stored[0] + moved[0]) / 3)
+    assert measure_statistics([samples], face, layout).mean_volume is None
+
+
+@pytest.mark.slow
+def test_a_network_of_volumes_starts_from_the_logits_of_their_mean(keras):
+    mean = np.array([[[0, 0.25], [0.5, 1]], [[0.75, 0.5], [0.001, 0.5]]], np.float32)
+    statistics = Statistics(None, None, mean)
+    network = NetworkConfig("volume", 2, 1)
+    built = make_regression(network, LossConfig(), SCALING, LAYOUT, FACE, statistics).build()
+    # What none or all of the samples have is taken as 1 and 99 in 100.
+    odds = np.array([[[1 / 99, 1 / 3], [1, 99]], [[3, 1], [1 / 99, 1]]])
+    assert np.exp(built.get_layer("mean_volume").get_weights()[0]) == pytest.approx(odds, rel=1e-5)
+    slices = built.get_layer("slices")
+    slices.set_weights([0 * weights for weights in slices.get_weights()])
+    volume = built.predict_on_batch(np.ones((1, SIZE, SIZE, 3), np.float32))["final"][0]
+    assert volume == pytest.approx(odds / (1 + odds), rel=1e-5)
 
 
 @pytest.mark.slow
