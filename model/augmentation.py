@@ -40,8 +40,7 @@ def make_preparation(
         maps (n, S, S, 3) in the range of the network, both float32.
     """
     size, face = scaling.size, face_mask.astype(np.float32)
-    # Fixed random numbers, of which each sample takes others: so noise is the same on every backend.
-    bank = np.random.default_rng(0).standard_normal(NOISE_STARTS + size * size * 3, np.float32)
+    bank = _noise(size)
 
     def prepare(batch: Batch) -> tuple[Tensor, Tensor]:
         photos = recolour(warp(batch["crop"], batch["source"], size), batch, bank)
@@ -51,6 +50,36 @@ def make_preparation(
         return photos, ops.where(mirrored, mirror_maps(maps, scaling), maps)
 
     return prepare
+
+
+def make_volume_preparation(size: int) -> Callable[[Batch], tuple[Tensor, Tensor]]:
+    """Make what turns a batch of compact samples that has volumes of the copies into photos and labels.
+
+    Parameters
+    ----------
+    size : int
+        Side of the photos in px.
+
+    Returns
+    -------
+    callable
+        As that of `make_preparation`, but the batch has `label` (n, side, side, side) instead of coefficients and
+        cameras.
+    """
+    bank = _noise(size)
+
+    def prepare(batch: Batch) -> tuple[Tensor, Tensor]:
+        photos = recolour(warp(batch["crop"], batch["source"], size), batch, bank)
+        mirrored = ops.reshape(batch["mirrored"], (-1, 1, 1, 1))
+        photos, volumes = (ops.where(mirrored, ops.flip(values, axis=2), values) for values in (photos, batch["label"]))
+        return photos, volumes
+
+    return prepare
+
+
+def _noise(size: int) -> NDArray[np.float32]:
+    """Fixed random numbers, of which each sample takes others: so noise is the same on every backend."""
+    return np.random.default_rng(0).standard_normal(NOISE_STARTS + size * size * 3, np.float32)
 
 
 def warp(crops: Tensor, source: Tensor, size: int) -> Tensor:

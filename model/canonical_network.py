@@ -64,7 +64,7 @@ def build_canonical_network(
         If the size cannot be halved as often as the network has levels.
     """
     photo = photo_input(layout.size, config)
-    code = encode(photo, config)
+    code = encode(photo, config)[-1]
     posed = activate(decode(code, config), scaling, "posed")
     deformation = decode(code, config, "canonical", DEFORMATION_GAMMA)
     mean = MeanMap(dtype="float32", name="canonical")

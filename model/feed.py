@@ -31,13 +31,13 @@ U = TypeVar("U")
 class Feed:
     """Samples with stored maps, and how they become batches of photos and labels.
 
-    A batch has `photo` (n, S, S, 3) float32, RGB in [0, 1], and `label` (n, S, S, 3) float32, which `to_label` makes of
-    position maps in px. Memory holds a few batches.
+    A batch has `photo` (n, S, S, 3) float32, RGB in [0, 1], and `label` (n, ...), which `to_label` makes of position
+    maps in px. Memory holds a few batches.
     """
 
     samples: Sequence[Sample]
     batch_size: int
-    to_label: Callable[[NDArray], NDArray[np.float32]]
+    to_label: Callable[[NDArray], NDArray]
 
     def endless(self, seed: int, start: int, _growth: int = 0) -> Generator[Batch]:
         """Full batches, epoch after epoch, from step `start` on, see `shuffled_batches`; stored copies do not grow."""
@@ -65,6 +65,8 @@ class OnlineFeed:
     policy : AugmentationPolicy
     size : int
         Side of the aligned image in px.
+    to_label : callable, optional
+        From cameras (n, 3, 4) and coefficients (n, K) to labels, where no training step makes them.
 
     Attributes
     ----------
@@ -73,8 +75,16 @@ class OnlineFeed:
         `crop` (n, C, C, 3).
     """
 
-    def __init__(self, samples: Sequence[Sample], batch_size: int, policy: AugmentationPolicy, size: int) -> None:
+    def __init__(
+        self,
+        samples: Sequence[Sample],
+        batch_size: int,
+        policy: AugmentationPolicy,
+        size: int,
+        to_label: Callable[[NDArray, NDArray], NDArray] | None = None,
+    ) -> None:
         self.samples, self.batch_size, self.policy, self.size = samples, batch_size, policy, size
+        self._to_label = to_label
         labels = list(read_labels(samples, ("pose", "coefficients")))
         parameters = np.concatenate([to_parameters(one["pose"], one["coefficients"], size) for one in labels])
         self._cameras = parameters[:, :CAMERA].reshape(-1, 3, 4)
@@ -110,6 +120,8 @@ class OnlineFeed:
 
     def _read(self, chosen: NDArray[np.int64], arrays: Batch) -> Batch:
         batch = {name: values[chosen] for name, values in arrays.items()}
+        if self._to_label is not None:
+            batch["label"] = self._to_label(batch.pop("camera"), batch.pop("coefficients"))
         if self.crops is not None:
             return batch | {"index": chosen.astype(np.int32)}
         return batch | {"crop": np.stack([self._crop(i) for i in chosen])}

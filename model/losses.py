@@ -167,6 +167,23 @@ def laplacian_smoothness(face_mask: NDArray[np.bool_], scaling: Scaling) -> Loss
     return loss
 
 
+def voxel_cross_entropy(true: Tensor, predicted: Tensor) -> Tensor:
+    """Cross entropy of volumes, the mean over the voxels in nats (VRN, equation 1, which adds them up).
+
+    Parameters
+    ----------
+    true : (N, side, side, side)
+        1 where a voxel is occupied, else 0; of any dtype.
+    predicted : (N, side, side, side) float32
+        The probability that it is.
+
+    Returns
+    -------
+    (N,)
+    """
+    return ops.mean(ops.binary_crossentropy(ops.cast(true, "float32"), predicted), axis=(1, 2, 3))
+
+
 def _length(vectors: Tensor) -> Tensor:
     """Euclidean length along the last axis."""
     return ops.sqrt(ops.sum(ops.square(vectors), axis=-1) + TINY_PX2)

@@ -59,7 +59,7 @@ def build_network(size: int, config: NetworkConfig, scaling: Scaling) -> keras.M
         If the size cannot be halved as often as the network has levels.
     """
     photo = photo_input(size, config)
-    logits = _lean_logits(photo, config) if config.lean else decode(encode(photo, config), config)
+    logits = _lean_logits(photo, config) if config.lean else decode(encode(photo, config)[-1], config)
     if not config.residual:
         return keras.Model(photo, {"final": activate(logits, scaling, "final")}, name="prn")
     if size % config.residual_shrink:
@@ -103,19 +103,21 @@ def copy_weights(source: keras.Model, target: keras.Model) -> None:
             target.get_layer(layer.name).set_weights(weights)
 
 
-def encode(photo: Tensor, config: NetworkConfig) -> Tensor:
-    """Table 3.1."""
-    x = _normalised(
+def encode(photo: Tensor, config: NetworkConfig) -> list[Tensor]:
+    """Apply Table 3.1: what it sees at each resolution, from that of the photo to the deepest level's."""
+    x = normalised(
         layers.Conv2D(config.width, KERNEL, padding="same", use_bias=False, name="encoder_conv"), photo, config
     )
+    seen = [x]
     for level in range(1, config.levels + 1):
         channels = config.width * 2**level
-        x = _bottleneck_block(x, channels, 2, f"encoder_block{2 * level - 1}", config)
-        x = _bottleneck_block(x, channels, 1, f"encoder_block{2 * level}", config)
-    return x
+        x = bottleneck_block(x, channels, 2, f"encoder_block{2 * level - 1}", config)
+        x = bottleneck_block(x, channels, 1, f"encoder_block{2 * level}", config)
+        seen.append(x)
+    return seen
 
 
-def _bottleneck_block(x: Tensor, channels: int, stride: int, name: str, config: NetworkConfig) -> Tensor:
+def bottleneck_block(x: Tensor, channels: int, stride: int, name: str, config: NetworkConfig) -> Tensor:
     """Table 3.2, but for a shortcut that is the identity where shapes agree."""
 
     def convolution(channels: int, kernel: int, stride: int, part: str) -> layers.Layer:
@@ -126,15 +128,15 @@ def _bottleneck_block(x: Tensor, channels: int, stride: int, name: str, config: 
         # TensorFlow on CPU (2.18 to 2.21) corrupts the heap in oneDNN's gradient of a 1x1 convolution with a stride.
         # Such a convolution only looks at every other pixel: taking these first is the same function, and safe.
         shortcut = convolution(channels, 1, 1, "shortcut")(x[:, ::stride, ::stride])
-    x = _normalised(convolution(channels // 2, 1, 1, "conv1"), x, config)
+    x = normalised(convolution(channels // 2, 1, 1, "conv1"), x, config)
     kernel = LEAN_KERNEL if config.lean and stride == 1 else KERNEL
-    x = _normalised(convolution(channels // 2, kernel, stride, "conv2"), x, config)
+    x = normalised(convolution(channels // 2, kernel, stride, "conv2"), x, config)
     x = layers.Add(name=f"{name}_add")([convolution(channels, 1, 1, "conv3")(x), shortcut])
     return layers.ReLU(name=f"{name}_relu")(_batch_norm(x, f"{name}_norm", config))
 
 
 class MeanMap(layers.Layer):
-    """Add a fixed map (S, S, 3), which is 0 until it is set: the mean of what is learnt."""
+    """Add a fixed map (S, S, C), which is 0 until it is set: the mean of what is learnt."""
 
     def build(self, input_shape: tuple) -> None:
         """Make room for the map."""
@@ -146,7 +148,7 @@ class MeanMap(layers.Layer):
 
 
 def set_mean_map(model: keras.Model, mean: NDArray[np.float32]) -> None:
-    """Let a lean network start from a mean map (S, S, 3) in the network's range; others have none."""
+    """Let a network that has such a layer start from a mean map (S, S, C), added before its activation."""
     for layer in model.layers:
         if isinstance(layer, MeanMap):
             layer.set_weights([mean])
@@ -157,18 +159,18 @@ def _lean_logits(photo: Tensor, config: NetworkConfig) -> Tensor:
 
     def convolution(x: Tensor, channels: int, kernel: int, stride: int, name: str) -> Tensor:
         layer = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, name=name)
-        return _normalised(layer, x, config)
+        return normalised(layer, x, config)
 
     channels = [config.width * 2**level for level in range(config.levels + 1)]
     x = convolution(gather_squares(photo, LEAN_SQUARES), channels[1], LEAN_KERNEL, 1, "encoder_conv")
     for level in range(1, config.levels + 1):
         for part, stride in ((1, 1 if level == 1 else 2), (2, 1)):
-            x = _bottleneck_block(x, channels[level], stride, f"encoder_level{level}_{part}", config)
+            x = bottleneck_block(x, channels[level], stride, f"encoder_level{level}_{part}", config)
     x = convolution(x, channels[-1], LEAN_KERNEL, 1, "decoder_conv")
     for level in reversed(range(1, config.levels)):
         width = channels[level]
         up = layers.Conv2DTranspose(width, KERNEL, 2, padding="same", use_bias=False, name=f"decoder_up{level}")
-        x = _normalised(up, x, config)
+        x = normalised(up, x, config)
         x = convolution(x, width, LEAN_KERNEL, 1, f"decoder_conv{level}")
     # A start near the mean map: a unit of the network's range is half the image.
     small = keras.initializers.VarianceScaling(0.1)
@@ -199,7 +201,7 @@ def decode(x: Tensor, config: NetworkConfig, prefix: str = "decoder", gamma: flo
         if number == len(layout):
             x = _batch_norm(layer(x), f"{name}_norm", config, gamma=gamma)
         else:
-            x = _normalised(layer, x, config, beta=NARROW_BETA if multiple is None else 0.0)
+            x = normalised(layer, x, config, beta=NARROW_BETA if multiple is None else 0.0)
     return x
 
 
@@ -245,7 +247,7 @@ def spread_squares(x: Tensor, side: int) -> Tensor:
     return layers.Reshape((height * side, width * side, channels // side**2))(x)
 
 
-def _normalised(layer: layers.Layer, x: Tensor, config: NetworkConfig, beta: float = 0.0) -> Tensor:
+def normalised(layer: layers.Layer, x: Tensor, config: NetworkConfig, beta: float = 0.0) -> Tensor:
     """Apply a convolution, batch normalisation and ReLU."""
     return layers.ReLU(name=f"{layer.name}_relu")(_batch_norm(layer(x), f"{layer.name}_norm", config, beta))
 

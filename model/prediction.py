@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.feed import ordered_batches, prefetch, to_photo
-from pipeline.store.encoding import position_range
 from pipeline.store.samples import Sample, read_samples
 
 
@@ -15,8 +14,8 @@ def predict(
     model: keras.Model,
     samples: Sequence[Sample],
     batch_size: int,
-    to_maps: Callable[[NDArray], NDArray[np.float32]],
-    mirror: bool,
+    to_output: Callable[[NDArray], NDArray[np.float32]],
+    mirrored: Callable[[NDArray], NDArray[np.float32]] | None,
 ) -> Iterator[tuple[Sequence[Sample], NDArray[np.float32]]]:
     """Apply a network to samples.
 
@@ -25,14 +24,14 @@ def predict(
     model : keras.Model
     samples : sequence of Sample
     batch_size : int
-    to_maps : callable
-        From final outputs to position maps (n, S, S, 3) in px.
-    mirror : bool
-        Whether each map is the mean of the photo's, and of its mirror image's, mirrored back.
+    to_output : callable
+        From final outputs to what is predicted, see `regression.Regression`.
+    mirrored : callable or None
+        From what is predicted of mirror images back to the photos, where the mean of both is taken.
 
     Yields
     ------
-    (sequence of Sample, (n, S, S, 3) float32)
+    (sequence of Sample, (n, ...) float32)
         A batch at a time, in their order.
     """
 
@@ -41,19 +40,11 @@ def predict(
         return batch, to_photo(read_samples(batch, ("image",))["image"])
 
     for batch, photos in prefetch(read, ordered_batches(len(samples), batch_size)):
-        maps = to_maps(apply(model, photos, batch_size)["final"])
-        if mirror:
-            maps += mirrored(to_maps(apply(model, photos[:, :, ::-1], batch_size)["final"]))
-            maps *= np.float32(0.5)
-        # Nothing was learnt of texels outside the face, and a linear output has no ends.
-        yield batch, np.clip(maps, *position_range(maps.shape[1]))
-
-
-def mirrored(maps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Position maps (n, S, S, 3) in px of the mirror images of their photos: the layout is mirror-symmetric."""
-    flipped = maps[:, :, ::-1].copy()
-    flipped[..., 0] = maps.shape[2] - 1 - flipped[..., 0]
-    return flipped
+        output = to_output(apply(model, photos, batch_size)["final"])
+        if mirrored is not None:
+            again = to_output(apply(model, photos[:, :, ::-1], batch_size)["final"])
+            output = (output + mirrored(again)) * np.float32(0.5)
+        yield batch, output
 
 
 def apply(network: keras.Model, photos: NDArray[np.float32], batch_size: int) -> dict[str, NDArray[np.float32]]:

@@ -10,7 +10,7 @@ SCALINGS = ("tanh", "linear", "sigmoid", "prnet")
 STRATEGIES = ("joint", "frozen", "staged")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 BACKENDS = ("tensorflow", "jax")
-REGRESSED = ("position_map", "canonical_map", "coefficients")
+REGRESSED = ("position_map", "canonical_map", "coefficients", "volume")
 # Name in place of a variant's, where a network starts with weights drawn at random.
 RANDOM = "random"
 NORMS = ("l1", "euclidean", "l2")
@@ -44,11 +44,11 @@ class NetworkConfig:
 
     Attributes
     ----------
-    regresses : {'position_map', 'canonical_map', 'coefficients'}
+    regresses : {'position_map', 'canonical_map', 'coefficients', 'volume'}
         What the network puts out: a position map (PRNet and the thesis); shape and pose apart, by a decoder each
-        (SADRNet), which have no refinement and are not lean, see `canonical_network`; or the camera and the
-        coefficients of the face model (3DDFA), by a network of its own to which only `width`, `passes` and
-        `batch_norm_momentum` apply.
+        (SADRNet), which have no refinement and are not lean, see `canonical_network`; the camera and the coefficients
+        of the face model (3DDFA), by a network of its own to which only `width`, `passes` and `batch_norm_momentum`
+        apply; or a volume of voxels (VRN), by one to which `width`, `levels` and `batch_norm_momentum` do.
     width : int
         Channels of the first convolution; 16 in Tables 3.1 and 3.3. Every other width is a multiple of it.
     levels : int

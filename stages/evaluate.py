@@ -27,9 +27,11 @@ def main(variant: str | None) -> None:
         settings = settings_of(run)
         data, crop, params = read("data", DataParams), read("crop", CropParams), read("evaluate", EvaluateParams)
         metrics = evaluate(Path(), run, settings.train, params, data.subsets, crop.found)
+    errors = f"the surface {metrics['surface']} %"
+    if "nme68_2d" in metrics:
+        errors = f"68 landmarks in 2D {metrics['nme68_2d']} %, {metrics['mean_map_ratio']} of the mean map's error"
     click.echo(
-        f"evaluate: {settings.variant}, {metrics['images']} test images scored, {metrics['failed']} failed; 68 "
-        f"landmarks in 2D {metrics['nme68_2d']} %, {metrics['mean_map_ratio']} of the mean map's error"
+        f"evaluate: {settings.variant}, {metrics['images']} test images scored, {metrics['failed']} failed; {errors}"
     )
 
 

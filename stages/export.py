@@ -61,7 +61,7 @@ def main() -> None:
         save_bundle(BUNDLE, bundle_of_run(settings, layout, files["onnx"], weights, root, margin))
         compared = compare(
             read_truths(Path(), tested),
-            lambda photo: task.to_maps(np.asarray(network.predict_on_batch(photo)["final"])),
+            lambda photo: task.to_output(np.asarray(network.predict_on_batch(photo)["final"])),
             {name: open_maps(path, 1, layout) for name, path in files.items()},
             load_surface(MODEL, LAYOUT),
         )

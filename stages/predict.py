@@ -1,4 +1,4 @@
-"""Stage `predict`: a run's position maps of the test part, so that scoring needs no TensorFlow.
+"""Stage `predict`: a run's position maps, or volumes, of the test part, so that scoring needs no TensorFlow.
 
 Apart from `train`, so that another set to test on costs predictions and no training.
 """
@@ -26,7 +26,7 @@ from stages.project.paths import (
     seed_weights_of,
     weights_of,
 )
-from stages.project.predictions import Batches, write_predictions
+from stages.project.predictions import Batches, kind_of, write_predictions
 from stages.project.runs import choose_regression, load_run
 from stages.project.samples import locate, read_part
 from stages.project.sentences import sentences
@@ -57,13 +57,16 @@ def main(variant: str | None) -> None:
 
         def predict_with(weights: Path, samples: list[stored.Sample]) -> Batches:
             load_run(network, weights, settings, layout)
-            return predict(network, samples, config.batch_size, task.to_maps, config.mirror)
+            return predict(
+                network, samples, config.batch_size, task.to_output, task.mirrored if config.mirror else None
+            )
 
         def write(path: Path, samples: list[stored.Sample]) -> None:
             predictions = predict_with(weights_of(run), samples)
             # One after the other: each takes its weights when it is asked for.
             again = ((other, predict_with(seed_weights_of(run, other), samples)) for other in others)
-            write_predictions(path, seed, predictions, len(samples), layout.size, again)
+            kind = kind_of(settings.network.regresses)
+            write_predictions(path, seed, predictions, len(samples), layout.size, again, kind)
 
         for source, samples in found.items():
             write(found_predictions_of(run, source), samples)

@@ -11,7 +11,7 @@ from model.scaling import Scaling
 from stages.pages.by_crop import compare_crops
 from stages.pages.comparison import Comparison, compare_variants
 from stages.pages.costs import Cost, measure_methods, measure_networks
-from stages.pages.methods import describe_survey, read_foreign, read_survey
+from stages.pages.methods import describe_survey, read_foreign, read_run, read_survey
 from stages.pages.provenance import read_provenance
 from stages.pages.thesis_page import Findings, thesis_page
 from stages.pages.thesis_reference import read_reference
@@ -42,7 +42,8 @@ class Setup:
 
     `settings` and `layers` are of the thesis's model, or of the main run where that model is not among them. `starts`
     has the folder in runs/ whose weights each variant starts from, the main run's first. `costs` are those of variants
-    and of the survey's methods, where they were measured.
+    and of the survey's methods, where they were measured. `volumes` has the variants that regress volumes, which stand
+    beside the survey's methods and in nothing else, each with how many seeds it was trained from.
     """
 
     main: str
@@ -53,6 +54,7 @@ class Setup:
     margin: float
     survey: SurveyParams = dataclasses.field(default_factory=lambda: SurveyParams({}))
     costs: Mapping[str, Cost] = dataclasses.field(default_factory=dict)
+    volumes: Mapping[str, int] = dataclasses.field(default_factory=dict)
 
 
 def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
@@ -88,6 +90,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
         | draw_applications(examples, settings.variant),
         graded=draw_graded(examples, settings.variant),
         choice=examples.choice,
+        volumes={name: (read_run(root, name), seeds) for name, seeds in setup.volumes.items()},
         survey=survey,
         survey_names=describe_survey(setup.survey),
         foreign=foreign,
@@ -112,10 +115,13 @@ def main() -> None:
         surveyed = read("survey", SurveyParams)
         # Before anything else computes: what was started on all cores stays there.
         runs = {name: settings_of(MAIN_RUN if name == main_variant else name) for name in starts}
+        # Volumes have no points that could be compared with the others': their variants are rows of the survey alone.
+        volumes = {name: len(run.train.seeds) for name, run in runs.items() if run.network.regresses == "volume"}
+        starts = {name: start for name, start in starts.items() if name not in volumes}
         costs = measure_networks(Path(), runs) | measure_methods(Path(), surveyed.methods, open_landmarks, data)
         layers = network_layers(settings, data.size)
         margin = read("crop", CropParams).margin
-        setup = Setup(main_variant, settings, layers, starts, data, margin, surveyed, costs)
+        setup = Setup(main_variant, settings, layers, starts, data, margin, surveyed, costs, volumes)
         comparison = thesis(Path(), setup, read("evaluate", EvaluateParams))
     errors = {name: summary.over_seeds["thesis_mesh"].mean for name, summary in comparison.variants.items()}
     means = ", ".join(f"{name} {mean} %" for name, mean in errors.items())

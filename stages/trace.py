@@ -10,7 +10,9 @@ import click
 
 from stages.project.params import DataParams
 from stages.project.params_file import read
+from stages.project.paths import scores_of
 from stages.project.sentences import sentences
+from stages.project.strict import check
 from stages.project.tracing import trace
 from stages.project.variants import read_variant
 
@@ -22,6 +24,11 @@ def main(sample: str, variant: str | None) -> None:
     """Show where every step of the test sample SAMPLE lies, for the main run or the ablation VARIANT."""
     with sentences():
         settings = read_variant(variant)
+        check(
+            settings.network.regresses != "volume",
+            f"{settings.variant} predicts volumes, whose only error is in {scores_of(settings.variant)}: name a run "
+            "that predicts position maps.",
+        )
         data = read("data", DataParams)
         rows = trace(Path(), data, settings.variant, variant is None, settings.train.level, sample)
     width = max(len(place) for place, _ in rows)

@@ -33,7 +33,9 @@ def main(variant: str | None) -> None:
         validation = Feed(samples["validation"], settings.train.batch_size, task.to_label)
         training: Feed | OnlineFeed = Feed(samples["train"], settings.train.batch_size, task.to_label)
         if settings.augmentation:
-            training = OnlineFeed(samples["train"], settings.train.batch_size, settings.augmentation, layout.size)
+            training = OnlineFeed(
+                samples["train"], settings.train.batch_size, settings.augmentation, layout.size, task.to_online_label
+            )
         (RUNS / run).mkdir(parents=True, exist_ok=True)
         # Beside the work of the data stages, the last of which ends its own when training begins.
         work = WORK / f"train@{run}"

@@ -113,8 +113,9 @@ def summarise(table: pd.DataFrame, described: pd.DataFrame, failed: int) -> Metr
 
 
 def error_curves(table: pd.DataFrame) -> pd.DataFrame:
-    """Percent of the images with at most each error."""
-    curves = {name: statistics.cumulative_curve(table[name], CED_THRESHOLDS) for name in CED_COLUMNS}
+    """Percent of the images with at most each error; without points in correspondence, with that of the surface."""
+    names = [name for name in CED_COLUMNS if name in table] or ["surface"]
+    curves = {name: statistics.cumulative_curve(table[name], CED_THRESHOLDS) for name in names}
     return pd.DataFrame({"error": CED_THRESHOLDS} | curves)
 
 

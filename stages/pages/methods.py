@@ -11,7 +11,7 @@ from model.scores.statistics import Interval
 from stages.pages.costs import Cost
 from stages.pages.page import interval_text
 from stages.project.json_file import read_metrics
-from stages.project.paths import survey_scores_of
+from stages.project.paths import scores_of, survey_scores_of
 from stages.project.results import METRICS
 from stages.project.survey_params import KINDS, SurveyParams
 
@@ -73,6 +73,19 @@ def read_survey(root: Path, params: SurveyParams) -> tuple[dict[str, Metrics], l
         except (ValueError, OSError) as error:
             left_out.append(str(error))
     return methods, left_out
+
+
+def read_run(root: Path, run: str) -> Metrics:
+    """Read the metrics of a run of the project at `root` that has not all errors.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there are none.
+    ValueError
+        If they are damaged.
+    """
+    return read_metrics(root / scores_of(run) / METRICS, NEEDED[:2], SHOWN, f"evaluate the variant {run!r} again")
 
 
 def describe_survey(params: SurveyParams) -> dict[str, str]:

@@ -60,6 +60,8 @@ class Findings:
         Figure 4.9: pictures, each with its caption.
     choice : Choice
         Which samples the pictures are of.
+    volumes : dict of str to (mapping, int)
+        Metrics of our variants that regress volumes, whose surface alone is scored, and their seeds.
     survey : dict of str to mapping
         Metrics of the survey's methods by their names.
     survey_names : dict of str to str
@@ -84,6 +86,7 @@ class Findings:
     pictures: dict[str, bytes]
     graded: list[tuple[bytes, str]]
     choice: Choice
+    volumes: dict[str, tuple[Metrics, int]]
     survey: dict[str, Metrics]
     survey_names: dict[str, str]
     foreign: dict[str, Metrics]
@@ -106,9 +109,11 @@ def thesis_page(findings: Findings) -> str:
     per_image = results[findings.variant].per_image
     claims = tables.claims_by_section(reference.claims, comparison)
     costs, machine = findings.costs, describe_machine()
+    networks = {name: (each.metrics, each.seed_count) for name, each in results.items()} | findings.volumes
     means = {name: summary.over_seeds["nme68_2d"] for name, summary in comparison.variants.items()}
     ours = [
-        method_row(name, each.metrics, each.seed_count, means[name], costs.get(name)) for name, each in results.items()
+        method_row(name, metrics, seeds, means.get(name), costs.get(name))
+        for name, (metrics, seeds) in networks.items()
     ]
     surveyed = [
         method_row(findings.survey_names[name], metrics, cost=costs.get(name))
@@ -150,7 +155,7 @@ def thesis_page(findings: Findings) -> str:
         error_scatter=scatter_figure(per_image["thesis_68"], per_image["thesis_mesh"]),
         method_header=header,
         methods=methods,
-        cost_curves=draw_costs([{name: each.metrics for name, each in results.items()}, findings.survey], costs),
+        cost_curves=draw_costs([{name: metrics for name, (metrics, _) in networks.items()}, findings.survey], costs),
         left_out=findings.left_out,
     )
 

@@ -1,8 +1,12 @@
-"""The scores of a run: of its maps, of the face model fitted to them, and of its maps of crops by found landmarks."""
+"""The scores of a run: of its maps, of the face model fitted to them, and of its maps of crops by found landmarks.
+
+Of a network that regresses volumes: of the surfaces of these, which no face model is fitted to.
+"""
 
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -33,7 +37,7 @@ from stages.project.paths import (
     predictions_of,
     scores_of,
 )
-from stages.project.predictions import Predictions
+from stages.project.predictions import MAPS, VOLUMES, Predictions
 from stages.project.published import read_benchmark
 from stages.project.result_params import EvaluateParams
 from stages.project.results import (
@@ -47,7 +51,7 @@ from stages.project.results import (
     write_seeds,
     write_sources,
 )
-from stages.project.scoring import Judge, Prediction, score_samples
+from stages.project.scoring import Judge, Prediction, score_samples, score_volumes
 from stages.project.strict import check
 
 ANNOTATION, NOT_LEVELLED = "annotation", "none"
@@ -111,18 +115,19 @@ def evaluate(
     rows = []
     with Predictions(root / predictions_of(run)) as predictions:
         errors = _errors_of_seeds(root, f"evaluate {run}", judge, places, predictions)
-        metrics = _write(*errors[predictions.seed], failures, params, folder)
-        write_seeds(folder, {seed: table for seed, (table, _) in errors.items()})
+        metrics = _write(errors[predictions.seed], failures, params, folder)
+        write_seeds(folder, {seed: each.table for seed, each in errors.items()})
         rows.append(source_row(RAW, annotated, metrics))
-        fit = _errors(root, f"evaluate {run}, fitted", judge, places, _fit(root, surface, predictions))
-        rows.append(source_row(FITTED, annotated, _write(*fit, failures, params, folder / FITTED)))
+        if predictions.kind == MAPS:
+            fit = _errors(root, f"evaluate {run}, fitted", judge, places, _fit(root, surface, predictions), MAPS)
+            rows.append(source_row(FITTED, annotated, _write(fit, failures, params, folder / FITTED)))
     for source in found:
         with Predictions(root / found_predictions_of(run, source)) as predictions:
             seen = [place for place in places if place.sample_id in predictions.rows]
             lost = samples.list_not_found(root, source, train.level, {place.sample_id for place in places})
             errors = _errors_of_seeds(root, f"evaluate {run}, {source}", judge, seen, predictions)
-            scored = _write(*errors[predictions.seed], [*failures, *lost], params, folder / source)
-            write_seeds(folder / source, {seed: table for seed, (table, _) in errors.items()})
+            scored = _write(errors[predictions.seed], [*failures, *lost], params, folder / source)
+            write_seeds(folder / source, {seed: each.table for seed, each in errors.items()})
         rows.append(source_row(source, Source(source, source if levelled else NOT_LEVELLED), scored))
     write_sources(folder, rows)
     if run == MAIN_RUN:
@@ -131,44 +136,52 @@ def evaluate(
     return metrics
 
 
-def _errors(
-    root: Path, title: str, judge: Judge, places: Sequence[Sample], predict: Prediction
-) -> tuple[pd.DataFrame, NDArray[np.int64]]:
-    """Score maps of samples: their errors, as in per_image.csv, and the histograms of `score_samples`."""
+class Scored(NamedTuple):
+    """Errors of samples, as in per_image.csv, the histograms of `score_samples`, and who has no score and why."""
+
+    table: pd.DataFrame
+    histograms: NDArray[np.int64] | None
+    failures: list[tuple[str, ...]]
+
+
+def _errors(root: Path, title: str, judge: Judge, places: Sequence[Sample], predict: Prediction, kind: str) -> Scored:
+    """Score maps or volumes of samples."""
     check(bool(places), f"{title}: there is no prediction to score.")
-    histograms = np.zeros((2, len(smoothness.CURVE_ANGLES_DEG) - 1), np.int64)
-    rows = score_samples(samples.read_truths(root, places), predict, judge, histograms)
-    progress = tqdm(rows, total=len(places), unit="image", desc=title, disable=None)
-    table = pd.DataFrame(progress).sort_values("sample_id", ignore_index=True)
+    histograms, failures = None, list[tuple[str, ...]]()
+    truths = samples.read_truths(root, places)
+    if kind == VOLUMES:
+        rows = score_volumes(truths, predict, judge.surface, failures)
+    else:
+        histograms = np.zeros((2, len(smoothness.CURVE_ANGLES_DEG) - 1), np.int64)
+        rows = score_samples(truths, predict, judge, histograms)
+    scored = list(tqdm(rows, total=len(places), unit="image", desc=title, disable=None))
+    check(bool(scored), f"{title}: nothing could be scored. First: {failures[0][2] if failures else ''}")
+    table = pd.DataFrame(scored).sort_values("sample_id", ignore_index=True)
     yaw = judge.benchmark.replace_yaw(table["sample_id"], samples.annotated_yaw(root, table["sample_id"]))
     table.insert(1, "yaw_deg", yaw)
     # The metrics come from the rounded table, so that each can be computed from per_image.csv to the last digit.
-    return table.round(4), histograms
+    return Scored(table.round(4), histograms, failures)
 
 
 def _errors_of_seeds(
     root: Path, title: str, judge: Judge, places: Sequence[Sample], predictions: Predictions
-) -> dict[int, tuple[pd.DataFrame, NDArray[np.int64]]]:
-    """Score the maps of each seed's network, that of the run first, see `_errors`."""
-    errors = {predictions.seed: _errors(root, title, judge, places, predictions.read)}
+) -> dict[int, Scored]:
+    """Score what each seed's network predicts, that of the run first, see `_errors`."""
+    errors = {predictions.seed: _errors(root, title, judge, places, predictions.read, predictions.kind)}
     for seed in predictions.other_seeds:
         predict = functools.partial(predictions.read, seed=seed)
-        errors[seed] = _errors(root, f"{title}, seed {seed}", judge, places, predict)
+        errors[seed] = _errors(root, f"{title}, seed {seed}", judge, places, predict, predictions.kind)
     return errors
 
 
-def _write(
-    table: pd.DataFrame,
-    histograms: NDArray[np.int64],
-    failures: Sequence[tuple[str, ...]],
-    params: EvaluateParams,
-    folder: Path,
-) -> Metrics:
+def _write(scored: Scored, failures: Sequence[tuple[str, ...]], params: EvaluateParams, folder: Path) -> Metrics:
     """Write metrics and tables of errors to a folder; returns the metrics."""
+    table, failed = scored.table, pd.DataFrame([*failures, *scored.failures], columns=FAILED_COLUMNS)
     described = describe(table, params.share_under, params.bootstrap, params.seed)
-    metrics = summarise(table, described, len(failures))
-    tables = {"per_image": table, "protocols": described, "failed": pd.DataFrame(failures, columns=FAILED_COLUMNS)}
-    tables |= {"ced": error_curves(table), "smoothness": smoothness_curves(histograms)}
+    metrics = summarise(table, described, len(failed))
+    tables = {"per_image": table, "protocols": described, "failed": failed, "ced": error_curves(table)}
+    if scored.histograms is not None:
+        tables["smoothness"] = smoothness_curves(scored.histograms)
     write_scores(folder, metrics, tables)
     return metrics
 

@@ -22,6 +22,8 @@ SOURCES, PER_SEED = "sources.csv", "per_seed.csv"
 # What per_seed.csv has of each seed's network: what is needed to compare two runs.
 SEED_ERRORS = (*(name for name in PROTOCOLS if name != "nme68_2d_reannotated"), "smooth_prediction")
 SOURCE_NUMBERS = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high", "dense_3d", "smooth_15deg")
+# The same of volumes, whose surfaces have no points in correspondence.
+VOLUME_NUMBERS = ("images", "failed", "surface")
 HISTORIES = ("history", "seeds")
 FORMATS = {"per_image": "%.4f", "protocols": "%.4f", "ced": "%.4g", "smoothness": "%.6g"}
 # All metrics of a run, in the folder of its scores; the few that `dvc metrics diff` and `dvc exp show` compare.
@@ -137,7 +139,8 @@ class Source(NamedTuple):
 
 def source_row(name: str, source: Source, metrics: Metrics) -> dict[str, Any]:
     """Say what was scored, on which crops, and the few numbers that compare it."""
-    return {"map": name, **source._asdict()} | {key: metrics[key] for key in SOURCE_NUMBERS}
+    numbers = SOURCE_NUMBERS if "nme68_2d" in metrics else VOLUME_NUMBERS
+    return {"map": name, **source._asdict()} | {key: metrics[key] for key in numbers}
 
 
 def write_sources(folder: Path, rows: list[dict[str, Any]]) -> None:
@@ -147,8 +150,9 @@ def write_sources(folder: Path, rows: list[dict[str, Any]]) -> None:
 
 def write_seeds(folder: Path, errors: Mapping[int, pd.DataFrame]) -> None:
     """Write the errors of each seed's network on each image, of tables as per_image.csv, beside the scores."""
-    rows = [table[["sample_id", *SEED_ERRORS]].assign(seed=seed) for seed, table in sorted(errors.items())]
-    write_csv(pd.concat(rows)[["seed", "sample_id", *SEED_ERRORS]], folder / PER_SEED, FORMATS["per_image"])
+    names = [name for name in SEED_ERRORS if name in next(iter(errors.values()))]
+    rows = [table[["sample_id", *names]].assign(seed=seed) for seed, table in sorted(errors.items())]
+    write_csv(pd.concat(rows)[["seed", "sample_id", *names]], folder / PER_SEED, FORMATS["per_image"])
 
 
 def read_results(root: Path, variant: str, main: bool) -> Results:

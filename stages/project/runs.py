@@ -48,8 +48,9 @@ def choose_regression(
     """
     model, scaling = load_model(MODEL), Scaling(settings.train.scaling, layout.size)
     statistics = None
-    if training is not None and (settings.network.lean or settings.network.regresses == "coefficients"):
-        statistics = regression.measure_statistics(read_labels(training, ("pose", "coefficients")), model, layout)
+    if training is not None and (settings.network.lean or settings.network.regresses != "position_map"):
+        labels, volume = read_labels(training, ("pose", "coefficients")), settings.network.regresses == "volume"
+        statistics = regression.measure_statistics(labels, model, layout, volume)
     return regression.make_regression(settings.network, settings.loss, scaling, layout, model, statistics)
 
 

@@ -9,15 +9,16 @@ from numpy.typing import NDArray
 from model.scaling import Scaling
 from model.scores import smoothness
 from model.scores.protocols import error_3ddfa
-from model.scores.scoring import score, signed_bias
+from model.scores.scoring import score, score_surface, signed_bias
 from pipeline.face.similarity import apply_similarity
 from pipeline.uv.surface import Surface, read_points
+from pipeline.uv.volume import isosurface
 from stages.project.published import Benchmark
 from stages.project.samples import Truth
 from stages.project.strict import check
 
-# From a sample's id to its map (S, S, 3) in aligned px, and the similarity (3, 3) from raw px to these.
-Prediction = Callable[[str], tuple[NDArray[np.float32], NDArray[np.float64]]]
+# From a sample's id to its map (S, S, 3) in aligned px, or its volume, and the similarity (3, 3) from raw px to these.
+Prediction = Callable[[str], tuple[NDArray, NDArray[np.float64]]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -71,3 +72,23 @@ def score_samples(
         numbers = [value for value in row.values() if isinstance(value, float)]
         check(bool(np.isfinite(numbers).all()), f"The prediction for {sample.sample_id} is not finite: train again.")
         yield row
+
+
+def score_volumes(
+    truths: Iterable[Truth], predict: Prediction, surface: Surface, failures: list[tuple[str, ...]]
+) -> Iterator[dict]:
+    """Score the surfaces of volumes, one sample after the other; adds those without one to `failures`.
+
+    No point of such a surface is known to be a certain point of the face: the protocol `surface` alone is left.
+    """
+    for sample in truths:
+        volume, similarity = predict(sample.sample_id)
+        true = read_points(sample.position_map, sample.similarity, surface)
+        try:
+            vertices, triangles = isosurface(volume, len(surface.face_mask))
+        except ValueError as error:
+            failures.append((sample.sample_id, "evaluate", str(error)))
+            continue
+        placed = apply_similarity(np.linalg.inv(similarity), vertices)
+        row: dict = {"sample_id": sample.sample_id, "truth": "pt3d_68" if sample.annotated else "model"}
+        yield row | score_surface(placed, triangles, true, sample.landmarks)

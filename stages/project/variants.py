@@ -22,6 +22,7 @@ UNUSED = {
     "position_map": ("passes",),
     "canonical_map": ("passes", "residual", "lean"),
     "coefficients": ("levels", "residual", "lean"),
+    "volume": ("passes", "residual", "lean"),
 }
 SECTIONS = {"train": TrainConfig, "network": NetworkConfig, "loss": LossConfig}
 
@@ -85,6 +86,8 @@ class VariantSettings:
             train.pop("strategy", None)
         if not any(loss.get(output, {}).get("regions") for output in ("brief", "final")):
             loss.pop("weights", None)
+        if self.network.regresses == "volume":
+            loss.clear()
         augmentation = {} if self.augmentation is None else {"augmentation": _not_default(self.augmentation)}
         return augmentation | {
             "network": {name: value for name, value in network.items() if name not in unused},
@@ -138,7 +141,7 @@ def resolve_variant(params: dict[str, Any], name: str | None) -> VariantSettings
     ------
     ValueError
         If there is no such variant, if it overrides what is not there, if a value is out of range, or if the main run
-        is a variant of the thesis that starts or learns from something else there.
+        is a variant of the thesis that starts or learns from something else there, or regresses volumes.
     """
     for section in (*SECTIONS, "recipes", "variants", "thesis"):
         check(isinstance(params.get(section), dict), f"{PARAMS_FILE} has no section {section!r}.")
@@ -158,6 +161,12 @@ def resolve_variant(params: dict[str, Any], name: str | None) -> VariantSettings
         source = sources.get(chosen, TrainingSource(RANDOM, train.policy, train.level))
         merged["train"] |= {"variant": chosen} | dataclasses.asdict(source)
     merged = merge(merged, overrides, f"variants.{chosen}")
+    check(
+        name is not None or merged["network"]["regresses"] != "volume",
+        f"train.variant is {chosen}, which regresses volumes, but the main run's report, its exported network and its "
+        f"bundle for photos are of position maps. Train it beside the main run: make thesis, or dvc repro "
+        f"ablation/dvc.yaml:evaluate@{chosen}.",
+    )
     policies = build("augmented", params.get("augmented"), AugmentedParams).policies
     policy = policies.get(merged["train"]["policy"])
     online = dataclasses.asdict(policy) if policy and policy.online else None

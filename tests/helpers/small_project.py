@@ -19,6 +19,7 @@ from pipeline.store.encoding import encode_positions
 from pipeline.store.files import digest_file
 from pipeline.store.shards import append_images, write_shard
 from pipeline.uv.position_map import UVLayout, save_uv
+from pipeline.uv.volume import face_volumes
 from stages import evaluate, report, thesis
 from stages.data_report import data_report
 from stages.project.params import DataParams, Subset
@@ -54,6 +55,8 @@ NOT_FOUND, FOUND_FACTOR = "g", 1.5
 NOT_THERE = "No face was found where the annotation has one."
 # By how much other seeds of a run than the first shift more.
 OTHER_SEEDS = {2: 1.25, 3: 0.75}
+# Of whom a network of volumes sees a block, and nothing.
+FLAT, EMPTY = "c", "e"
 SHIFT = {"a": 0.5, "b": 1.0, "c": 1.5, "d": 2.0, "e": 2.5, "f": 3.0, "g": 3.5}
 
 
@@ -232,6 +235,24 @@ def write_run(root, variant, factor, names=None, zoom=1.0, others=None):
     write_csv(root / "runs" / variant / "seeds.csv", [("seed", "passes", "phase", "val_loss"), *losses])
 
 
+def write_volumes(root, variant):
+    """Predict solids: of `FLAT` a block, of `EMPTY` nothing, of the others the truth's; on found crops the truth's."""
+    mask = np.ones((SIZE, SIZE), bool)
+    for path in (f"runs/{variant}/predictions.h5", f"runs/{variant}/found/facemesh.h5"):
+        names = tuple(YAW_DEG) if "found" not in path else tuple(name for name in YAW_DEG if name != NOT_FOUND)
+        volumes = 255 * face_volumes(np.stack([face_map(grid_uv(SIZE))] * len(names)), mask)
+        if "found" not in path:
+            solid = volumes[0].any(axis=2)[..., None] & (np.abs(np.arange(SIZE) - 15.5) < 4)
+            volumes[names.index(FLAT)] = 255 * solid
+            volumes[names.index(EMPTY)] = 0
+        datasets = {
+            "sample_id": [f"test/{name}" for name in names],
+            "volume": volumes,
+            "similarity": np.stack([similarity_of(list(YAW_DEG).index(name)) for name in names]),
+        }
+        write_shard(root / path, datasets, {"seed": 1})
+
+
 def add_seeds(path, predicted, factors):
     """Add the maps of other seeds to a file of predictions."""
     with h5py.File(path, "r+") as file:
@@ -295,6 +316,7 @@ def make_project(root, data_root="raw"):
     save_prior(root / "data/coefficient_prior/prior.h5", Prior(np.zeros(2), np.zeros(2)))
     for run, factor, zoom in (("main", 1.0, 1.0), ("prn", 2.0, 0.8)):
         write_run(root, run, factor, zoom=zoom, others={seed: factor * by for seed, by in OTHER_SEEDS.items()})
+    write_volumes(root, "vrn")
     write_benchmark(root)
     (root / "reports").mkdir()
     gradient = np.tile(np.arange(64, dtype=np.uint8), (64, 1))
@@ -306,9 +328,11 @@ def make_everything(root):
     data = make_project(root)
     evaluate.evaluate(root, "main", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
     evaluate.evaluate(root, "prn", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
+    evaluate.evaluate(root, "vrn", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
     data_report(root, data)
     report.report(root, report.Run("final", "on", 8), data, ReportParams(samples=7))
-    setup = thesis.Setup("final", SETTINGS, LAYERS, STARTS, dataclasses.replace(data, root="data/demo"), 1.5)
+    in_demo = dataclasses.replace(data, root="data/demo")
+    setup = thesis.Setup("final", SETTINGS, LAYERS, STARTS, in_demo, 1.5, volumes={"vrn": 1})
     (root / "data/demo").symlink_to(root / "raw")
     thesis.thesis(root, setup, PARAMS)
     return root

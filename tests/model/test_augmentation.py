@@ -118,6 +118,23 @@ def test_a_mirrored_sample_has_photo_and_map_mirrored_and_twice_is_once():
     np.testing.assert_array_equal(mirrored[1], np.asarray(mirror_maps(plain[1], SCALING)))
 
 
+def test_a_mirrored_sample_of_a_volume_has_photo_and_volume_mirrored():
+    from model.augmentation import make_volume_preparation
+
+    draws = draw(GEOMETRY, COUNT, SIZE, 3, 0)._replace(mirrored=np.arange(COUNT) % 2 > 0)
+    volumes = RNG.integers(0, 2, (COUNT, SIZE, SIZE, SIZE)).astype(np.uint8)
+    batch = {name: values for name, values in draws._asdict().items() if name != "move"} | {
+        "crop": CROPS,
+        "label": volumes,
+        "source": from_copy_to_crop(draws.move, SIZE).astype(np.float32),
+    }
+    photos, labels = (np.asarray(each) for each in make_volume_preparation(SIZE)(batch))
+    np.testing.assert_array_equal(photos, prepare(draws)[0])
+    np.testing.assert_array_equal(labels[::2], volumes[::2])
+    np.testing.assert_array_equal(labels[1::2], volumes[1::2, :, ::-1])
+    assert labels.dtype == np.uint8
+
+
 def colours(**changes) -> np.ndarray:
     plain = unchanged(COUNT)
     return prepare(plain._replace(**{name: np.float32(values) for name, values in changes.items()}))[0] * 255

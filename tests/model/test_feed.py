@@ -127,8 +127,8 @@ def compact(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def online(compact: Path) -> OnlineFeed:
-    return OnlineFeed(locate(list_shards(compact)), 4, POLICY, SIZE)
+def online(compact: Path, to_label=None) -> OnlineFeed:
+    return OnlineFeed(locate(list_shards(compact)), 4, POLICY, SIZE, to_label)
 
 
 def steps_of(feed: OnlineFeed, start: int, count: int, seed: int = 1, growth: int = 0) -> list[dict]:
@@ -199,3 +199,13 @@ def test_an_augmentation_grows_within_its_steps_and_is_whole_from_then_on(compac
         assert ours["contrast"] - 1 == pytest.approx((theirs["contrast"] - 1) / 2, abs=1e-6)
     for ours, theirs in zip(grown[6:], whole[6:], strict=True):
         assert_equal(ours, theirs)
+
+
+def test_labels_that_no_step_makes_are_made_of_the_moved_cameras_and_the_coefficients(compact: Path):
+    def to_label(cameras, coefficients):
+        return np.concatenate([cameras.reshape(len(cameras), -1), coefficients], axis=1)
+
+    for plain, labelled in zip(steps_of(online(compact), 0, 5), steps_of(online(compact, to_label), 0, 5), strict=True):
+        label = labelled.pop("label")
+        assert np.array_equal(label, to_label(plain.pop("camera"), plain.pop("coefficients")))
+        assert_equal(plain, labelled)

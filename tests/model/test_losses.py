@@ -192,3 +192,11 @@ class TestWeightedDistance:
     def test_an_empty_weight_mask_is_refused(self, losses):
         with pytest.raises(ValueError, match=r"^The weight mask is 0 everywhere"):
             losses.weighted_distance(0 * self.mask, self.scaling)
+
+
+def test_the_cross_entropy_of_voxels_is_the_mean_of_minus_the_logarithms_of_what_was_right(losses):
+    true = np.array([[[[1, 0], [1, 0]]], [[[1, 1], [1, 1]]]], np.uint8)
+    predicted = np.array([[[[0.5, 0.25], [0.75, 0.5]]], [[[1, 1], [1, 0.5]]]], np.float32)
+    # Of 0.5, 0.75, 0.75 and 0.5; of 1, 1, 1 and 0.5.
+    expected = [-(2 * np.log(0.5) + 2 * np.log(0.75)) / 4, -np.log(0.5) / 4]
+    assert np.asarray(losses.voxel_cross_entropy(true, predicted)) == pytest.approx(expected, abs=1e-6)

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from model.regression import mirrored_maps
 from pipeline.store.samples import locate
 from pipeline.store.shards import write_shard
 
@@ -34,11 +35,11 @@ def samples(tmp_path):
     return locate([tmp_path / "00000.h5"])
 
 
-def predict(samples, mirror, to_maps=lambda final: final):
+def predict(samples, mirrored=None):
     from model.prediction import predict
 
     network = Network()
-    parts = list(predict(network, samples, 2, to_maps, mirror))
+    parts = list(predict(network, samples, 2, lambda final: final, mirrored))
     assert [[sample.sample_id for sample in batch] for batch, _ in parts] == [["a/0", "a/1"], ["a/2"]]
     # The last batch is filled up.
     assert set(network.seen) == {2}
@@ -46,7 +47,7 @@ def predict(samples, mirror, to_maps=lambda final: final):
 
 
 def test_maps_come_in_the_order_of_the_samples(samples):
-    maps = predict(samples, False)
+    maps = predict(samples)
     # Red is seen from 0 to 1.
     assert maps[:, 0, 0, 0] == pytest.approx(np.arange(3) / 25.5)
     assert maps[:, 2, -1, 0] == pytest.approx(3 * np.arange(3) / 25.5)
@@ -54,7 +55,7 @@ def test_maps_come_in_the_order_of_the_samples(samples):
 
 
 def test_a_mirror_image_s_map_is_mirrored_back_in_columns_and_in_x_and_counts_half(samples):
-    maps = predict(samples, True)
+    maps = predict(samples, mirrored_maps)
     # In the mirror the first column is the last: its map comes back to where it was, but x counts from the right.
     for k in range(3):
         for column, red in ((0, k), (-1, 3 * k)):
@@ -62,17 +63,3 @@ def test_a_mirror_image_s_map_is_mirrored_back_in_columns_and_in_x_and_counts_ha
             assert maps[k, :, column, 0] == pytest.approx((own + (SIZE - 1 - own)) / 2)
     assert maps[0, :, 1, 1].tolist() == [0, 1, 2, 3]
     assert (maps[..., 2] == 7).all()
-
-
-def test_a_mirrored_map_by_hand():
-    from model.prediction import mirrored
-
-    maps = np.arange(12, dtype=np.float32).reshape(1, 2, 2, 3)
-    assert mirrored(maps).tolist() == [[[[-2, 4, 5], [1, 1, 2]], [[-8, 10, 11], [-5, 7, 8]]]]
-
-
-def test_what_no_shard_can_hold_is_cut_off(samples):
-    # Maps of 4 px hold -6 px and 65535 steps of 1/4096 px more.
-    maps = predict(samples, False, lambda final: np.where(final == 7, np.inf, final - 1e6).astype(np.float32))
-    assert np.unique(maps[..., :2]).tolist() == [-6]
-    assert np.unique(maps[..., 2]) == pytest.approx(-6 + 65535 / 4096)

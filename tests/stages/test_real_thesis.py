@@ -36,8 +36,7 @@ def test_every_network_learns_from_as_many_passes_and_its_rate_is_halved_as_ofte
     assert {run.train.budget for run in runs.values()} == {100_000}
     assert {params["init"] for params in read_params(ROOT / "params.yaml")["thesis"]["variants"].values()} == {"random"}
     for name, run in runs.items():
-        alone = not run.network.refined
-        phases = 1 if alone else PHASES[run.train.strategy]
+        phases = PHASES[run.train.strategy] if run.network.refined else 1
         halvings = run.train.budget / phases / EPOCH / run.train.halve_every
         assert 5.5 < halvings < 6.1, name
 
@@ -55,7 +54,7 @@ def test_claims_of_the_thesis_s_text_have_three_seeds(params, runs):
     single = {name for name, run in runs.items() if run.train.seeds == [1]}
     assert {name for name, run in runs.items() if run.train.seeds == [1, 2, 3]} == set(runs) - single
     assert single == {
-        *("prn_l1_k", "prn_l1_s", "prn_l1_k_s", "prn_l2", "prn_refine_fast", "nonlinear", "3ddfa_cascade"),
+        *("prn_l1_k", "prn_l1_s", "prn_l1_k_s", "prn_l2", "prn_refine_fast", "nonlinear", "3ddfa_cascade", "vrn"),
         *("final_l1_k", "final_l1_s", "final_l1_k_s", "final_l2", "final_join_thesis", "final_loops"),
     }
     assert resolve_variant(params, None).train.seeds == [1]

@@ -54,3 +54,29 @@ def test_a_seed_with_fewer_maps_than_samples_leaves_no_file(samples, tmp_path):
     with pytest.raises(ValueError, match=r"^position_map_seed_2 of the predictions got 3 for 5 test samples"):
         write_predictions(path, 1, batches(samples, 0.0), 5, SIZE, [(2, batches(samples[:3], 0.0))])
     assert not path.exists()
+
+
+def test_what_no_shard_can_hold_is_cut_off(samples, tmp_path):
+    # Maps of 4 px hold -6 px and 65535 steps of 1/4096 px more.
+    path = tmp_path / "predictions.h5"
+    maps = np.array([-1e6, np.inf, 1], np.float32) * np.ones((5, SIZE, SIZE, 3), np.float32)
+    write_predictions(path, 1, [(samples, maps)], 5, SIZE)
+    with Predictions(path) as predictions:
+        found, _ = predictions.read("B/3")
+    assert found == pytest.approx(np.array([-6, -6 + 65535 / 4096, 1]) * np.ones((SIZE, SIZE, 3)))
+
+
+def test_volumes_are_kept_in_256_levels_and_read_as_they_are(samples, tmp_path):
+    path, volumes = tmp_path / "predictions.h5", np.random.default_rng(0).random((5, 8, 8, 8), np.float32)
+    volumes[0, 0, 0, :3] = 0, 1, 0.5
+    other = [(3, [(samples, 1 - volumes)])]
+    write_predictions(path, 1, [(samples[:3], volumes[:3]), (samples[3:], volumes[3:])], 5, SIZE, other, "volume")
+    with Predictions(path) as predictions:
+        assert (predictions.kind, predictions.seed, predictions.other_seeds) == ("volume", 1, [3])
+        for row in range(5):
+            kept, similarity = predictions.read(f"B/{row}")
+            assert kept.dtype == np.uint8
+            assert np.abs(kept / 255 - volumes[row]).max() < 0.51 / 255
+            assert np.abs(predictions.read(f"B/{row}", 3)[0] / 255 - 1 + volumes[row]).max() < 0.51 / 255
+            assert (similarity == row).all()
+        assert predictions.read("B/0")[0][0, 0, :3].tolist() == [0, 255, 128]

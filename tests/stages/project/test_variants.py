@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from model.settings import LossTerms
+from model.settings import LossConfig, LossTerms
 from stages.project.params_file import read_params
 from stages.project.variants import merge, read_settings, read_variant, resolve_variant
 from tests.helpers.made_params import PARAMS, TERMS
@@ -199,7 +199,8 @@ def test_recipes_that_are_missing_are_asked_for():
         resolve_variant({name: section for name, section in PARAMS.items() if name != "recipes"}, None)
 
 
-@pytest.mark.parametrize("name", read_params()["variants"])
+# A network that regresses volumes is no main run.
+@pytest.mark.parametrize("name", [name for name in read_params()["variants"] if name != "vrn"])
 def test_the_literal_rate_of_section_train_reaches_the_main_run_whatever_its_variant_is(name: str):
     params = read_params()
     train = params["train"] | {"variant": name} | params["thesis"]["variants"].get(name, {})
@@ -314,10 +315,22 @@ def test_every_variant_of_the_project_comes_back_from_what_it_uses(tmp_path: Pat
     if settings.network.regresses == "coefficients":
         network = dataclasses.replace(expected.network, levels=0)
         expected = dataclasses.replace(expected, network=network)
+    if settings.network.regresses == "volume":
+        expected = dataclasses.replace(expected, loss=LossConfig())
     # Its keys are in the settings, under their own names.
     expected = dataclasses.replace(expected, train=dataclasses.replace(expected.train, recipe=""))
     assert back == expected
     assert back.used() == settings.used()
+
+
+def test_a_volume_uses_neither_losses_nor_refinement_and_is_no_main_run():
+    base = PARAMS | {"variants": PARAMS["variants"] | {"vrn": {"network": {"regresses": "volume"}}}}
+    assert used(base, "vrn")["loss"] == {}
+    assert used(base, "vrn")["network"] == {
+        name: PARAMS["network"][name] for name in ("width", "levels", "batch_norm_momentum")
+    } | {"regresses": "volume"}
+    with pytest.raises(ValueError, match=r"^train.variant is vrn, which regresses volumes, but .*:evaluate@vrn\.$"):
+        resolve_variant(base | {"train": PARAMS["train"] | {"variant": "vrn"}}, None)
 
 
 def test_weights_of_regions_are_no_setting_of_a_loss_without_regions():
