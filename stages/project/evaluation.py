@@ -99,12 +99,7 @@ def evaluate(
     check(bool(places), f"None of the {len(test_ids)} test samples has a position map: every one was rejected.")
     failures = samples.list_failures(root, train.level, test_ids, places)
     baseline = samples.mean_training_map(root, train.level, surface.face_mask)
-    judge = Judge(
-        surface,
-        Scaling(train.scaling, len(surface.face_mask)),
-        baseline,
-        read_benchmark(root / params.benchmark),
-    )
+    judge = make_judge(root, surface, Scaling(train.scaling, len(surface.face_mask)), baseline, params)
     folder, levelled = root / scores_of(run), train.level == "on"
     names = {subset: BOXES[subsets[subset].boxes] for subset in sorted(set(map(samples.subset_of, test_ids)))}
     annotated = Source(", ".join(dict.fromkeys(names.values())), ANNOTATION if levelled else NOT_LEVELLED)
@@ -114,7 +109,7 @@ def evaluate(
         metrics = _write(*errors[predictions.seed], failures, params, folder)
         write_seeds(folder, {seed: table for seed, (table, _) in errors.items()})
         rows.append(source_row(RAW, annotated, metrics))
-        fit = _errors(root, f"evaluate {run}, fitted", judge, places, _fit(root, surface, predictions))
+        fit = _errors(root, f"evaluate {run}, fitted", judge, places, predictions.read, fitted=True)
         rows.append(source_row(FITTED, annotated, _write(*fit, failures, params, folder / FITTED)))
     for source in found:
         with Predictions(root / found_predictions_of(run, source)) as predictions:
@@ -131,13 +126,31 @@ def evaluate(
     return metrics
 
 
+def make_judge(
+    root: Path, surface: Surface, scaling: Scaling, mean_map: NDArray[np.float64], params: EvaluateParams
+) -> Judge:
+    """Gather what all predictions of a run are scored by."""
+    model, prior = load_model(root / MODEL), load_prior(root / PRIOR)
+    texels = texel_model(model, load_uv(root / LAYOUT))
+    return Judge(
+        surface,
+        scaling,
+        mean_map,
+        read_benchmark(root / params.benchmark),
+        reference=model.mean[surface.vertices],
+        fit=lambda position_map: fit_map(position_map, texels, surface.face_mask, prior),
+        prior=prior,
+        identities=model.shape_basis.shape[2],
+    )
+
+
 def _errors(
-    root: Path, title: str, judge: Judge, places: Sequence[Sample], predict: Prediction
+    root: Path, title: str, judge: Judge, places: Sequence[Sample], predict: Prediction, fitted: bool = False
 ) -> tuple[pd.DataFrame, NDArray[np.int64]]:
     """Score maps of samples: their errors, as in per_image.csv, and the histograms of `score_samples`."""
     check(bool(places), f"{title}: there is no prediction to score.")
     histograms = np.zeros((2, len(smoothness.CURVE_ANGLES_DEG) - 1), np.int64)
-    rows = score_samples(samples.read_truths(root, places), predict, judge, histograms)
+    rows = score_samples(samples.read_truths(root, places), predict, judge, histograms, fitted)
     progress = tqdm(rows, total=len(places), unit="image", desc=title, disable=None)
     table = pd.DataFrame(progress).sort_values("sample_id", ignore_index=True)
     yaw = judge.benchmark.replace_yaw(table["sample_id"], samples.annotated_yaw(root, table["sample_id"]))
@@ -171,14 +184,3 @@ def _write(
     tables |= {"ced": error_curves(table), "smoothness": smoothness_curves(histograms)}
     write_scores(folder, metrics, tables)
     return metrics
-
-
-def _fit(root: Path, surface: Surface, predictions: Predictions) -> Prediction:
-    """Predictions as the face model has them, each fitted when it is asked for."""
-    texels, prior = texel_model(load_model(root / MODEL), load_uv(root / LAYOUT)), load_prior(root / PRIOR)
-
-    def predict(sample_id: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        position_map, similarity = predictions.read(sample_id)
-        return fit_map(position_map, texels, surface.face_mask, prior), similarity
-
-    return predict

@@ -166,12 +166,14 @@ def write_subset(root, subset, names, dx, annotated):
     annotation = landmarks + np.array([[[ANNOTATED.get(name, 0.0), 0.0, 0.0]] for name in names])
     raw = np.stack([apply_similarity(np.linalg.inv(s), p) for s, p in zip(similarity, annotation, strict=True)])
     raw[[name not in annotated for name in names]] = np.nan
-    annotations = {"sample_id": np.array(ids, object), "true_landmarks": raw.astype(np.float32)}
+    poses = np.array([[0, np.deg2rad(YAW_DEG.get(name, 0)), 0, 0, 0, 0, 1.0] for name in names])
+    annotations = {"sample_id": np.array(ids, object), "true_landmarks": raw.astype(np.float32), "pose": poses}
     samples = {
         "image": rng.integers(0, 255, (len(names), SIZE, SIZE, 3)).astype(np.uint8),
         "position_map": encode_positions(maps, SIZE),
         "landmarks": landmarks.astype(np.float32),
         "similarity": similarity,
+        "coefficients": np.zeros((len(names), 2), np.float32),
         "sample_id": ids,
     }
     half = len(names) // 2

@@ -167,11 +167,11 @@ class TestEvaluate:
         first = read_rows(project / "runs/main/scores/per_image.csv")[0]
         assert float(first["bias_z"]) == pytest.approx(100 * (mean + 0.5 - 20) / SIZE, abs=0.02)
 
-    def test_metrics_are_numbers_alone_in_about_a_dozen_rows_and_equal_keys_for_every_variant(self, project):
+    def test_metrics_are_numbers_alone_in_under_two_dozen_rows_and_equal_keys_for_every_variant(self, project):
         main, other = (read_json(project / "runs" / run / "scores/metrics.json") for run in ("main", "prn"))
         assert all(type(number) in (int, float) and np.isfinite(number) for number in main.values())
         assert list(main) == list(other)
-        assert len(main) <= 16
+        assert len(main) <= 20
 
     def test_the_few_that_compare_experiments_are_the_same_numbers(self, project):
         every, few = (
