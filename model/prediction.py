@@ -41,12 +41,23 @@ def predict(
         return batch, to_photo(read_samples(batch, ("image",))["image"])
 
     for batch, photos in prefetch(read, ordered_batches(len(samples), batch_size)):
-        maps = to_maps(apply(model, photos, batch_size)["final"])
-        if mirror:
-            maps += mirrored(to_maps(apply(model, photos[:, :, ::-1], batch_size)["final"]))
-            maps *= np.float32(0.5)
-        # Nothing was learnt of texels outside the face, and a linear output has no ends.
-        yield batch, np.clip(maps, *position_range(maps.shape[1]))
+        yield batch, predict_batch(model, photos, batch_size, to_maps, mirror)
+
+
+def predict_batch(
+    model: keras.Model,
+    photos: NDArray[np.float32],
+    batch_size: int,
+    to_maps: Callable[[NDArray], NDArray[np.float32]],
+    mirror: bool,
+) -> NDArray[np.float32]:
+    """Apply a network to at most a batch of photos (n, S, S, 3), see `predict`: maps (n, S, S, 3) in px."""
+    maps = to_maps(apply(model, photos, batch_size)["final"])
+    if mirror:
+        maps += mirrored(to_maps(apply(model, photos[:, :, ::-1], batch_size)["final"]))
+        maps *= np.float32(0.5)
+    # Nothing was learnt of texels outside the face, and a linear output has no ends.
+    return np.clip(maps, *position_range(maps.shape[1]))
 
 
 def mirrored(maps: NDArray[np.float32]) -> NDArray[np.float32]:

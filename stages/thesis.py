@@ -1,6 +1,7 @@
 """Stage `thesis`: the thesis's tables and figures beside ours, as metrics/thesis.json and reports/index.html."""
 
 import dataclasses
+from collections.abc import Sequence
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from model.scaling import Scaling
 from stages.pages.by_crop import compare_crops
 from stages.pages.comparison import Comparison, compare_variants
 from stages.pages.methods import read_foreign
+from stages.pages.occlusion import read_occlusion
 from stages.pages.provenance import read_provenance
 from stages.pages.thesis_page import Findings, thesis_page
 from stages.pages.thesis_reference import read_reference
@@ -21,7 +23,7 @@ from stages.project.json_file import write_json
 from stages.project.params import CropParams, DataParams
 from stages.project.params_file import read
 from stages.project.paths import FOREIGN, LANDMARK_MAP, MAIN_RUN, THESIS_MESHES, THESIS_METRICS, THESIS_PAGE
-from stages.project.result_params import EvaluateParams
+from stages.project.result_params import EvaluateParams, OcclusionParams
 from stages.project.results import read_results
 from stages.project.sentences import sentences
 from stages.project.variants import ThesisParams, VariantSettings, settings_of
@@ -37,7 +39,8 @@ class Setup:
     """What the page is about: the main run's variant, all variants, and the data.
 
     `settings` and `layers` are of the thesis's model, or of the main run where that model is not among them. `starts`
-    has the folder in runs/ whose weights each variant starts from, the main run's first.
+    has the folder in runs/ whose weights each variant starts from, the main run's first, and `occluded` the runs that
+    have seen covered faces.
     """
 
     main: str
@@ -46,6 +49,7 @@ class Setup:
     starts: dict[str, str]
     data: DataParams
     margin: float
+    occluded: Sequence[str] = ()
 
 
 def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
@@ -82,6 +86,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
         foreign=foreign,
         left_out=left_out,
         training={name: getattr(settings.train, name) for name in TRAINING},
+        occlusion=read_occlusion(root, setup.occluded, setup.main),
     )
     (root / THESIS_PAGE).write_text(thesis_page(findings), encoding="utf-8")
     return comparison
@@ -98,7 +103,8 @@ def main() -> None:
         if THESIS_MODEL in others and main_variant != THESIS_MODEL:
             settings = settings_of(THESIS_MODEL)
         layers = network_layers(settings, data.size)
-        setup = Setup(main_variant, settings, layers, starts, data, read("crop", CropParams).margin)
+        occluded = read("occlusion", OcclusionParams).runs
+        setup = Setup(main_variant, settings, layers, starts, data, read("crop", CropParams).margin, occluded)
         comparison = thesis(Path(), setup, read("evaluate", EvaluateParams))
     means = ", ".join(f"{name} {summary.thesis_mesh} %" for name, summary in comparison.variants.items())
     click.echo(f"thesis: mesh error {means}; reports/index.html")

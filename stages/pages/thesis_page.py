@@ -4,12 +4,15 @@ import dataclasses
 from collections.abc import Mapping
 
 from model.layer_table import Row
+from model.scores.expression import CLOSED_BELOW
 from model.scores.statistics import SEEDS_NEEDED
 from stages.pages import thesis_tables as tables
 from stages.pages.by_crop import ByCrop, claim_rows, score_rows
 from stages.pages.comparison import FALLING_PERCENT, Comparison
+from stages.pages.face_scores import expression_rows, pose_floors, pose_rows
 from stages.pages.machine import describe_machine
 from stages.pages.methods import Metrics, method_header, method_row
+from stages.pages.occlusion import Occlusion, share_figures, share_header, share_rows
 from stages.pages.page import render
 from stages.pages.plots import error_figure, gap_figure, scatter_figure, smoothness_figure
 from stages.pages.provenance import Provenance
@@ -61,6 +64,8 @@ class Findings:
         Why others are not shown.
     training : dict of str to float
         Our hyperparameters of section 4.2.
+    occlusion : Occlusion or None
+        What networks make of covered faces.
     """
 
     provenance: Provenance
@@ -76,6 +81,7 @@ class Findings:
     foreign: dict[str, Metrics]
     left_out: list[str]
     training: dict[str, float]
+    occlusion: Occlusion | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -127,7 +133,24 @@ def thesis_page(findings: Findings) -> str:
         method_header=method_header(),
         methods=ours + others,
         left_out=findings.left_out,
+        poses=pose_rows(results, findings.foreign),
+        pose_floors=pose_floors(results),
+        expressions=expression_rows(results),
+        closed_below=CLOSED_BELOW,
+        **_occlusion_values(findings.occlusion),
     )
+
+
+def _occlusion_values(occlusion: Occlusion | None) -> dict[str, object]:
+    """What the template has of covered faces."""
+    if occlusion is None:
+        return {"occlusion": None}
+    return {
+        "occlusion": occlusion,
+        "share_header": share_header(occlusion),
+        "share_rows": share_rows(occlusion),
+        "share_figures": share_figures(occlusion),
+    }
 
 
 def draw_errors(results: Mapping[str, Results], variants: tuple[str, ...]) -> ErrorCurves:

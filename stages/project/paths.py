@@ -86,3 +86,8 @@ def found_predictions_of(run: str, source: str) -> Path:
 def scores_of(run: str) -> Path:
     """Folder of the tables that `evaluate` writes of a run."""
     return RUNS / run / "scores"
+
+
+def occlusion_of(run: str) -> Path:
+    """Folder of a run's errors on photos with something before the face."""
+    return RUNS / run / "occlusion"
