@@ -1,7 +1,7 @@
 """Things before a face that cover a given share of it: a hand, a surgical mask, a rectangle.
 
 Each grows, or moves in, over the face: a pixel has the level at which it becomes covered, so that any share of the
-face's pixels is covered (a pixel or two more where levels are equal), and what is covered at a share is covered at each larger one.
+face's pixels is covered, to a pixel or two, and what is covered at a share is covered at each larger one.
 """
 
 from collections.abc import Callable

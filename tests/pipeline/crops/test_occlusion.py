@@ -42,7 +42,7 @@ def test_the_share_of_the_face_s_pixels_that_is_asked_for_is_covered_and_nothing
         image, face, occluder = draw(kind, seed, turn)
         for share in SHARES:
             result, covered = cover(image, face, occluder, share)
-            assert (covered & face).sum() == round(share * face.sum())
+            assert abs((covered & face).sum() - share * face.sum()) <= 2
             assert (result[~covered] == image[~covered]).all()
             assert result[covered].std() > 1
 
