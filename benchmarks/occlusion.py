@@ -1,9 +1,9 @@
 """What `reconstruct` makes of real photos in which something covers a share of the face (`make bench-occlusion`).
 
-Of the photos of AFLW2000-3D that nothing was chosen on, every fifth (60): a hand, a surgical mask or a rectangle is drawn
-over 0 to 50 % of the pixels that show the annotated face (`pipeline.crops.occlusion`). Whole photos, no annotated box:
-the face is found by BlazeFace and Face Mesh, and fitted by the embedded face model, as a user's photo is; no mask is
-given. Prints a table, then one line of JSON.
+Of the photos of AFLW2000-3D that nothing was chosen on, every fifth (60): a hand, a surgical mask or a rectangle is
+drawn over 0 to 50 % of the pixels that show the annotated face (`pipeline.crops.occlusion`). Whole photos, no annotated
+box: the face is found by BlazeFace and Face Mesh, and fitted by the embedded face model, as a user's photo is; no mask
+is given. Prints a table, then one line of JSON.
 """
 
 import json
@@ -39,7 +39,7 @@ EVERY, SHARES, SIZE = 5, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5), 256
 
 
 class Row(NamedTuple):
-    """One covered photo: errors of the 68 landmarks in percent, NaN where no face is found, and whether it is doubted."""
+    """One covered photo: errors of the 68 landmarks in percent (NaN: not found), and whether the face is doubted."""
 
     kind: str
     share: float
