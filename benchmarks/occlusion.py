@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 from tqdm import tqdm
 
 from benchmarks.aflw2000 import TruePhoto, read_photos
@@ -27,9 +28,10 @@ from pipeline.face.face_model import FaceModel, deform, select_coefficients
 from pipeline.face.rendering import rasterize
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.bfm import load_bfm
-from pipeline.store.arrays import Array, Image
-from pipeline.uv.embedding import embed, make_operator
+from pipeline.store.arrays import Image
+from pipeline.uv.embedding import embed
 from pipeline.uv.masks import face_mask
+from pipeline.uv.operator import make_operator
 from pipeline.uv.position_map import render_map
 from pipeline.uv.surface import Surface, make_surface
 from stages.photo.options import ReconstructorOptions
@@ -56,7 +58,7 @@ def read_surface(model: FaceModel) -> Surface:
     return make_surface(uv, model.triangles, model.landmarks, face_mask(mean_map, uv[model.landmarks]))
 
 
-def true_face(folder: Path, photo: TruePhoto, model: FaceModel, surface: Surface) -> Array:
+def true_face(folder: Path, photo: TruePhoto, model: FaceModel, surface: Surface) -> NDArray[np.bool_]:
     """Pixels (H, W) of the photo that show the annotated mesh's face."""
     annotated = read_annotation(folder / f"{photo.name}.mat")
     coefficients = select_coefficients(model, annotated.shape[None], annotated.expression[None])
@@ -65,7 +67,7 @@ def true_face(folder: Path, photo: TruePhoto, model: FaceModel, surface: Surface
     return rasterize(vertices, surface.triangles, height, width)[0] >= 0
 
 
-def covered_photos(photo: TruePhoto, face: Array) -> Iterator[tuple[str, float, Image]]:
+def covered_photos(photo: TruePhoto, face: NDArray[np.bool_]) -> Iterator[tuple[str, float, Image]]:
     """The photo, by kind and share of what covers its face."""
     for kind in KINDS:
         occluder = draw_occluder(

@@ -10,6 +10,7 @@ from tqdm import tqdm
 from model.backend import check_backend, prepare_keras
 from pipeline.face.face_model import load_model
 from pipeline.photo.photo_files import encode_image
+from pipeline.store.arrays import Image
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
 from stages.project.beginning import begin_stage
@@ -54,7 +55,8 @@ def main(run: str) -> None:
             parts = [photos[start : start + size] for start in range(0, len(photos), size)]
             return [each for part in parts for each in predict_batch(network, part, size, task.to_maps, config.mirror)]
 
-        rows, sheets = [], []
+        rows: list[dict[str, object]] = []
+        sheets: list[Image] = []
         truths = tqdm(read_truths(Path(), places), total=len(places), unit="photo", desc="occlusion", disable=None)
         for sample in truths:
             cases = list(cover_sample(sample, surface, params))

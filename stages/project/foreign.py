@@ -138,10 +138,12 @@ def score_sample(
     if predicted.shape == (LANDMARKS, 2):
         row |= {"nme68_2d": float(error_3ddfa(predicted, landmarks))}
     elif predicted.shape == (LANDMARKS, 3):
-        row |= score_landmarks(predicted, landmarks) | score_openings(predicted, landmarks)
+        row |= score_landmarks(predicted, landmarks)
+        row |= score_openings(predicted, landmarks)
     elif mesh is not None and predicted.shape == (len(mesh.model.mean), 3):
         true = true_vertices(annotation, annotation_path, mesh)
-        row |= score_mesh(predicted, true, landmarks, mesh) | score_mesh_pose(predicted, true, annotation.pose, mesh)
+        row |= score_mesh(predicted, true, landmarks, mesh)
+        row |= score_mesh_pose(predicted, true, annotation.pose, mesh)
         predicted = predicted[mesh.model.landmarks]
         row |= score_openings(predicted, landmarks)
     else:
