@@ -70,7 +70,10 @@ def _opening(result: Results, name: str) -> list[object]:
     if f"{name}_closed" not in EXPRESSION:
         return cells
     closed = result.described(f"{name}_closed")
-    return [*cells, "none are closed" if closed is None else f"{closed['mean']:.0f} of {int(closed['images'])}"]
+    if closed is None:
+        return [*cells, "none are closed"]
+    images = int(closed["images"])
+    return [*cells, f"{round(closed['mean'] * images / 100)} of {images}"]
 
 
 def face_rows(result: Results) -> list[tuple]:

@@ -49,7 +49,7 @@ def test_floors_are_of_the_mesh_and_of_the_fit():
 
 def test_expression_has_coefficients_of_the_fit_and_how_many_are_closed():
     assert expression_rows({"best": RESULT}) == [
-        ("best", 0.9, 2.0, -1.0, "none are closed", 3.0, 1.0, "25 of 8", 4.0, 0.5)
+        ("best", 0.9, 2.0, -1.0, "none are closed", 3.0, 1.0, "2 of 8", 4.0, 0.5)
     ]
 
 
