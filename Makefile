@@ -1,6 +1,6 @@
 # Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, dag, real, real-gpu,
-# real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-data, bench-model, bench-faces, bench-masks, bench-photos,
-# bench-start, bench-video, requirements, clean, clean-all.
+# real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-data, bench-model, bench-faces, bench-masks,
+# bench-occlusion, bench-pose, bench-photos, bench-start, bench-video, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -15,7 +15,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
-.PHONY: install repro thesis thesis-seeds baseline table dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-photos bench-start \
+.PHONY: install repro thesis thesis-seeds baseline table dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-occlusion bench-pose bench-photos bench-start \
   bench-video check requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
@@ -84,6 +84,12 @@ bench-faces: $(READY_DEV)
 
 bench-masks: $(READY_DEV)
 	python -m benchmarks.masks
+
+bench-occlusion: $(READY_DEV)
+	python -m benchmarks.occlusion
+
+bench-pose: $(READY_DEV)
+	python -m benchmarks.head_pose
 
 bench-photos: $(READY_DEV)
 	python -m benchmarks.photo_time

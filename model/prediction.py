@@ -40,11 +40,22 @@ def predict(
         return batch, to_photo(read_samples(batch, ("image",))["image"])
 
     for batch, photos in prefetch(read, ordered_batches(len(samples), batch_size)):
-        output = to_output(apply(model, photos, batch_size)["final"])
-        if mirrored is not None:
-            again = to_output(apply(model, photos[:, :, ::-1], batch_size)["final"])
-            output = (output + mirrored(again)) * np.float32(0.5)
-        yield batch, output
+        yield batch, predict_batch(model, photos, batch_size, to_output, mirrored)
+
+
+def predict_batch(
+    model: keras.Model,
+    photos: NDArray[np.float32],
+    batch_size: int,
+    to_output: Callable[[NDArray], NDArray[np.float32]],
+    mirrored: Callable[[NDArray], NDArray[np.float32]] | None,
+) -> NDArray[np.float32]:
+    """Apply a network to at most a batch of photos (n, S, S, 3), see `predict`: what is predicted, (n, ...)."""
+    output = to_output(apply(model, photos, batch_size)["final"])
+    if mirrored is not None:
+        again = to_output(apply(model, photos[:, :, ::-1], batch_size)["final"])
+        output = (output + mirrored(again)) * np.float32(0.5)
+    return output
 
 
 def apply(network: keras.Model, photos: NDArray[np.float32], batch_size: int) -> dict[str, NDArray[np.float32]]:

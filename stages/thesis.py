@@ -1,7 +1,7 @@
 """Stage `thesis`: the thesis's tables and figures beside ours, as metrics/thesis.json and reports/index.html."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import click
@@ -12,6 +12,7 @@ from stages.pages.by_crop import compare_crops
 from stages.pages.comparison import Comparison, compare_variants
 from stages.pages.costs import Cost, measure_methods, measure_networks
 from stages.pages.methods import describe_survey, read_foreign, read_run, read_survey
+from stages.pages.occlusion import read_occlusion
 from stages.pages.provenance import read_provenance
 from stages.pages.thesis_page import Findings, thesis_page
 from stages.pages.thesis_reference import read_reference
@@ -23,7 +24,7 @@ from stages.project.json_file import write_json
 from stages.project.params import CropParams, DataParams
 from stages.project.params_file import read
 from stages.project.paths import FOREIGN, LANDMARK_MAP, MAIN_RUN, THESIS_MESHES, THESIS_METRICS, THESIS_PAGE
-from stages.project.result_params import EvaluateParams
+from stages.project.result_params import EvaluateParams, OcclusionParams
 from stages.project.results import read_results
 from stages.project.sentences import sentences
 from stages.project.survey_params import SurveyParams
@@ -43,7 +44,8 @@ class Setup:
     `settings` and `layers` are of the thesis's model, or of the main run where that model is not among them. `starts`
     has the folder in runs/ whose weights each variant starts from, the main run's first. `costs` are those of variants
     and of the survey's methods, where they were measured. `volumes` has the variants that regress volumes, which stand
-    beside the survey's methods and in nothing else, each with how many seeds it was trained from.
+    beside the survey's methods and in nothing else, each with how many seeds it was trained from; `occluded` the runs
+    that have seen covered faces.
     """
 
     main: str
@@ -55,6 +57,7 @@ class Setup:
     survey: SurveyParams = dataclasses.field(default_factory=lambda: SurveyParams({}))
     costs: Mapping[str, Cost] = dataclasses.field(default_factory=dict)
     volumes: Mapping[str, int] = dataclasses.field(default_factory=dict)
+    occluded: Sequence[str] = ()
 
 
 def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
@@ -97,6 +100,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
         left_out=left_out,
         costs=setup.costs,
         training={name: getattr(settings.train, name) for name in TRAINING},
+        occlusion=read_occlusion(root, setup.occluded, setup.main),
     )
     (root / THESIS_PAGE).write_text(thesis_page(findings), encoding="utf-8")
     return comparison
@@ -120,8 +124,8 @@ def main() -> None:
         starts = {name: start for name, start in starts.items() if name not in volumes}
         costs = measure_networks(Path(), runs) | measure_methods(Path(), surveyed.methods, open_landmarks, data)
         layers = network_layers(settings, data.size)
-        margin = read("crop", CropParams).margin
-        setup = Setup(main_variant, settings, layers, starts, data, margin, surveyed, costs, volumes)
+        margin, occluded = read("crop", CropParams).margin, read("occlusion", OcclusionParams).runs
+        setup = Setup(main_variant, settings, layers, starts, data, margin, surveyed, costs, volumes, occluded)
         comparison = thesis(Path(), setup, read("evaluate", EvaluateParams))
     errors = {name: summary.over_seeds["thesis_mesh"].mean for name, summary in comparison.variants.items()}
     means = ", ".join(f"{name} {mean} %" for name, mean in errors.items())

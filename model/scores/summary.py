@@ -7,6 +7,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from model.scores import smoothness, statistics
+from model.scores.expression import EXPRESSION
+from model.scores.head_pose import POSE
 from model.scores.protocols import PROTOCOLS
 
 CED_THRESHOLDS = np.arange(201) / 10
@@ -14,8 +16,11 @@ CED_COLUMNS = ("nme68_2d", "dense_3d", "thesis_68", "thesis_mesh", "mean_map_68_
 ERRORS = (*PROTOCOLS, "mean_map_68_2d")
 # Described beside the errors: the shares and the signed errors that the thesis speaks of.
 OTHERS = ("smooth_prediction", "smooth_truth", "bias_x", "bias_y", "bias_z")
+# Pose (degrees) and expression, which not every image has: and those of them that metrics have.
+FACE_SCORES = (*POSE, *EXPRESSION)
+FACE_METRICS = ("pose_mae", "pose_geodesic", "eyes", "mouth")
 ALL, BINS = "all", "mean of the three bins"
-# Metrics of a run by name: counts, and percent; which errors there are depends on what the truth holds.
+# Metrics of a run by name: counts, percent, and degrees of a pose; which there are depends on what the truth holds.
 Metrics = dict[str, int | float]
 
 
@@ -40,7 +45,7 @@ def describe(table: pd.DataFrame, share_under: float, resamples: int, seed: int)
     """
     rows = [
         {"error": name, "group": group, **numbers}
-        for name in (*ERRORS, *OTHERS)
+        for name in (*ERRORS, *OTHERS, *FACE_SCORES)
         if name in table and table[name].notna().any()
         for group, numbers in _groups(table.dropna(subset=[name]), name, share_under, resamples, seed)
     ]
@@ -96,7 +101,7 @@ def summarise(table: pd.DataFrame, described: pd.DataFrame, failed: int) -> Metr
     Returns
     -------
     Metrics
-        Percent is rounded to 3 digits. What the table does not hold has no entry.
+        Percent, and degrees of a pose, rounded to 3 digits. What the table does not hold has no entry.
     """
     means = {(row["error"], row["group"]): row for row in described.to_dict("records")}
     headline = means.get(("nme68_2d", ALL))
@@ -106,6 +111,7 @@ def summarise(table: pd.DataFrame, described: pd.DataFrame, failed: int) -> Metr
     if ("nme68_2d", BINS) in means:
         metrics["nme68_2d_bins"] = means["nme68_2d", BINS]["mean"]
     names = {name: name for name in PROTOCOLS if name != "nme68_2d"} | {"smooth_prediction": "smooth_15deg"}
+    names |= {name: name for name in FACE_METRICS}
     metrics |= {text: means[name, ALL]["mean"] for name, text in names.items() if (name, ALL) in means}
     if headline is not None and ("mean_map_68_2d", ALL) in means:
         metrics["mean_map_ratio"] = headline["mean"] / means["mean_map_68_2d", ALL]["mean"]

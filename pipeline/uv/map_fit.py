@@ -14,7 +14,7 @@ SIGMA_PX = 6.0
 
 def fit_map(
     position_map: NDArray, texels: FaceModel, face_mask: NDArray[np.bool_], prior: Prior
-) -> NDArray[np.float32]:
+) -> tuple[NDArray[np.float32], FaceFit]:
     """Fit the face model to a position map.
 
     Parameters
@@ -29,12 +29,14 @@ def fit_map(
 
     Returns
     -------
-    (S, S, 3) float32
+    fitted : (S, S, 3) float32
         The fitted face's, in aligned px.
+    fit : FaceFit
+        In aligned px.
     """
     chosen = choose_texels(face_mask)
     fit = fit_texels(position_map, at_vertices(texels, lambda array: array[chosen]), chosen, prior)
-    return place(texels, fit).reshape(position_map.shape).astype(np.float32)
+    return place(texels, fit).reshape(position_map.shape).astype(np.float32), fit
 
 
 def choose_texels(face_mask: NDArray[np.bool_]) -> NDArray[np.int64]:

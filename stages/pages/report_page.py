@@ -9,6 +9,7 @@ from model.scores.protocols import PROTOCOLS
 from model.scores.summary import BINS, CED_COLUMNS
 from pipeline.store.tables import read_table
 from stages.pages.contact_sheet import TILE_NAMES
+from stages.pages.face_scores import face_rows
 from stages.pages.page import interval_text, render
 from stages.pages.plots import curves_figure, error_figure, smoothness_figure
 from stages.pages.provenance import Provenance
@@ -67,6 +68,7 @@ def report_page(
         mean_map=results.mean("mean_map_68_2d"),
         mean_map_ratio=results.metrics["mean_map_ratio"],
         yaw_bins=yaw_rows(results),
+        face_scores=face_rows(results),
         failures=results.failed[["sample", "stage", "reason"]].to_numpy().tolist(),
         tile_names=TILE_NAMES,
         samples=samples,

@@ -4,14 +4,17 @@ import dataclasses
 from collections.abc import Mapping, Sequence
 
 from model.layer_table import Row
+from model.scores.expression import CLOSED_BELOW
 from model.scores.statistics import SEEDS_NEEDED
 from stages.pages import thesis_tables as tables
 from stages.pages.by_crop import ByCrop, claim_rows, score_rows
 from stages.pages.comparison import Comparison
 from stages.pages.costs import Cost
+from stages.pages.face_scores import expression_rows, pose_floors, pose_rows
 from stages.pages.losses import FALLING_PERCENT
 from stages.pages.machine import describe_machine
 from stages.pages.methods import Metrics, method_header, method_row
+from stages.pages.occlusion import Occlusion, share_figures, share_header, share_rows
 from stages.pages.page import drop_empty_columns, render
 from stages.pages.plots import cost_figure, error_figure, gap_figure, scatter_figure, smoothness_figure
 from stages.pages.provenance import Provenance
@@ -74,6 +77,8 @@ class Findings:
         Of variants and of the survey's methods, as far as they were measured.
     training : dict of str to float
         Our hyperparameters of section 4.2.
+    occlusion : Occlusion or None
+        What networks make of covered faces.
     """
 
     provenance: Provenance
@@ -93,6 +98,7 @@ class Findings:
     left_out: list[str]
     costs: Mapping[str, Cost]
     training: dict[str, float]
+    occlusion: Occlusion | None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -157,7 +163,24 @@ def thesis_page(findings: Findings) -> str:
         methods=methods,
         cost_curves=draw_costs([{name: metrics for name, (metrics, _) in networks.items()}, findings.survey], costs),
         left_out=findings.left_out,
+        poses=pose_rows(results, findings.foreign),
+        pose_floors=pose_floors(results),
+        expressions=expression_rows(results),
+        closed_below=CLOSED_BELOW,
+        **_occlusion_values(findings.occlusion),
     )
+
+
+def _occlusion_values(occlusion: Occlusion | None) -> dict[str, object]:
+    """What the template has of covered faces."""
+    if occlusion is None:
+        return {"occlusion": None}
+    return {
+        "occlusion": occlusion,
+        "share_header": share_header(occlusion),
+        "share_rows": share_rows(occlusion),
+        "share_figures": share_figures(occlusion),
+    }
 
 
 def draw_errors(results: Mapping[str, Results], variants: tuple[str, ...]) -> ErrorCurves:

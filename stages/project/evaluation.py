@@ -103,12 +103,7 @@ def evaluate(
     check(bool(places), f"None of the {len(test_ids)} test samples has a position map: every one was rejected.")
     failures = samples.list_failures(root, train.level, test_ids, places)
     baseline = samples.mean_training_map(root, train.level, surface.face_mask)
-    judge = Judge(
-        surface,
-        Scaling(train.scaling, len(surface.face_mask)),
-        baseline,
-        read_benchmark(root / params.benchmark),
-    )
+    judge = make_judge(root, surface, Scaling(train.scaling, len(surface.face_mask)), baseline, params)
     folder, levelled = root / scores_of(run), train.level == "on"
     names = {subset: BOXES[subsets[subset].boxes] for subset in sorted(set(map(samples.subset_of, test_ids)))}
     annotated = Source(", ".join(dict.fromkeys(names.values())), ANNOTATION if levelled else NOT_LEVELLED)
@@ -119,7 +114,7 @@ def evaluate(
         write_seeds(folder, {seed: each.table for seed, each in errors.items()})
         rows.append(source_row(RAW, annotated, metrics))
         if predictions.kind == MAPS:
-            fit = _errors(root, f"evaluate {run}, fitted", judge, places, _fit(root, surface, predictions), MAPS)
+            fit = _errors(root, f"evaluate {run}, fitted", judge, places, predictions.read, MAPS, fitted=True)
             rows.append(source_row(FITTED, annotated, _write(fit, failures, params, folder / FITTED)))
     for source in found:
         with Predictions(root / found_predictions_of(run, source)) as predictions:
@@ -136,6 +131,24 @@ def evaluate(
     return metrics
 
 
+def make_judge(
+    root: Path, surface: Surface, scaling: Scaling, mean_map: NDArray[np.float64], params: EvaluateParams
+) -> Judge:
+    """Gather what all predictions of a run are scored by."""
+    model, prior = load_model(root / MODEL), load_prior(root / PRIOR)
+    texels = texel_model(model, load_uv(root / LAYOUT))
+    return Judge(
+        surface,
+        scaling,
+        mean_map,
+        read_benchmark(root / params.benchmark),
+        reference=model.mean[surface.vertices],
+        fit=lambda position_map: fit_map(position_map, texels, surface.face_mask, prior),
+        prior=prior,
+        identities=model.shape_basis.shape[2],
+    )
+
+
 class Scored(NamedTuple):
     """Errors of samples, as in per_image.csv, the histograms of `score_samples`, and who has no score and why."""
 
@@ -144,8 +157,16 @@ class Scored(NamedTuple):
     failures: list[tuple[str, ...]]
 
 
-def _errors(root: Path, title: str, judge: Judge, places: Sequence[Sample], predict: Prediction, kind: str) -> Scored:
-    """Score maps or volumes of samples."""
+def _errors(
+    root: Path,
+    title: str,
+    judge: Judge,
+    places: Sequence[Sample],
+    predict: Prediction,
+    kind: str,
+    fitted: bool = False,
+) -> Scored:
+    """Score maps, as they are or fitted, or volumes of samples."""
     check(bool(places), f"{title}: there is no prediction to score.")
     histograms, failures = None, list[tuple[str, ...]]()
     truths = samples.read_truths(root, places)
@@ -153,7 +174,7 @@ def _errors(root: Path, title: str, judge: Judge, places: Sequence[Sample], pred
         rows = score_volumes(truths, predict, judge.surface, failures)
     else:
         histograms = np.zeros((2, len(smoothness.CURVE_ANGLES_DEG) - 1), np.int64)
-        rows = score_samples(truths, predict, judge, histograms)
+        rows = score_samples(truths, predict, judge, histograms, fitted)
     scored = list(tqdm(rows, total=len(places), unit="image", desc=title, disable=None))
     check(bool(scored), f"{title}: nothing could be scored. First: {failures[0][2] if failures else ''}")
     table = pd.DataFrame(scored).sort_values("sample_id", ignore_index=True)
@@ -184,14 +205,3 @@ def _write(scored: Scored, failures: Sequence[tuple[str, ...]], params: Evaluate
         tables["smoothness"] = smoothness_curves(scored.histograms)
     write_scores(folder, metrics, tables)
     return metrics
-
-
-def _fit(root: Path, surface: Surface, predictions: Predictions) -> Prediction:
-    """Predictions as the face model has them, each fitted when it is asked for."""
-    texels, prior = texel_model(load_model(root / MODEL), load_uv(root / LAYOUT)), load_prior(root / PRIOR)
-
-    def predict(sample_id: str) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
-        position_map, similarity = predictions.read(sample_id)
-        return fit_map(position_map, texels, surface.face_mask, prior), similarity
-
-    return predict

@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from model.scores import smoothness
+from model.scores.expression import score_openings
+from model.scores.head_pose import score_pose
 from model.scores.protocols import error_3ddfa
 from model.scores.scoring import score, score_landmarks
 from pipeline.face.camera import project, wrap_degrees
 from pipeline.face.face_model import FaceModel, deform, load_model, select_coefficients
+from pipeline.face.head_pose import estimate_pose
 from pipeline.face.landmarks import LANDMARKS
 from pipeline.photo.point_files import find_point_file, read_point_file
 from pipeline.raw.agreement import find_disagreement
@@ -136,9 +139,13 @@ def score_sample(
         row |= {"nme68_2d": float(error_3ddfa(predicted, landmarks))}
     elif predicted.shape == (LANDMARKS, 3):
         row |= score_landmarks(predicted, landmarks)
+        row |= score_openings(predicted, landmarks)
     elif mesh is not None and predicted.shape == (len(mesh.model.mean), 3):
-        row |= score_mesh(predicted, true_vertices(annotation, annotation_path, mesh), landmarks, mesh)
+        true = true_vertices(annotation, annotation_path, mesh)
+        row |= score_mesh(predicted, true, landmarks, mesh)
+        row |= score_mesh_pose(predicted, true, annotation.pose, mesh)
         predicted = predicted[mesh.model.landmarks]
+        row |= score_openings(predicted, landmarks)
     else:
         vertices = (
             f" or the {len(mesh.model.mean)} vertices of {MODEL}" if mesh else f". Other points need {FACE_MODEL}"
@@ -162,6 +169,17 @@ def score_mesh(predicted: NDArray, true: NDArray, landmarks: NDArray, mesh: Mesh
         cosines = smoothness.adjacent_cosines(points.vertices, mesh.surface.triangles, mesh.surface.pairs)
         scores[f"smooth_{name}"] = smoothness.smooth_share(cosines)
     return scores
+
+
+def score_mesh_pose(predicted: NDArray, true: NDArray, pose: NDArray, mesh: Mesh) -> dict[str, float | None]:
+    """Score the pose of a mesh as that of the face model's mean face that is laid over it."""
+    kept = mesh.surface.vertices
+    # No angle depends on how high the photo is.
+    found, own = (
+        score_pose(estimate_pose(vertices[kept], mesh.model.mean[kept], 0)[:3], pose[:3])
+        for vertices in (predicted, true)
+    )
+    return found | {"pose_floor": own["pose_mae"]}
 
 
 def true_landmarks(annotation: Annotation, path: Path, mesh: Mesh | None) -> NDArray[np.float64]:

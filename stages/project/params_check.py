@@ -22,7 +22,7 @@ from stages.project.params import (
 )
 from stages.project.paths import DEMO, MAIN_RUN, PROFILED, SURVEY, weights_of
 from stages.project.profiled_params import ProfiledParams
-from stages.project.result_params import EvaluateParams, ExportParams, ReportParams
+from stages.project.result_params import EvaluateParams, ExportParams, OcclusionParams, ReportParams
 from stages.project.strict import build
 from stages.project.survey_params import SurveyParams
 from stages.project.variants import (
@@ -60,6 +60,7 @@ class Params:
     train: TrainConfig
     variants: dict[str, Any]
     evaluate: EvaluateParams
+    occlusion: OcclusionParams
     export: ExportParams
     report: ReportParams
     thesis: ThesisParams
@@ -106,6 +107,11 @@ def find_problems(params: dict[str, Any]) -> list[str]:
     if thesis:
         policies = sections["augmented"].policies if "augmented" in sections else None
         found += _source_problems(_sources(sections.get("train"), thesis), policies, data)
+        for run in sections["occlusion"].runs if "occlusion" in sections else ():
+            if run not in (MAIN_RUN, *thesis.variants):
+                found.append(
+                    f"occlusion.runs has {run!r}, which is neither {MAIN_RUN} nor an entry of thesis.variants."
+                )
     if data:
         found += _bad_names("data.subsets", data.subsets)
         found += _size_problems(data, settings)

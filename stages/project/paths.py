@@ -97,3 +97,8 @@ def scores_of(run: str) -> Path:
 def survey_scores_of(method: str) -> Path:
     """Folder of the tables that `survey` writes of a method."""
     return SURVEY / method / "scores"
+
+
+def occlusion_of(run: str) -> Path:
+    """Folder of a run's errors on photos with something before the face."""
+    return RUNS / run / "occlusion"

@@ -1,8 +1,11 @@
-"""Sections of params.yaml that are read when a network is trained: `evaluate`, `export` and `report`."""
+"""Sections of params.yaml that are read when a network is trained: `evaluate`, `occlusion`, `export` and `report`."""
 
 import dataclasses
 
 from stages.project.strict import check_all, check_at_least_one
+
+# What `pipeline.crops.occlusion` can put before a face, and the largest share of it that each of them reaches.
+OCCLUDERS, MOST_COVERED = ("hand", "mask", "rectangle"), 0.6
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +32,42 @@ class EvaluateParams:
             (self.bootstrap >= 100, f"evaluate.bootstrap is {self.bootstrap}; expected 100 resamples or more."),
             (self.seed >= 0, f"evaluate.seed is {self.seed}; expected 0 or more."),
             (self.share_under > 0, f"evaluate.share_under is {self.share_under}; expected a percentage above 0."),
+        )
+
+
+@dataclasses.dataclass(frozen=True)
+class OcclusionParams:
+    """Section `occlusion`.
+
+    Attributes
+    ----------
+    runs : list of str
+        Folders in runs/ of the networks that see covered photos.
+    kinds : list of str
+        What is put before a face, of `OCCLUDERS`.
+    shares : list of float
+        Parts of the face that are covered.
+    photos : int
+        Test photos, evenly spaced; all if there are fewer.
+    seed : int
+        Of forms, places and colours.
+    """
+
+    runs: list[str]
+    kinds: list[str]
+    shares: list[float]
+    photos: int
+    seed: int
+
+    def __post_init__(self) -> None:
+        unknown = [kind for kind in self.kinds if kind not in OCCLUDERS]
+        wrong = [share for share in self.shares if not 0 < share <= MOST_COVERED]
+        check_all(
+            (not unknown, f"occlusion.kinds has {', '.join(unknown)}; expected some of {', '.join(OCCLUDERS)}."),
+            (bool(self.kinds and self.shares), "occlusion.kinds and occlusion.shares must not be empty."),
+            (not wrong, f"occlusion.shares has {wrong}; expected parts of the face above 0, up to {MOST_COVERED:g}."),
+            (self.photos >= 1, f"occlusion.photos is {self.photos}; expected 1 or more."),
+            (self.seed >= 0, f"occlusion.seed is {self.seed}; expected 0 or more."),
         )
 
 

@@ -44,6 +44,7 @@ FAILED_COLUMNS = ["sample", "stage", "reason"]
 # What is read of each table: columns of text, and of numbers which have one in each row.
 COLUMNS: dict[str, tuple[Sequence[str], Sequence[str]]] = {
     "protocols": (("error", "group"), ("images", "mean", "low", "high")),
+    "fitted": (("error", "group"), ("images", "mean", "low", "high")),
     "per_image": (
         ("sample_id", "truth"),
         ("yaw_deg", *(name for name in PROTOCOLS if name != "nme68_2d_reannotated"), *OTHERS, "mean_map_68_2d"),
@@ -65,7 +66,8 @@ class Results:
     """One variant's metrics, protocols by yaw, errors of each image, failures, curves, sources, and losses.
 
     They are of the network that is kept, but for `seeds`, the losses of each seed, and `per_seed`, the errors of each
-    seed's network; `found` has the latter on crops by each source of landmarks that were found.
+    seed's network; `found` has the latter on crops by each source of landmarks that were found. `fitted` is as
+    `protocols`, of the face model that is fitted to its maps.
     """
 
     variant: str
@@ -80,6 +82,7 @@ class Results:
     seeds: pd.DataFrame
     per_seed: pd.DataFrame
     found: Mapping[str, pd.DataFrame] = dataclasses.field(default_factory=dict)
+    fitted: pd.DataFrame = dataclasses.field(default_factory=pd.DataFrame)
 
     @property
     def seed_count(self) -> int:
@@ -106,9 +109,10 @@ class Results:
         """Passes of a sample that the kept network has learnt from."""
         return 0 if self.history.empty else int(self.history["passes"].iloc[-1])
 
-    def described(self, error: str, group: str = ALL) -> dict[str, Any] | None:
+    def described(self, error: str, group: str = ALL, fitted: bool = False) -> dict[str, Any] | None:
         """Row of runs/<variant>/protocols.csv for an error and a group of images; None where there is none."""
-        rows = self.protocols[(self.protocols["error"] == error) & (self.protocols["group"] == group)]
+        table = self.fitted if fitted else self.protocols
+        rows = table[(table["error"] == error) & (table["group"] == group)]
         return None if rows.empty else {str(name): value for name, value in rows.iloc[0].items()}
 
     def mean(self, error: str) -> float:
@@ -171,6 +175,7 @@ def read_results(root: Path, variant: str, main: bool) -> Results:
     metrics_path = root / scores_of(run) / METRICS
     tables = {name: root / scores_of(run) / f"{name}.csv" for name in SCORES}
     tables |= {"sources": root / scores_of(run) / SOURCES, "per_seed": root / scores_of(run) / PER_SEED}
+    tables |= {"fitted": root / scores_of(run) / FITTED / "protocols.csv"}
     tables |= {name: root / RUNS / run / f"{name}.csv" for name in HISTORIES}
     for path in (metrics_path, *tables.values()):
         if not path.is_file():

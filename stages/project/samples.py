@@ -48,6 +48,10 @@ class Truth:
         Raw photo pixels: ``pt3d_68`` where it is annotated, else the model's 68 vertices taken back.
     annotated : bool
         Whether `landmarks` are ``pt3d_68``.
+    pose : (7,) float64
+        ``Pose_Para`` of the raw photo; its angles are not wrapped.
+    coefficients : (S + E,) float32
+        Identity, then expression.
     """
 
     sample_id: str
@@ -56,6 +60,8 @@ class Truth:
     similarity: NDArray[np.float64]
     landmarks: NDArray[np.float64]
     annotated: bool
+    pose: NDArray[np.float64]
+    coefficients: NDArray[np.float32]
 
 
 def subset_of(sample_id: str) -> str:
@@ -155,15 +161,16 @@ def read_truths(root: Path, places: Sequence[Sample]) -> Iterator[Truth]:
     for shard, group in itertools.groupby(places, lambda place: place.shard):
         # A shard of position maps has the samples of the index's shard of that number, less the rejected ones.
         index = shards_of(root, "index", shard.parent.parent.name) / shard.name
-        annotated = read_shard(index, ["sample_id", "true_landmarks"])
-        rows = dict(zip(annotated["sample_id"], annotated["true_landmarks"], strict=True))
+        annotated = read_shard(index, ["sample_id", "true_landmarks", "pose"])
+        rows = {name: its for name, *its in zip(*annotated.values(), strict=True)}
         with reading(shard) as file:
             for place in group:
-                yield _read_truth(file, place, rows[place.sample_id])
+                yield _read_truth(file, place, *rows[place.sample_id])
 
 
-def _read_truth(file: h5py.File, place: Sample, annotated: NDArray) -> Truth:
-    row = {name: read_dataset(file[name], place.row) for name in ("image", "position_map", "similarity", "landmarks")}
+def _read_truth(file: h5py.File, place: Sample, annotated: NDArray, pose: NDArray) -> Truth:
+    names = ("image", "position_map", "similarity", "landmarks", "coefficients")
+    row = {name: read_dataset(file[name], place.row) for name in names}
     known = bool(np.isfinite(annotated).all())
     own = apply_similarity(np.linalg.inv(row["similarity"]), row["landmarks"].astype(np.float64))
     return Truth(
@@ -173,6 +180,8 @@ def _read_truth(file: h5py.File, place: Sample, annotated: NDArray) -> Truth:
         row["similarity"],
         annotated.astype(np.float64) if known else own,
         known,
+        pose,
+        row["coefficients"],
     )
 
 

@@ -8,10 +8,16 @@ from numpy.typing import NDArray
 
 from model.scaling import Scaling
 from model.scores import smoothness
+from model.scores.expression import coefficient_error, score_openings
+from model.scores.head_pose import score_pose
 from model.scores.protocols import error_3ddfa
 from model.scores.scoring import score, score_surface, signed_bias
+from pipeline.face.camera import transform_pose
+from pipeline.face.fit import FaceFit, Prior
+from pipeline.face.head_pose import estimate_pose
 from pipeline.face.similarity import apply_similarity
-from pipeline.uv.surface import Surface, read_points
+from pipeline.store.arrays import Array
+from pipeline.uv.surface import Points, Surface, read_points
 from pipeline.uv.volume import isosurface
 from stages.project.published import Benchmark
 from stages.project.samples import Truth
@@ -33,18 +39,33 @@ class Judge:
     mean_map : (S, S, 3) float64
         The baseline's prediction, in aligned pixels.
     benchmark : Benchmark
+    reference : (V, 3) float
+        The surface's vertices of the face model's mean face, model frame.
+    fit : callable
+        Fits the face model to a map: the fitted map, and the fit, in aligned px.
+    prior : Prior
+        Of the training part's coefficients.
+    identities : int
+        How many of the coefficients are the identity's.
     """
 
     surface: Surface
     scaling: Scaling
     mean_map: NDArray[np.float64]
     benchmark: Benchmark
+    reference: NDArray
+    fit: Callable[[NDArray], tuple[NDArray[np.float32], FaceFit]]
+    prior: Prior
+    identities: int
 
 
 def score_samples(
-    truths: Iterable[Truth], predict: Prediction, judge: Judge, histograms: NDArray[np.int64]
+    truths: Iterable[Truth], predict: Prediction, judge: Judge, histograms: NDArray[np.int64], fitted: bool = False
 ) -> Iterator[dict]:
     """Score one sample after the other; adds the angles of true and predicted meshes to `histograms` (2, 180).
+
+    Where `fitted`, what is scored is the face model's face that is fitted to a predicted map, pose and coefficients
+    included; else the map itself, whose pose is that of the mean face laid over its mesh.
 
     Raises
     ------
@@ -54,6 +75,9 @@ def score_samples(
     surface, benchmark = judge.surface, judge.benchmark
     for sample in truths:
         position_map, similarity = predict(sample.sample_id)
+        face = None
+        if fitted:
+            position_map, face = judge.fit(position_map)
         predicted = read_points(position_map, similarity, surface)
         true = read_points(sample.position_map, sample.similarity, surface)
         guess = read_points(judge.mean_map, sample.similarity, surface)
@@ -69,6 +93,12 @@ def score_samples(
             histograms[index] += smoothness.angle_histogram(cosines)
         aligned = apply_similarity(sample.similarity @ np.linalg.inv(similarity), position_map.astype(np.float64))
         row |= signed_bias(aligned, sample.position_map, judge.scaling, surface.face_mask)
+        row |= score_openings(predicted.landmarks, sample.landmarks)
+        own = judge.fit(sample.position_map)[1] if fitted else None
+        row |= score_pose(_angles(predicted, face, similarity, judge), sample.pose[:3])
+        row["pose_floor"] = score_pose(_angles(true, own, sample.similarity, judge), sample.pose[:3])["pose_mae"]
+        if face is not None:
+            row["expression"] = coefficient_error(face.coefficients, sample.coefficients, judge.prior, judge.identities)
         numbers = [value for value in row.values() if isinstance(value, float)]
         check(bool(np.isfinite(numbers).all()), f"The prediction for {sample.sample_id} is not finite: train again.")
         yield row
@@ -92,3 +122,11 @@ def score_volumes(
         placed = apply_similarity(np.linalg.inv(similarity), vertices)
         row: dict = {"sample_id": sample.sample_id, "truth": "pt3d_68" if sample.annotated else "model"}
         yield row | score_surface(placed, triangles, true, sample.landmarks)
+
+
+def _angles(points: Points, face: FaceFit | None, similarity: NDArray, judge: Judge) -> Array:
+    """Pitch, yaw and roll (rad) in the raw photo: of a fit to the aligned one, or of the mean face over a mesh."""
+    # No angle depends on how high the photo is.
+    if face is None:
+        return estimate_pose(points.vertices, judge.reference, 0)[:3]
+    return transform_pose(face.pose, 0, np.linalg.inv(similarity), 0)[:3]

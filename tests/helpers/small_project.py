@@ -46,6 +46,8 @@ TRAIN = ("t1", "t2", "t3")
 # What is predicted of each test sample: the truth, so many aligned px to the right, and as many nearer to the viewer.
 # What is annotated as the 68 landmarks: the model's own, so many aligned px to the right.
 ANNOTATED = {"b": 0.4}
+# Annotated pitch that the mesh does not have, in radians.
+PITCH = {"d": 0.05}
 NO_FACE = "The detector finds no face in the photo."
 # A second annotation, of two samples: so many raw px to the right of the first. Published yaw, of one.
 REANNOTATED = {"a": 1.5, "d": 4.0}
@@ -169,12 +171,15 @@ def write_subset(root, subset, names, dx, annotated):
     annotation = landmarks + np.array([[[ANNOTATED.get(name, 0.0), 0.0, 0.0]] for name in names])
     raw = np.stack([apply_similarity(np.linalg.inv(s), p) for s, p in zip(similarity, annotation, strict=True)])
     raw[[name not in annotated for name in names]] = np.nan
-    annotations = {"sample_id": np.array(ids, object), "true_landmarks": raw.astype(np.float32)}
+    # In the aligned image the head is at rest: in the photo it is rolled back by the crop's turn.
+    poses = np.array([[PITCH.get(name, 0), 0, -0.3 * index, 0, 0, 0, 1.0] for index, name in enumerate(names)])
+    annotations = {"sample_id": np.array(ids, object), "true_landmarks": raw.astype(np.float32), "pose": poses}
     samples = {
         "image": rng.integers(0, 255, (len(names), SIZE, SIZE, 3)).astype(np.uint8),
         "position_map": encode_positions(maps, SIZE),
         "landmarks": landmarks.astype(np.float32),
         "similarity": similarity,
+        "coefficients": np.zeros((len(names), 2), np.float32),
         "sample_id": ids,
     }
     half = len(names) // 2

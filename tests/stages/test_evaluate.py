@@ -17,6 +17,7 @@ from tests.helpers.small_project import (
     NOT_FOUND,
     NOT_THERE,
     PARAMS,
+    PITCH,
     REANNOTATED,
     SCALE,
     SETTINGS,
@@ -33,6 +34,8 @@ from tests.helpers.small_project import (
     true_points,
     write_run,
 )
+
+POSE_ERRORS = ("pitch", "yaw", "roll", "mae", "geodesic", "floor")
 
 
 def columns(project, variant):
@@ -167,11 +170,11 @@ class TestEvaluate:
         first = read_rows(project / "runs/main/scores/per_image.csv")[0]
         assert float(first["bias_z"]) == pytest.approx(100 * (mean + 0.5 - 20) / SIZE, abs=0.02)
 
-    def test_metrics_are_numbers_alone_in_about_a_dozen_rows_and_equal_keys_for_every_variant(self, project):
+    def test_metrics_are_numbers_alone_in_under_two_dozen_rows_and_equal_keys_for_every_variant(self, project):
         main, other = (read_json(project / "runs" / run / "scores/metrics.json") for run in ("main", "prn"))
         assert all(type(number) in (int, float) and np.isfinite(number) for number in main.values())
         assert list(main) == list(other)
-        assert len(main) <= 16
+        assert len(main) <= 20
 
     def test_the_few_that_compare_experiments_are_the_same_numbers(self, project):
         every, few = (
@@ -188,6 +191,35 @@ class TestEvaluate:
         assert [row["sample_id"] for row in raw] == [row["sample_id"] for row in fitted]
         for error in ("nme68_2d", "nme68_3d", "dense_3d", "thesis_mesh"):
             assert [float(row[error]) for row in fitted] == pytest.approx([float(row[error]) for row in raw], abs=0.05)
+
+    @pytest.mark.parametrize("folder", ["", "fitted/", "facemesh/"])
+    def test_the_pose_is_that_of_the_raw_photo_whatever_the_crop_s_turn(self, project, folder):
+        """No prediction is turned; d is annotated with another pitch, and g with a roll of 1.8 rad, 103 degrees."""
+        rows = {row["sample_id"]: row for row in read_rows(project / f"runs/main/scores/{folder}per_image.csv")}
+        for name in set(YAW_DEG) - {"g"}:
+            off = np.rad2deg(PITCH.get(name, 0))
+            row = {error: float(rows[f"test/{name}"][f"pose_{error}"]) for error in POSE_ERRORS}
+            assert row == pytest.approx(
+                {"pitch": off, "yaw": 0, "roll": 0, "mae": off / 3, "geodesic": off, "floor": off / 3}, abs=0.02
+            )
+        if folder != "facemesh/":  # which does not find it
+            assert {rows["test/g"][f"pose_{error}"] for error in POSE_ERRORS} == {""}
+        described = read_rows(project / f"runs/main/scores/{folder}protocols.csv")
+        row = next(row for row in described if (row["error"], row["group"]) == ("pose_mae", "all"))
+        assert (row["images"], row["share"]) == ("6", "")
+
+    def test_the_expression_is_scored_by_lids_and_lips_and_its_coefficients_where_there_are_some(self, project):
+        raw, fitted = (read_rows(project / f"runs/main/scores/{folder}per_image.csv") for folder in ("", "fitted/"))
+        for row in (*raw, *fitted):
+            # What is shifted is as wide open.
+            for name in ("eyes", "mouth", "mouth_width"):
+                assert float(row[name]) == pytest.approx(0, abs=0.05)
+                assert abs(float(row[f"{name}_bias"])) == pytest.approx(float(row[name]))
+        assert "expression" not in raw[0]
+        assert [float(row["expression"]) for row in fitted] == [0] * 7
+        metrics = read_json(project / "runs/main/scores/metrics.json")
+        assert (metrics["eyes"], metrics["mouth"]) == pytest.approx((0, 0), abs=0.05)
+        assert metrics["pose_mae"] == pytest.approx(np.rad2deg(PITCH["d"]) / 3 / 6, abs=0.01)
 
     def test_what_is_predicted_on_found_crops_is_scored_apart_and_in_no_other_mean(self, project):
         rows = read_rows(project / "runs/main/scores/facemesh/per_image.csv")

@@ -64,7 +64,16 @@ def samples():
     image = np.zeros((4, 4, 3), np.uint8)
     similarity = np.diag([2.0, 2.0, 1.0])
     return [
-        Truth(name, image, np.zeros((4, 4, 3), np.float32), similarity, landmarks, True)
+        Truth(
+            name,
+            image,
+            np.zeros((4, 4, 3), np.float32),
+            similarity,
+            landmarks,
+            True,
+            np.zeros(7),
+            np.zeros(2, np.float32),
+        )
         for name in ("test/a", "test/b")
     ]
 

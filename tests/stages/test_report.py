@@ -15,6 +15,7 @@ from pipeline.uv.surface import load_surface
 from stages import data_report as data_report_stage
 from stages import evaluate, report, thesis
 from stages.pages import contact_sheet
+from stages.pages.face_scores import PUBLISHED_POSE
 from stages.pages.page import render
 from stages.pages.provenance import Provenance
 from stages.project.params import DataParams
@@ -38,8 +39,9 @@ from tests.helpers.small_project import (
 
 
 def described_numbers(project, variant):
-    """Numbers of a variant's protocols.csv as pages show them, with 3 digits."""
-    rows = read_rows(project / f"runs/{variant}/scores/protocols.csv")
+    """Numbers of a variant's two tables protocols.csv as pages show them, with 3 digits."""
+    scores = project / f"runs/{variant}/scores"
+    rows = [row for folder in (scores, scores / "fitted") for row in read_rows(folder / "protocols.csv")]
     cells = [cell for row in rows for name, cell in row.items() if name not in ("error", "group") and cell]
     return {float(f"{float(cell):.3f}") for cell in cells}
 
@@ -86,6 +88,7 @@ class TestPages:
         known = described_numbers(project, "main") | described_numbers(project, "prn")
         for name in ("metrics/thesis.json", "runs/main/scores/metrics.json", "runs/prn/scores/metrics.json"):
             known |= numbers_of(read_json(project / name))
+        known |= {value for _, *angles in PUBLISHED_POSE for value in angles}
         shown = [float(text) for text in Page(project / "reports/index.html").numbers if "." in text]
         assert len(shown) >= 30
         assert set(shown) <= known
@@ -294,6 +297,7 @@ class TestCommands:
             "  samples_per_shard: 4\n  max_reject_fraction: 0.5\n"
             "evaluate:\n  bootstrap: 200\n  seed: 4\n  share_under: 5.0\n  benchmark: benchmark\n"
             "crop:\n  detected: {}\n  found: {facemesh: data/landmark_map}\n  margin: 1.5\n"
+            "occlusion:\n  photos: 2\n  seed: 1\n  kinds: [hand]\n  shares: [0.5]\n  runs: []\n"
             "report:\n  samples: 3\nthesis:\n  variants:\n"
             "    prn: {init: random, policy: full, level: on}\n"
         )

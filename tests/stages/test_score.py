@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from pipeline.face.camera import project
 from pipeline.uv.surface import load_surface, read_points
 from stages import score
 from stages.project.foreign import read_vertices_of, score_folder
@@ -17,6 +18,7 @@ from stages.project.predictions import Predictions
 from stages.project.published import Benchmark, read_benchmark
 from stages.project.samples import locate, read_truths
 from tests.helpers.foreign_scores import (
+    HEIGHT,
     NOTHING_PUBLISHED,
     POSES,
     box_size,
@@ -64,6 +66,17 @@ def test_a_mesh_has_every_protocol(mesh, truths, tmp_path):
         assert row["thesis_68"] == row["thesis_mesh"] == pytest.approx(200 / eyes, abs=2e-3)
         assert row["reconstruction"] == pytest.approx(0, abs=1e-3)
         assert row["smooth_truth"] == row["smooth_prediction"]
+        assert [row[name] for name in ("pose_mae", "pose_geodesic", "pose_floor", "eyes")] == pytest.approx([0] * 4)
+
+
+def test_a_mesh_that_is_turned_has_the_error_of_its_pose(mesh, truths, tmp_path):
+    for name, pose in POSES.items():
+        turned = np.add(pose, [0.03, -0.05, 0, 0, 0, 0, 0])
+        save(tmp_path / "predicted", name, project(mesh.model.mean, turned, HEIGHT))
+    table, *_ = score_folder(tmp_path / "predicted", truths, mesh, NOTHING_PUBLISHED)
+    assert table["pose_pitch"].to_numpy() == pytest.approx(np.rad2deg(0.03), abs=1e-4)
+    assert table["pose_yaw"].to_numpy() == pytest.approx(np.rad2deg(0.05), abs=1e-4)
+    assert table["pose_roll"].to_numpy() == pytest.approx(0, abs=1e-4)
 
 
 def test_a_rough_mesh_is_not_as_smooth_as_its_truth(mesh, truths, tmp_path):
@@ -256,7 +269,7 @@ def test_our_own_predictions_as_files_have_the_scores_of_our_own_evaluation(proj
     assert [row["sample_id"] for row in theirs] == sorted(annotated)
     for row in theirs:
         own = ours[f"test/{row['sample_id']}"]
-        for name in ("yaw_deg", "nme68_2d", "nme68_3d", "thesis_68", "nme68_2d_reannotated"):
+        for name in ("yaw_deg", "nme68_2d", "nme68_3d", "thesis_68", "nme68_2d_reannotated", "eyes", "mouth_bias"):
             assert float(row[name] or "nan") == pytest.approx(float(own[name] or "nan"), abs=2e-4, nan_ok=True)
     metrics = read_json(root / "metrics/foreign/theirs.json")
     for axis in "xy":

@@ -12,7 +12,9 @@ def test_the_outline_of_a_crop_is_along_the_outer_edges_of_its_pixels():
     none = np.zeros((0, 3))
     # A quarter turn clockwise about (10, 20), where the crop's first pixel is, at twice the size.
     similarity = make_similarity(2.0, np.pi / 2, (10, 20), (0, 0))
-    sample = Truth("a", np.zeros((4, 4, 3), np.uint8), none, similarity, none, True)
+    sample = Truth(
+        "a", np.zeros((4, 4, 3), np.uint8), none, similarity, none, True, np.zeros(7), np.zeros(2, np.float32)
+    )
     # The crop's x runs up in the photo, and its y to the right; half a pixel of the crop is a quarter of the photo's.
     expected = [[9.75, 20.25], [9.75, 18.25], [11.75, 18.25], [11.75, 20.25]]
     assert crop_outline(sample) == pytest.approx(np.array(expected))
