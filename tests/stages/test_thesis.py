@@ -136,7 +136,7 @@ class TestPage:
         section = text.partition('<h2 id="by-crop">4.8 and 4.9 by found landmarks')[2].partition("<h2")[0]
         for variant in ("final", "prn"):
             for source, images, failed in (("annotation", 7, 2), ("facemesh", 6, 3)):
-                cells = [variant, source, source]
+                cells = [variant, source]
                 numbers = [3, images, failed]
                 row = "".join(f"<td>{cell}</td>" for cell in cells)
                 row += "".join(f'<td class="number">{number}</td>' for number in numbers)

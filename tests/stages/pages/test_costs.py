@@ -14,8 +14,8 @@ from tests.helpers.small_project import write_model
 def test_equal_networks_are_measured_once_and_weigh_what_their_weights_do(keras, tmp_path, monkeypatch):
     write_model(tmp_path)
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("TF_NUM_INTRAOP_THREADS", "")
-    monkeypatch.setenv("TF_NUM_INTEROP_THREADS", "")
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "CUDA_VISIBLE_DEVICES"):
+        monkeypatch.setenv(name, "")  # undone after the test
     settings = {name: resolve_variant(PARAMS, name) for name in ("prn", "final")}
     settings["again"] = settings["prn"]
     costs = measure_networks(tmp_path, settings)
