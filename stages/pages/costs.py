@@ -51,8 +51,8 @@ def measure_methods(
     Returns
     -------
     dict of str to Cost
-        Of methods that could do none of these photos, none. MB are those of the files that a method reads, but for the UV
-        layout.
+        Of methods that could do none of these photos, none. MB are those of the files that a method reads, without the
+        UV layout.
     """
     costs = {}
     for name, method in methods.items():
