@@ -97,7 +97,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
         survey=survey,
         survey_names=describe_survey(setup.survey),
         foreign=foreign,
-        left_out=left_out,
+        left_out=[f"{system}: {reason}" for system, reason in setup.survey.absent.items()] + left_out,
         costs=setup.costs,
         training={name: getattr(settings.train, name) for name in TRAINING},
         occlusion=read_occlusion(root, setup.occluded, setup.main),

@@ -62,10 +62,10 @@ def read_survey(root: Path, params: SurveyParams) -> tuple[dict[str, Metrics], l
     methods : dict of str to mapping
         Metrics by the names of the methods.
     left_out : list of str
-        A sentence for each method that cannot be shown, and for each system that is not run here.
+        A sentence for each method that cannot be shown.
     """
     methods: dict[str, Metrics] = {}
-    left_out = [f"{system}: {reason}" for system, reason in params.absent.items()]
+    left_out: list[str] = []
     for name in params.methods:
         path = root / survey_scores_of(name) / METRICS
         try:

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from model.scores.curve_gap import CurveGap
@@ -59,6 +60,9 @@ def cost_figure(groups: Sequence[Mapping[str, tuple[float, float]]], x_label: st
         for name in best.values():
             axes.annotate(name, points[name], xytext=(4, -9), textcoords="offset points", fontsize=7, color=colour)
     axes.set_xscale("log")
+    axes.margins(x=0.15)  # for the last name
+    for formatted in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        formatted(FuncFormatter(lambda cost, _: f"{cost:g}"))
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     return encode_figure(figure)

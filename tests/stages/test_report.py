@@ -298,7 +298,7 @@ class TestCommands:
             "evaluate:\n  bootstrap: 200\n  seed: 4\n  share_under: 5.0\n  benchmark: benchmark\n"
             "crop:\n  detected: {}\n  found: {facemesh: data/landmark_map}\n  margin: 1.5\n"
             "occlusion:\n  photos: 2\n  seed: 1\n  kinds: [hand]\n  shares: [0.5]\n  runs: []\n"
-            "report:\n  samples: 3\nthesis:\n  variants:\n"
+            "survey:\n  methods: {}\nreport:\n  samples: 3\nthesis:\n  variants:\n"
             "    prn: {init: random, policy: full, level: on}\n"
         )
         monkeypatch.chdir(tmp_path)
@@ -308,6 +308,7 @@ class TestCommands:
             return dataclasses.replace(SETTINGS, train=dataclasses.replace(SETTINGS.train, variant=variant))
 
         monkeypatch.setattr(thesis, "network_layers", lambda *_: LAYERS)
+        monkeypatch.setattr(thesis, "measure_networks", lambda *_: {})
         for stage in (evaluate, report, thesis):
             monkeypatch.setattr(stage, "settings_of", settings_of)
         return tmp_path

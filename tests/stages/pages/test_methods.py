@@ -49,7 +49,7 @@ def test_the_survey_s_methods_are_read_and_what_is_not_there_is_said(tmp_path):
         "lacks failed: run `python -m stages.survey second`."
     )
     assert next(reason for reason in left_out if "third" in reason).endswith(": run `python -m stages.survey third`.")
-    assert [reason for reason in left_out if reason.startswith("CANDIDE-3")]
+    assert len(left_out) == 2
     names = describe_survey(SurveyParams(made))
     assert names["first"] == "first (3DMM fitted to the landmarks, each a vertex; landmarks: facemesh)"
 

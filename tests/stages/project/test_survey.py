@@ -235,8 +235,15 @@ def test_costs_are_the_time_of_the_method_and_the_files_that_it_reads(project, m
     assert calls == 2 * [f"test/{name}" for name in "aacdeg"]
 
 
-def test_a_method_that_no_face_can_be_given_to_has_no_cost(project):
+def test_a_method_that_can_do_no_face_has_no_cost(project, monkeypatch):
     root, data = project
+
+    def refuse(*_):
+        raise ValueError("No.")
+
+    monkeypatch.setitem(survey_methods.KINDS, "fit", Kind(refuse))
+    assert measure_methods(root, {"first": METHOD}, lambda _: annotated, data) == {}
+    monkeypatch.undo()
     assert measure_methods(root, {"first": METHOD}, lambda _: nothing, data) == {}
 
 
