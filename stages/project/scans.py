@@ -57,7 +57,7 @@ def score_scans(
     for face in tqdm(faces, unit="face", desc="score", disable=None):
         try:
             found = benchmark.measure(face, predictions, about, UNITS[unit])
-        except (ValueError, OSError) as error:
+        except (ValueError, OSError, RuntimeError) as error:  # the last of a solver that finds no end
             failed.append((face.sample_id, "score", str(error)))
         else:
             rows.append({"sample_id": face.sample_id} | _describe_face(found, benchmark.pooled))

@@ -7,6 +7,7 @@ import pytest
 import trimesh
 from click.testing import CliRunner
 
+from model.scores.scans import m3dfb
 from stages import score
 from tests.helpers.scanned_face import SEVEN, cut_regions, face_mesh, keypoints, on_face
 from tests.helpers.small_project import read_json, read_rows
@@ -135,6 +136,25 @@ def test_m3dfb_is_scored_by_its_estimators(m3dfb_folder):
     reasons = {row["sample"]: row["reason"] for row in read_rows(out.with_name("theirs_failed.csv"))}
     assert reasons["id0001"].endswith("id0001 has no prediction (.txt, .npy, .obj).")
     assert reasons["id0002"].endswith("id0002 has points of shape (7, 3); expected (441, 3).")
+
+
+def test_a_solver_that_finds_no_end_is_a_failed_face(m3dfb_folder, monkeypatch):
+    folder, _ = m3dfb_folder
+    np.savetxt(folder / "predicted/id0001.txt", np.loadtxt(folder / "scans/id0001.txt"))
+    endless = iter((True, False))
+
+    def errors(*_):
+        if next(endless):
+            raise RuntimeError("Maximum number of iterations reached.")
+        return {"e1": np.ones(3)}
+
+    monkeypatch.setattr(m3dfb, "errors", errors)
+    options = ("--scan", str(folder / "scans"), "--protocol", "m3dfb", "--template", str(folder / "mesh.json"))
+    code, output, out = run(folder, *options)
+    (folder / "predicted/id0001.txt").unlink()
+    assert code == 0, output
+    assert "failed: id0000: Maximum number of iterations reached." in output
+    assert [row["sample_id"] for row in read_rows(out.with_name("theirs_per_image.csv"))] == ["id0001"]
 
 
 @pytest.fixture(scope="module")
