@@ -78,7 +78,13 @@ def build_network(size: int, config: NetworkConfig, scaling: Scaling) -> keras.M
 
 
 def check_size(size: int, config: NetworkConfig) -> None:
-    """Raise ValueError if a photo of `size` px cannot be halved as often as a network has levels."""
+    """Check that a photo of `size` px can be halved as often as a network has levels.
+
+    Raises
+    ------
+    ValueError
+        If it cannot.
+    """
     step = 2**config.levels
     if size % step or size < step:
         raise ValueError(f"The network halves its input {config.levels} times: {size} px is not a multiple of {step}.")

@@ -67,7 +67,7 @@ def test_dvc_makes_the_same_of_it(params, tmp_path, monkeypatch):
         shutil.copy(ROOT / name, tmp_path / name)
     printed = CliRunner().invoke(print_overrides.main, [LINES])
     assert printed.exit_code == 0
-    assert printed.stderr == f"{LINES}: up to 57 trainings, 5,700,000 passes of a sample in all.\n"
+    assert printed.stderr == f"{LINES}: up to 58 trainings, 5,800,000 passes of a sample in all.\n"
     apply_overrides("params.yaml", printed.stdout.split()[1::2])
     assert read_params() == params
 
