@@ -1,5 +1,6 @@
 """The nearest point of a mesh to each of some points, and the similarity that lays a surface over points."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -22,6 +23,9 @@ class NearestPoints(NamedTuple):
 
     triangles: NDArray[np.int64]
     points: Array
+
+
+Finder = Callable[[NDArray], NearestPoints]
 
 
 def nearest_points(
@@ -48,22 +52,37 @@ def nearest_points(
     ValueError
         If the mesh has no triangle.
     """
+    return make_finder(vertices, triangles, tried)(points)
+
+
+def make_finder(vertices: NDArray, triangles: NDArray[np.integer], tried: int) -> Finder:
+    """Prepare a mesh for `nearest_points`, which takes as long as finding 2,000 of them: from points (K, 3) to these.
+
+    Raises
+    ------
+    ValueError
+        If the mesh has no triangle.
+    """
     from trimesh.triangles import closest_point  # trimesh takes half a second to import
 
     if not len(triangles):
         raise ValueError("The nearest points of a mesh without triangles were asked for.")
-    points = np.asarray(points, np.float64)
     corners = np.asarray(vertices, np.float64)[triangles]
     shares = _middles(int(np.ceil(np.sqrt(PARTS / len(triangles)))))
     middles = np.einsum("mc,fcd->fmd", shares, corners).reshape(-1, 3)
     count = min(tried, len(middles))
     # An unbalanced tree is built in half of the time.
     tree = scipy.spatial.cKDTree(middles, balanced_tree=False, compact_nodes=False)
-    near = np.asarray(tree.query(points, k=count)[1]).reshape(len(points), count) // len(shares)
-    on_triangles = closest_point(corners[near.ravel()], np.repeat(points, count, axis=0)).reshape(*near.shape, 3)
-    best = np.linalg.norm(on_triangles - points[:, None], axis=2).argmin(axis=1)
-    rows = np.arange(len(points))
-    return NearestPoints(near[rows, best], on_triangles[rows, best])
+
+    def find(points: NDArray) -> NearestPoints:
+        points = np.asarray(points, np.float64)
+        near = np.asarray(tree.query(points, k=count)[1]).reshape(len(points), count) // len(shares)
+        on_triangles = closest_point(corners[near.ravel()], np.repeat(points, count, axis=0)).reshape(*near.shape, 3)
+        best = np.linalg.norm(on_triangles - points[:, None], axis=2).argmin(axis=1)
+        rows = np.arange(len(points))
+        return NearestPoints(near[rows, best], on_triangles[rows, best])
+
+    return find
 
 
 def _middles(parts: int) -> Array:
@@ -100,16 +119,17 @@ def lay_over(vertices: NDArray, triangles: NDArray[np.integer], target: NDArray)
     source = np.asarray(vertices, np.float64)
     target = np.asarray(target, np.float64)[:: -(-len(target) // POINTS)]
     extent = float(np.ptp(target, axis=0).max())
-    placed = source
+    # What is near stays near when both are moved: the target goes to the mesh, which is prepared once.
+    find, placed, back = make_finder(source, triangles, TRIED), source, target
     for _ in range(ROUNDS):
-        pairs = nearest_points(target, placed, triangles, TRIED)
-        fit = fit_similarity(pairs.points, target)
-        moved = apply_fit(fit, placed)
+        fit = fit_similarity(find(back).points, target)
+        moved = apply_fit(fit, source)
+        back = (target - fit.translation) @ fit.rotation / fit.scale
         still = float(np.abs(moved - placed).max()) < STILL * extent
         placed = moved
         if still:
             break
-    return fit_similarity(source, placed)
+    return fit
 
 
 def apply_fit(fit: SimilarityFit, points: NDArray) -> Array:
