@@ -86,7 +86,7 @@ def register(path: Path, out: Path, landmarks: Path | None, template: FaceModel)
     """
     scan = read_scan(path)
     if landmarks is None:
-        marked, places = find_seen(template), find_places(scan)
+        places, marked = find_places(scan), find_seen(template)
     else:
         marked, places = template.landmarks[USED], read_places(landmarks, path.stem)
     result = register_scan(template.mean, template.triangles, scan.vertices, scan.triangles, marked, places)
