@@ -87,7 +87,8 @@ def register(path: Path, out: Path, landmarks: Path | None, template: FaceModel)
     scan = read_scan(path)
     marked: NDArray[np.integer]
     if landmarks is None:
-        marked, places = find_seen(template), find_places(scan)
+        places = find_places(scan)
+        marked: NDArray[np.integer] = find_seen(template)
     else:
         marked, places = template.landmarks[USED], read_places(landmarks, path.stem)
     result = register_scan(template.mean, template.triangles, scan.vertices, scan.triangles, marked, places)
@@ -105,10 +106,10 @@ def describe(result: Registration) -> dict[str, str]:
 
 
 @functools.lru_cache(maxsize=1)
-def find_seen(template: FaceModel) -> NDArray[np.int64]:
+def find_seen(template: FaceModel) -> NDArray[np.integer]:
     """Vertices (468,) of the template that lie where Face Mesh sees its points on it."""
     points = find_points(template.mean, template.triangles, open_networks())
-    return np.asarray(scipy.spatial.cKDTree(template.mean).query(points)[1], np.int64)
+    return np.asarray(scipy.spatial.cKDTree(template.mean).query(points)[1])
 
 
 def find_places(scan: ScanFile) -> Array:
