@@ -19,8 +19,8 @@ from model.scaling import Scaling, to_pixels
 
 Tensor = Any
 # Pixels each way that a triangle of the texels' grid is looked for in. Most are a pixel wide, as a head fills half of a
-# crop and all of a map. What is stretched further, over an open mouth and at the rim of an ear, is left out in part.
-WINDOW = 3
+# crop and all of a map. What is stretched further, over an open mouth or a cheek seen from the side, has holes.
+WINDOW = 4
 # Where no face is.
 BEHIND = -1e30
 # A pixel centre on an edge is inside, whatever the rounding.
