@@ -77,7 +77,13 @@ def build_network(size: int, config: NetworkConfig, scaling: Scaling) -> keras.M
 
 
 def photo_input(size: int, config: NetworkConfig) -> Tensor:
-    """Input of photos; raises ValueError if they cannot be halved as often as the network has levels."""
+    """Make the input of photos.
+
+    Raises
+    ------
+    ValueError
+        If they cannot be halved as often as the network has levels.
+    """
     step = 2**config.levels
     if size % step or size < step:
         raise ValueError(f"The network halves its input {config.levels} times: {size} px is not a multiple of {step}.")
