@@ -20,6 +20,7 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import layers
 from numpy.typing import NDArray
 
 from model.losses import Loss
@@ -33,8 +34,9 @@ from pipeline.uv.position_map import UVLayout
 Tensor = Any
 # Side of the canonical face's box in sides of the map: about as large as faces in crops, so that losses in px agree.
 CANONICAL_SIDE = 2 / 3
-# Spread that the first deformations have, in units of the network's range: faces differ by a few hundredths.
-DEFORMATION_GAMMA = 0.02
+# Deformations are a few hundredths of a unit. The decoder's own output is larger, as that of the posed map is: were its
+# last scale so small, the first steps would take it to 0, and the decoder would learn no more.
+DEFORMATION = 0.05
 
 
 def build_canonical_network(
@@ -66,7 +68,7 @@ def build_canonical_network(
     photo = photo_input(layout.size, config)
     code = encode(photo, config)[-1]
     posed = activate(decode(code, config), scaling, "posed")
-    deformation = decode(code, config, "canonical", DEFORMATION_GAMMA)
+    deformation = layers.Rescaling(DEFORMATION, dtype="float32", name="deformation")(decode(code, config, "canonical"))
     mean = MeanMap(dtype="float32", name="canonical")
     alignment = SelfAlignment(layout.size, dtype="float32", name="final")
     canonical = mean(deformation)

@@ -77,7 +77,7 @@ def build_network(size: int, config: NetworkConfig, scaling: Scaling) -> keras.M
 
 
 def photo_input(size: int, config: NetworkConfig) -> Tensor:
-    """Input of photos.
+    """Make the input of photos.
 
     Raises
     ------
@@ -197,15 +197,15 @@ def decoder_layers(levels: int) -> list[tuple[int, int | None]]:
     return layout + [(1, None)] * 3
 
 
-def decode(x: Tensor, config: NetworkConfig, prefix: str = "decoder", gamma: float = LAST_GAMMA) -> Tensor:
-    """Table 3.3, up to the last batch normalisation, which starts with `gamma`; layers have names with `prefix`."""
+def decode(x: Tensor, config: NetworkConfig, prefix: str = "decoder") -> Tensor:
+    """Table 3.3, up to the last batch normalisation; its layers have names with `prefix`."""
     layout = decoder_layers(config.levels)
     for number, (stride, multiple) in enumerate(layout, start=1):
         channels = 3 if multiple is None else multiple * config.width
         name = f"{prefix}_deconv{number}"
         layer = layers.Conv2DTranspose(channels, KERNEL, stride, padding="same", use_bias=False, name=name)
         if number == len(layout):
-            x = _batch_norm(layer(x), f"{name}_norm", config, gamma=gamma)
+            x = _batch_norm(layer(x), f"{name}_norm", config, gamma=LAST_GAMMA)
         else:
             x = normalised(layer, x, config, beta=NARROW_BETA if multiple is None else 0.0)
     return x

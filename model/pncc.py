@@ -19,8 +19,8 @@ from model.scaling import Scaling, to_pixels
 
 Tensor = Any
 # Pixels each way that a triangle of the texels' grid is looked for in. Most are a pixel wide, as a head fills half of a
-# crop and all of a map. What is stretched further, over an open mouth and at the rim of an ear, is left out in part.
-WINDOW = 3
+# crop and all of a map. What is stretched further, over an open mouth or a cheek seen from the side, has holes.
+WINDOW = 4
 # Where no face is.
 BEHIND = -1e30
 # A pixel centre on an edge is inside, whatever the rounding.
@@ -67,7 +67,8 @@ def draw_codes(maps: Tensor, colours: Tensor) -> Tensor:
     for k, share in enumerate(shares):
         share = ops.expand_dims(ops.take(ops.reshape(share, (-1,)), seen + first), -1)
         codes = codes + share * ops.take(colours, corners[..., k], axis=0)
-    return ops.stop_gradient(ops.reshape(codes * ops.expand_dims(is_drawn, -1), (-1, size, size, 3)))
+    codes = ops.where(ops.expand_dims(is_drawn, -1), codes, 0.0)
+    return ops.stop_gradient(ops.reshape(codes, (-1, size, size, 3)))
 
 
 def _candidates(maps: Tensor, triangles: NDArray[np.int32]) -> tuple[list[Tensor], Tensor, Tensor]:
@@ -104,7 +105,7 @@ def _candidates(maps: Tensor, triangles: NDArray[np.int32]) -> tuple[list[Tensor
 
 
 def _nearest(depth: Tensor, pixel: Tensor, pixels: int) -> tuple[Tensor, Tensor]:
-    """Candidate (n, pixels) int32 that each pixel sees, the last of those as near, and 1.0 where there is one."""
+    """Candidate (n, pixels) int32 that each pixel sees, the last of those as near, and whether there is one."""
     first = ops.expand_dims(ops.arange(ops.shape(depth)[0], dtype="int32"), -1) * pixels
     place, places = ops.reshape(pixel + first, (-1,)), ops.shape(depth)[0] * pixels
     highest = ops.segment_max(ops.reshape(depth, (-1,)), place, places)
@@ -112,7 +113,7 @@ def _nearest(depth: Tensor, pixel: Tensor, pixels: int) -> tuple[Tensor, Tensor]
     # As floats, which hold whole numbers up to 2^24: of 512 px there are fewer candidates.
     number = ops.where(is_front, np.arange(depth.shape[1], dtype=np.float32)[None], -1.0)
     seen = ops.reshape(ops.segment_max(ops.reshape(number, (-1,)), place, places), (-1, pixels))
-    return ops.cast(ops.maximum(seen, 0.0), "int32"), ops.cast(seen >= 0, "float32")
+    return ops.cast(ops.maximum(seen, 0.0), "int32"), seen >= 0
 
 
 class CodePicture(layers.Layer):

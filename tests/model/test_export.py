@@ -68,7 +68,8 @@ def test_a_network_that_draws_a_face_for_its_second_pass_is_exported_but_not_in_
     assert list(gaps) == ["onnx", "onnx_float16", "litert", "litert_float16"]
     assert sorted(path.name for path in tmp_path.iterdir()) == sorted(path.name for path in files.values())
     assert max(gaps["onnx"], gaps["litert"]) < 1e-3
-    assert max(gaps.values()) < 4
+    # A pass more may add what one has.
+    assert max(gaps.values()) < 6
 
 
 def test_our_own_network_is_exported_with_its_mean_map(keras, tmp_path):
