@@ -202,15 +202,15 @@ def _write_map(stem: Path, face: FaceInPhoto) -> list[Path]:
     picture = map_picture(face.found.position_map, face.reconstructor.surface.face_mask)
     return [
         _write(stem, "map.png", encode_image(picture, ".png")),
-        _write(stem, "map.npy", _npy(face.position_map)),
+        _write(stem, "map.npy", npy(face.position_map)),
     ]
 
 
 def _write_depth(stem: Path, face: FaceInPhoto) -> list[Path]:
     return [
         _write(stem, "depth.png", encode_grey(face.depth_picture[0])),
-        _write(stem, "depth.npy", _npy(face.depth)),
-        _write(stem, "visible.npy", _npy(face.visible)),
+        _write(stem, "depth.npy", npy(face.depth)),
+        _write(stem, "visible.npy", npy(face.visible)),
     ]
 
 
@@ -220,7 +220,8 @@ def _write(stem: Path, ending: str, content: bytes) -> Path:
     return path
 
 
-def _npy(values: NDArray) -> bytes:
+def npy(values: NDArray) -> bytes:
+    """Bytes of a .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, values)
     return buffer.getvalue()
