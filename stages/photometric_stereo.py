@@ -21,6 +21,7 @@ from pipeline.photo.mesh_files import TO_PIXELS, coloured, to_mesh, write_mesh
 from pipeline.photo.photo_files import encode_grey, encode_image, open_photo
 from pipeline.photo.photometric_stereo import (
     LEAST_PHOTOS,
+    brightness_of,
     check_lights,
     depth_mesh,
     estimate_lights,
@@ -107,7 +108,7 @@ def write_results(out: Path, colours: Array, lights: Array, mask: NDArray[np.boo
     OSError
         If the folder can't be written.
     """
-    stereo = solve_normals(colours.mean(axis=2), lights)
+    stereo = solve_normals(brightness_of(colours), lights)
     normals = np.full((*mask.shape, 3), np.nan)
     normals[mask] = stereo.normals
     depth = integrate(normals, mask)
@@ -148,7 +149,7 @@ def main(photos: tuple[Path, ...], lights: Path | None, out: Path, options: Reco
         normals, mask = fitted_normals(to_photo(np.mean(light, axis=0)), reconstructor)
         colours = np.stack([photo[mask] for photo in light])
         if known is None:
-            known = estimate_lights(colours.mean(axis=2), normals[mask])
+            known = estimate_lights(brightness_of(colours), normals[mask])
         write_results(out, colours, known, mask)
     click.echo(f"photometric_stereo: {len(photos)} photos, {int(mask.sum())} pixels; {out}")
 

@@ -8,24 +8,27 @@ import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
 from ..face.camera import project
-from ..face.rendering import facing_viewer, interpolate, rasterize, vertex_normals
+from ..face.rendering import diffuse, facing_viewer, interpolate, rasterize, vertex_normals
 from ..face.subdivision import loop_operator
 from ..store.arrays import Array, Floats
 from .dataset import Person, deform, draw_person, draw_rotations, generator_of, place
 from .face import MICROMETRES, ProceduralFace
-from .photos import Setting, photograph, sky_seen
+from .photos import SUPERSAMPLING, Setting, expose, photograph, sky_seen
 from .scene import Part, build_scene
 from .surface import EYE_X, EYE_Y, gauss, smoothstep
 
 # How often triangles are cut into four: their sides are then below a millimetre, a wrinkle is some wide.
 FINER = 2
 # Shortest and longest of the waves that bumps are made of, their number, and the steepness of each.
-BUMPS_MM, WAVES, STEEPNESS = (9.0, 30.0), 16, 0.06
+BUMPS_MM, WAVES, STEEPNESS = (9.0, 30.0), 16, 0.1
+# Brightness of a lamp: no skin is cut off.
+LAMP = 0.7
 FLIPPED = np.array([1, -1, 1])  # from the model frame to that of pixels, and back
 
 
@@ -39,15 +42,12 @@ class ReliefFace(NamedTuple):
         As in ``Pose_Para``.
     parts, sky
         Of the scene, see `pipeline.demo.photos.photograph`; the first part is the face.
-    plain : (V, 3) float64
-        Vertices of the face model without the relief, model frame, micrometres.
     """
 
     person: Person
     pose: Array
     parts: list[Part]
     sky: list[Floats]
-    plain: Array
 
 
 def relief(places: Floats, generator: np.random.Generator) -> Floats:
@@ -64,9 +64,11 @@ def relief(places: Floats, generator: np.random.Generator) -> Floats:
     lines = sum(np.exp(-(((y - height - wave) / 1.4) ** 2)) for height in (54, 61, 68))
     lines = 0.7 * strengths[0] * lines * smoothstep(44, 30, x)
     beside = np.exp(-(((x - 25 - 0.55 * (-20 - y)) / 1.8) ** 2)) * smoothstep(-10, -20, y) * smoothstep(-52, -40, y)
-    corners = sum(
-        np.exp(-(((y - EYE_Y - slope * (x - 45)) / 1.1) ** 2)) for slope in (-0.55, -0.1, 0.35)
-    ) * smoothstep(47, 51, x) * smoothstep(64, 57, x)
+    corners = (
+        sum(np.exp(-(((y - EYE_Y - slope * (x - 45)) / 1.1) ** 2)) for slope in (-0.55, -0.1, 0.35))
+        * smoothstep(47, 51, x)
+        * smoothstep(64, 57, x)
+    )
     height = bumps - lines - 0.8 * strengths[1] * beside - 0.5 * strengths[2] * corners
     eyes, mouth = gauss(folded, [EYE_X, EYE_Y], [10, 5.5]), gauss(folded, [0, -40], [17, 7])
     smooth = np.clip(1 - 1.6 * np.maximum(eyes, mouth), 0, 1)
@@ -106,7 +108,7 @@ def draw_relief_face(face: ProceduralFace, name: str, seed: int, size: int, yaw_
     moved = finer @ parts[0].vertices
     moved += height[:, None] * vertex_normals(moved * FLIPPED, triangles) * FLIPPED
     parts[0] = Part(parts[0].material, moved, finer @ parts[0].places, triangles.astype(np.int64))
-    return ReliefFace(person, pose, parts, [finer @ sky[0], *sky[1:]], np.asarray(plain, np.float64))
+    return ReliefFace(person, pose, parts, [finer @ sky[0], *sky[1:]])
 
 
 def refine(triangles: NDArray[np.integer], count: int) -> tuple[scipy.sparse.csr_array, NDArray[np.integer]]:
@@ -123,27 +125,45 @@ def photograph_relief(face: ReliefFace, setting: Setting, grain: np.random.Gener
     return photograph(face.parts, face.sky, face.pose, face.person.look, setting, grain)
 
 
-def under_lamp(setting: Setting, light: Sequence[float] | Array, strength: float, ambient: float) -> Setting:
-    """The setting in a room that is dark but for a white lamp in a direction, and a share of light from around."""
+def photograph_matte(
+    face: ReliefFace, light: Sequence[float] | Array, ambient: float, grain: np.random.Generator
+) -> NDArray[np.uint8]:
+    """Take a photo (S, S, 3) of the same face of one matte skin tone, as Lambert has it, before black.
+
+    No brows, eyes or lips are painted, nothing shines, and there are no cast shadows: what is bright is so by the
+    normals alone, by a lamp in the direction `light` and a share `ambient` of light from everywhere.
+    """
+    size = len(face.person.setting.background)
+    fine = round(size * SUPERSAMPLING)
+    vertices, triangles = true_surface(face)
+    normals, seen = seen_normals((vertices + 0.5) * (fine / size) - 0.5, triangles, fine)
+    brightness = LAMP * diffuse(normals, light, ambient)[..., None] * face.person.look.skin * seen[..., None]
+    smaller = cv2.resize(brightness, (size, size), interpolation=cv2.INTER_AREA)
+    return expose(np.asarray(smaller), face.person.setting, grain)
+
+
+def under_lamp(setting: Setting, light: Sequence[float] | Array, ambient: float) -> Setting:
+    """The setting in a room that is dark but for a white lamp in a direction, and some light from around."""
     towards = np.asarray(light, np.float64)
     return dataclasses.replace(
         setting,
         light=towards / np.linalg.norm(towards),
-        light_colour=np.full(3, strength),
+        light_colour=np.full(3, LAMP),
         ambient_colour=np.full(3, ambient),
         background=np.zeros_like(setting.background),
     )
+
+
+def draw_lamp(generator: np.random.Generator, slant_deg: tuple[float, float]) -> Array:
+    """Make up a unit direction (3,) to a lamp that stands off the viewer's by some degrees, aside or above."""
+    slant, around = np.deg2rad(generator.uniform(*slant_deg)), generator.uniform(-np.pi, 0)
+    return np.array([np.sin(slant) * np.cos(around), np.sin(slant) * np.sin(around), np.cos(slant)])
 
 
 def true_surface(face: ReliefFace) -> tuple[Array, NDArray[np.int64]]:
     """The face with its relief as a mesh: vertices (W, 3) in px of the photo, and triangles."""
     size = len(face.person.setting.background)
     return project(face.parts[0].vertices * MICROMETRES, face.pose, size), face.parts[0].triangles
-
-
-def plain_vertices(face: ReliefFace) -> Array:
-    """Vertices (V, 3) of the face model, without the relief, in px of the photo."""
-    return project(face.plain, face.pose, len(face.person.setting.background))
 
 
 def seen_normals(

@@ -80,6 +80,12 @@ def solve_normals(brightness: NDArray, lights: NDArray) -> Stereo:
     return Stereo(normals / np.maximum(albedo, 1e-12)[:, None], albedo, trust)
 
 
+def brightness_of(colours: NDArray) -> Array:
+    """Brightness (K, N) of linear light (K, N, 3): the colours' mean, and 1 where one of them is cut off."""
+    colours = np.asarray(colours, np.float64)
+    return np.where((colours > SATURATED).any(axis=-1), 1.0, colours.mean(axis=-1))
+
+
 def check_lights(lights: Array) -> None:
     """Refuse lights that lie in a plane with the surface, or nearly so: they leave a direction of it unseen.
 

@@ -1,8 +1,9 @@
 """Shape from shading: what the light in a photo tells of a face beyond its fitted mesh.
 
 Light and albedo are estimated from the fitted surface's normals, then a displacement along these is found whose shading
-is that of the photo. All is on a grid of texels over the face, whose positions are known, see
-`pipeline.photo.detail`. Colours are linear light.
+is that of the photo. All is on a grid of texels over the face, see `pipeline.photo.detail`; colours are linear light.
+One photo tells of a slope only what is along the light's gradient; the rest follows from all slopes being of one
+surface, and from the prior, which is that of a screened Poisson equation.
 
 References
 ----------
@@ -12,33 +13,42 @@ Kemelmacher-Shlizerman and Basri, 2011. 3D face reconstruction from a single ima
 """
 
 import dataclasses
+from collections.abc import Callable
 from typing import NamedTuple
 
 import cv2
 import numpy as np
 import scipy.sparse
-import scipy.sparse.linalg
 from numpy.typing import NDArray
 
 from ..store.arrays import Array
+from .photometric_stereo import solve_symmetric
 
-# Rounds of Gauss and Newton, and of the robust estimate of the light.
-ROUNDS, LIGHT_ROUNDS = 4, 8
-# Residual of the shading, whose mean is 1, above which a texel is taken for something else: a shadow, a highlight, hair.
-SHADING_SIGMA, OUTLIER = 0.03, 0.12
-# Slopes that are expected of the displacement, how far it reaches, in sides of the face, and how much it bends.
-SLOPE_SIGMA, REACH, BEND_SIGMA = 0.3, 0.02, 0.08
-# Over so many sides of the face the albedo of skin of one colour may change, and how much hue tells another colour.
-ALBEDO_REACH, HUE_SIGMA = 0.05, 0.02
-
-
-HUE_LIMIT = 6.0
+# Rounds of Gauss and Newton, of the robust estimate of the light, and of that of the albedo.
+ROUNDS, LIGHT_ROUNDS, ALBEDO_ROUNDS = 4, 8, 3
+# Standard deviation of the shading, whose mean is 1, and the residual from which on a texel is something else: a
+# shadow, a highlight, hair. Both in shares of the shading.
+SHADING_SIGMA, OUTLIER = 0.04, 0.3
+# Standard deviations of the displacement: of its slope, of its bend from texel to texel, and of itself in sides of the
+# face.
+SLOPE_SIGMA, BEND_SIGMA, REACH = 0.3, 0.3, 0.01
+# Over so many sides of the face the albedo of skin changes, and a hue that is so far from its neighbour's is no longer
+# the same skin's.
+ALBEDO_REACH, HUE_SIGMA, ALBEDO_OUTLIER = 0.12, 0.1, 0.35
+# A texel whose hue is so many times as far from the face's as is usual, or at least so far, is no skin.
+HUE_LIMIT, HUE_LEAST = 6.0, 0.3
+# Fewer texels tell no nine numbers of a light.
+LEAST_TEXELS = 100
+# What counts as nothing still holds the system together.
+LEAST = 1e-3
+# Of a cell's corners (upper left and right, lower left and right) to its slopes to the right and down.
+RIGHT, DOWN = np.array([-1, 1, -1, 1]) / 2, np.array([-1, -1, 1, 1]) / 2
 
 
 class Grid(NamedTuple):
-    """Texels (S, S) over a face: places (S, S, 3) in px of the photo, outward unit normals, and how much each counts.
+    """Texels over a face: places (S, S, 3) in px of the photo, outward unit normals, and how much each counts.
 
-    `weight` (S, S) is 0 where the photo does not show the face, and falls to that at the rim of what it shows.
+    `weight` (S, S) is 0 where the photo does not show the face; nothing is displaced there, nor at the rim of the rest.
     """
 
     places: Array
@@ -57,7 +67,7 @@ class Shading:
     light : (9,) float64
         Of `harmonics`; the mean of the shading over the face is 1.
     albedo : (S, S) float64
-        Linear light.
+        Linear light; 1 where the face is not seen.
     """
 
     displacement: Array
@@ -72,231 +82,257 @@ def harmonics(normals: NDArray) -> Array:
 
 
 def harmonics_gradient(normals: NDArray, light: NDArray) -> Array:
-    """Derivative (..., 3) of ``harmonics(normals) @ light`` by the normal's components."""
+    """Derivative (..., 3) of ``harmonics(normals) @ light`` by the components of the normals (..., 3)."""
     x, y, z = np.moveaxis(np.asarray(normals, np.float64), -1, 0)
-    one, zero = np.ones_like(x), np.zeros_like(x)
-    columns = [
-        np.stack([zero, one, zero, zero, y, z, zero, 2 * x, zero], axis=-1),
-        np.stack([zero, zero, one, zero, x, zero, z, -2 * y, zero], axis=-1),
-        np.stack([zero, zero, zero, one, zero, x, y, zero, 6 * z], axis=-1),
-    ]
-    return np.stack([column @ light for column in columns], axis=-1)
+    _, a, b, c, xy, xz, yz, squares, zz = light
+    return np.stack(
+        [
+            a + xy * y + xz * z + 2 * squares * x,
+            b + xy * x + yz * z - 2 * squares * y,
+            c + xz * x + yz * y + 6 * zz * z,
+        ],
+        axis=-1,
+    )
 
 
-def estimate_light(brightness: NDArray, normals: NDArray, weight: NDArray) -> Array:
-    """Light (9,) under which a surface of one albedo is as bright as was seen, by robust least squares.
+def shape_from_shading(photo: NDArray, grid: Grid, size: float) -> Shading:
+    """Find the displacement of a face whose shading is that of its photo.
 
     Parameters
     ----------
-    brightness : (N,) float
-    normals : (N, 3) float
-    weight : (N,) float
+    photo : (H, W, 3) float
+        Linear light, RGB.
+    grid : Grid
+    size : float
+        Side of the face in px.
+
+    Returns
+    -------
+    Shading
+        No displacement where less than `LEAST_TEXELS` texels count: they tell no light.
     """
-    basis, robust = harmonics(normals), weight
-    scale = float(np.average(brightness, weights=weight))
-    # What few directions show of the light is not known: higher orders are small unless they are seen.
-    ridge = 1e-3 * weight.sum() * np.array([0, 1, 1, 1, 3, 3, 3, 3, 3])
-    light = np.zeros(9)
-    for _ in range(LIGHT_ROUNDS):
-        light = np.linalg.solve(
-            basis.T @ (robust[:, None] * basis) + np.diag(ridge), basis.T @ (robust * brightness / scale)
-        )
-        shading = basis @ light
-        residual = (brightness / scale - shading) / np.maximum(shading, 0.1)
-        spread = 1.4826 * np.median(np.abs(residual[weight > 0]))
-        robust = weight * _trust(residual, 3 * max(spread, 0.02))
-    return scale * light
+    colours = sample(photo, grid.places)
+    seen = grid.weight > 0
+    if seen.sum() < LEAST_TEXELS or not colours[seen].any():
+        return Shading(np.zeros(seen.shape), np.eye(9)[0], np.ones(seen.shape))
+    grid = grid._replace(weight=grid.weight * skin_share(colours, grid.weight))
+    light = estimate_light(colours.mean(axis=2)[seen], grid.normals[seen], grid.weight[seen])
+    shading = harmonics(grid.normals) @ light
+    mean = np.average(shading[seen], weights=grid.weight[seen])
+    texel = float(np.sqrt(np.median(_cells_of(grid).area)))
+    albedo = estimate_albedo(colours, shading / mean, grid.weight, ALBEDO_REACH * size / texel)
+    grey = photo.mean(axis=2)
+    moved = find_displacement(lambda places: sample(grey, places) / albedo, grid, light / mean, size)
+    return Shading(moved, light / mean, albedo)
+
+
+def sample(photo: NDArray, places: NDArray) -> Array:
+    """Read a photo (H, W) or (H, W, 3) bilinearly at places (..., >=2) in px, (S, S) of them; float64."""
+    x, y = (np.ascontiguousarray(places[..., axis], np.float32) for axis in (0, 1))
+    read = cv2.remap(np.asarray(photo, np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(read, np.float64)
+
+
+def skin_share(colours: NDArray, weight: NDArray) -> Array:
+    """How much each texel (S, S) has the hue of most of the face: brows, lips and hair have others, mostly."""
+    hue = _hue(colours)
+    sure = weight > 0.5 * weight.max()
+    apart = np.abs(hue - np.median(hue[sure], axis=0)).max(axis=2)
+    return np.maximum(_trust(apart, max(HUE_LIMIT * float(np.median(apart[sure])), HUE_LEAST)), LEAST)
+
+
+def _hue(colours: NDArray) -> Array:
+    return np.asarray(np.log((colours + LEAST) / (colours.mean(axis=2, keepdims=True) + LEAST)), np.float64)
 
 
 def _trust(residual: NDArray, limit: float) -> Array:
     """Tukey's weights: 1 for no residual, 0 from a limit on."""
-    return np.clip(1 - (residual / limit) ** 2, 0, 1) ** 2
+    return np.asarray(np.clip(1 - (residual / limit) ** 2, 0, 1) ** 2, np.float64)
+
+
+def estimate_light(brightness: NDArray, normals: NDArray, weight: NDArray) -> Array:
+    """Light under which a surface of one albedo is as bright as was seen, by least squares that outliers do not sway.
+
+    Parameters
+    ----------
+    brightness : (N,) float
+        Linear light.
+    normals : (N, 3) float
+        Unit normals.
+    weight : (N,) float
+
+    Returns
+    -------
+    (9,) float64
+        Of `harmonics`. Of what the normals do not show of a light, least.
+    """
+    basis, robust = harmonics(normals), np.asarray(weight, np.float64)
+    scale = float(np.average(brightness, weights=weight))
+    ridge = np.diag(LEAST * robust.sum() * np.array([0, 1, 1, 1, 3, 3, 3, 3, 3]))
+    light = np.zeros(9)
+    for _ in range(LIGHT_ROUNDS):
+        light = np.linalg.solve(basis.T @ (robust[:, None] * basis) + ridge, basis.T @ (robust * brightness / scale))
+        shading = basis @ light
+        residual = (brightness / scale - shading) / np.maximum(shading, 0.1)
+        spread = 1.4826 * float(np.median(np.abs(residual)))
+        robust = weight * _trust(residual, 3 * max(spread, 0.02))
+    return np.asarray(scale * light, np.float64)
 
 
 def estimate_albedo(colours: NDArray, shading: NDArray, weight: NDArray, reach: float) -> Array:
-    """Albedo (S, S) that is smooth over a reach, in texels, where the hue is one, and follows where that changes.
+    """Albedo of a face, smooth where the hue is one: what changes within a reach is the shape's.
 
     Parameters
     ----------
     colours : (S, S, 3) float
+        Linear light.
     shading : (S, S) float
     weight : (S, S) float
     reach : float
+        In texels.
+
+    Returns
+    -------
+    (S, S) float64
+        1 where the weight is 0.
     """
     active = weight > 0
-    grey = colours.mean(axis=2)
-    ratio = np.log(np.maximum(grey, 1e-4) / np.maximum(shading, 0.05))
-    hue = np.log((colours + 1e-3) / (grey + 1e-3)[..., None])
-    middle = np.average(ratio[active], weights=weight[active])
-    rows, columns, values = [], [], []
-    number = _numbers(active)
-    for first, second in _neighbours(active):
-        apart = np.abs(hue[first] - hue[second]).sum(axis=1)
-        same = 1 / (1 + (apart / HUE_SIGMA) ** 2)
-        rows.append(np.stack([number[first], number[second]], axis=1))
-        values.append(reach**2 * same)
-    edges, joined = np.concatenate(rows), np.concatenate(values)
-    count = int(active.sum())
-    difference = scipy.sparse.coo_array(
-        (np.tile([1.0, -1.0], len(edges)), (np.repeat(np.arange(len(edges)), 2), edges.ravel())),
-        shape=(len(edges), count),
-    ).tocsr()
-    values = ratio[active]
-    trust = weight[active]
-    smooth = difference.T @ scipy.sparse.diags_array(joined) @ difference
-    for _ in range(3):
-        system = smooth + scipy.sparse.diags_array(trust + 1e-6)
-        found = _solve(system, trust * values + 1e-6 * middle, np.full(count, middle))
-        trust = weight[active] * _trust(values - found, 0.35)
+    ratio = np.log(np.maximum(colours.mean(axis=2), 1e-4) / np.maximum(shading, 0.05))[active]
+    smooth = _smoothness(active, _hue(colours), reach)
+    trust = known = weight[active]
+    found = np.zeros(len(ratio))
+    for _ in range(ALBEDO_ROUNDS):
+        found = solve_symmetric(smooth + scipy.sparse.diags_array(trust + 1e-6), trust * ratio)
+        trust = known * _trust(ratio - found, ALBEDO_OUTLIER)
     albedo = np.ones(active.shape)
     albedo[active] = np.exp(found)
     return albedo
 
 
+def _smoothness(active: NDArray[np.bool_], hue: NDArray, reach: float) -> scipy.sparse.csr_array:
+    """Squared differences (N, N) of neighbours among N active texels, those of another hue counting less."""
+    number = _numbers(active).ravel()
+    every = np.arange(active.size).reshape(active.shape)
+    total = scipy.sparse.csr_array((int(active.sum()), int(active.sum())))
+    for low, high in ((every[:, :-1], every[:, 1:]), (every[:-1], every[1:])):
+        both = (number[low] >= 0) & (number[high] >= 0)
+        pairs = np.stack([low[both], high[both]])
+        apart = np.abs(np.diff(hue.reshape(-1, 3)[pairs], axis=0)[0]).sum(axis=1)
+        weight = reach / np.sqrt(1 + (apart / HUE_SIGMA) ** 2)
+        rows = np.tile(np.arange(pairs.shape[1]), 2)
+        difference = scipy.sparse.coo_array(
+            (np.concatenate([-weight, weight]), (rows, number[pairs].ravel())), shape=(pairs.shape[1], total.shape[0])
+        ).tocsr()
+        total = total + difference.T @ difference
+    return scipy.sparse.csr_array(total)
+
+
 def _numbers(active: NDArray[np.bool_]) -> NDArray[np.int64]:
-    number = np.full(active.shape, -1)
-    number[active] = np.arange(active.sum())
-    return number
+    """Number each active texel (S, S) in the order of rows; the others are -1."""
+    return np.where(active, np.cumsum(active).reshape(active.shape) - 1, -1)
 
 
-def _neighbours(active: NDArray[np.bool_]):
-    for axis in (0, 1):
-        low = tuple(slice(None, -1) if k == axis else slice(None) for k in (0, 1))
-        high = tuple(slice(1, None) if k == axis else slice(None) for k in (0, 1))
-        row, column = np.nonzero(active[low] & active[high])
-        yield (row, column), (row + (axis == 0), column + (axis == 1))
+class _Cells(NamedTuple):
+    """Four texels each, all seen: which, their places and normals (N, 4, 3), and the cell's normal, cross and area."""
+
+    texels: NDArray[np.int64]
+    places: Array
+    normals: Array
+    normal: Array
+    cross: Array
+    area: Array
 
 
-def _solve(system, right, start):
-    """Symmetric positive: the ordering that suits it takes a third of the time."""
-    factor = scipy.sparse.linalg.splu(
-        system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
-    )
-    return factor.solve(right)
+def _cells_of(grid: Grid) -> _Cells:
+    seen, every = grid.weight > 0, np.arange(grid.weight.size).reshape(grid.weight.shape)
+    corners = (np.s_[:-1, :-1], np.s_[:-1, 1:], np.s_[1:, :-1], np.s_[1:, 1:])
+    whole = np.logical_and.reduce([seen[corner] for corner in corners])
+    texels = np.stack([every[corner][whole] for corner in corners], axis=1)
+    places, normals = (values.reshape(-1, 3)[texels] for values in (grid.places, grid.normals))
+    cross = np.cross(*_slopes(places))
+    normal = normals.sum(axis=1)
+    normal /= np.maximum(np.linalg.norm(normal, axis=1, keepdims=True), 1e-9)
+    return _Cells(texels, places, normals, normal, cross, np.maximum(np.linalg.norm(cross, axis=1), 1e-6))
 
 
-def sample(photo: NDArray, places: NDArray) -> Array:
-    x, y = (np.ascontiguousarray(places[..., k], np.float32) for k in (0, 1))
-    return cv2.remap(photo.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE).astype(float)
+def _slopes(corners: NDArray) -> tuple[Array, Array]:
+    """Differences (N, 3) to the right and down of corners (N, 4, 3)."""
+    return np.tensordot(corners, RIGHT, (1, 0)), np.tensordot(corners, DOWN, (1, 0))
 
 
-def skin_share(colours, weight):
-    """How much each texel is of the hue that most of the face has."""
-    hue = np.log((colours + 1e-3) / (colours.mean(axis=2) + 1e-3)[..., None])
-    sure = weight > 0.5 * weight.max()
-    apart = np.abs(hue - np.median(hue[sure], axis=0)).max(axis=2)
-    return np.maximum(_trust(apart, max(HUE_LIMIT * float(np.median(apart[sure])), 0.05)), 1e-3)
+def find_displacement(brightness_at: Callable[[NDArray], Array], grid: Grid, light: NDArray, size: float) -> Array:
+    """Displacement of a surface along its normals under which its shading is the brightness that is seen.
 
+    Each round takes the photo where the surface has got to, and the shading as linear in the displacement's slopes.
 
-def displace(photo: NDArray, grid: Grid, size: float) -> Shading:
-    colours = sample(photo, grid.places)
-    grid = grid._replace(weight=grid.weight * skin_share(colours, grid.weight))
-    active = grid.weight > 0
-    light = estimate_light(colours.mean(axis=2)[active], grid.normals[active], grid.weight[active])
-    texel = np.sqrt(_cell_area(grid.places)[active[:-1, :-1]].mean())
-    light /= np.average((harmonics(grid.normals) @ light)[active], weights=grid.weight[active])
-    albedo = estimate_albedo(colours, harmonics(grid.normals) @ light, grid.weight, ALBEDO_REACH * size / texel)
-    grey = photo.mean(axis=2)
-    displacement = solve(lambda places: sample(grey, places) / albedo, grid, light, size)
-    return Shading(displacement, light, albedo)
+    Parameters
+    ----------
+    brightness_at : callable
+        What is seen over the albedo, (S, S), at places (S, S, 3) of the texels.
+    grid : Grid
+    light : (9,) float
+    size : float
+        Side of the face in px.
 
-
-def _cell_area(places):
-    u, v = _steps(places)
-    return np.linalg.norm(np.cross(u, v), axis=2)
-
-
-def _steps(values: NDArray) -> tuple[Array, Array]:
-    """Differences (S - 1, S - 1, ...) to the right and down in the middle of each cell of four texels."""
-    a, b, c, d = _corners(values)
-    return (b - a + d - c) / 2, (c - a + d - b) / 2
-
-
-def _corners(values):
-    return values[:-1, :-1], values[:-1, 1:], values[1:, :-1], values[1:, 1:]
-
-
-def _laplacian(inner, number, count):
-    """Sum of differences to the four neighbours; beyond the rim is 0."""
-    row, column = np.nonzero(inner)
-    matrix = 4 * scipy.sparse.eye_array(count)
-    for i, j in ((-1, 0), (1, 0), (0, -1), (0, 1)):
-        other = number[row + i, column + j]
-        keep = other >= 0
-        matrix = matrix - scipy.sparse.coo_array(
-            (np.ones(keep.sum()), (np.flatnonzero(keep), other[keep])), shape=(count, count)
-        )
-    return matrix.tocsr()
-
-
-def solve(brightness_at, grid: Grid, light: NDArray, size: float) -> Array:
-    """brightness (S, S): photo / albedo."""
-    active = grid.weight > 0
-    cells = np.logical_and.reduce(_corners(active))
-    # Texels of the rim stay where they are.
-    inner = active.copy()
-    inner[1:-1, 1:-1] &= active[:-2, 1:-1] & active[2:, 1:-1] & active[1:-1, :-2] & active[1:-1, 2:]
-    inner[[0, -1]] = False
-    inner[:, [0, -1]] = False
-    number = _numbers(inner)
-    count = int(inner.sum())
-    row, column = np.nonzero(cells)
-    corner = [(row + i, column + j) for i in (0, 1) for j in (0, 1)]
-    ids = np.stack([number[at] for at in corner], axis=1)
-    normal = sum(grid.normals[at] for at in corner)
-    normal /= np.linalg.norm(normal, axis=1, keepdims=True)
-    weight = sum(grid.weight[at] for at in corner) / 4
-    signs = np.array([[-1, 1, -1, 1], [-1, -1, 1, 1]]) / 2
-    places = np.stack([grid.places[at] for at in corner], axis=1)
-    normals4 = np.stack([grid.normals[at] for at in corner], axis=1)
-    u0, v0 = (np.einsum("k,nkc->nc", s, places) for s in signs)
-    m0 = np.cross(u0, v0)
-    area = np.linalg.norm(m0, axis=1)
-    use = area > 1e-6
-    facing = np.clip(normal[:, 2], 0, 1)
-
-    def matrix(values):  # (n,4) coefficients -> sparse
-        keep = ids >= 0
-        r = np.broadcast_to(np.arange(len(ids))[:, None], ids.shape)
-        return scipy.sparse.coo_array((values[keep], (r[keep], ids[keep])), shape=(len(ids), count)).tocsr()
-
-    # slopes along two orthonormal tangents
-    uu, uv, vv = (u0 * u0).sum(1), (u0 * v0).sum(1), (v0 * v0).sum(1)
-    lu = np.sqrt(np.maximum(uu, 1e-9))
-    first = signs[0][None] / lu[:, None]
-    rest = np.sqrt(np.maximum(vv - uv**2 / np.maximum(uu, 1e-9), 1e-9))
-    second = (signs[1][None] - (uv / np.maximum(uu, 1e-9))[:, None] * signs[0][None]) / rest[:, None]
-    root = np.sqrt(area)
-    slopes = [matrix(part * root[:, None]) for part in (first, second)]
-    prior = sum(part.T @ part for part in slopes) / SLOPE_SIGMA**2
-    texel = np.median(area)
-    prior = prior + scipy.sparse.eye_array(count) * (texel / (REACH * size) ** 2)
-    lap = _laplacian(inner, number, count) / texel
-    prior = prior + (lap.T @ lap) * (texel / BEND_SIGMA**2)
-    d = np.zeros(count)
-    full = np.zeros(active.shape)
-    for k in range(ROUNDS):
-        full[inner] = d
-        here = np.stack([full[at] for at in corner], axis=1)
-        u, v = (np.einsum("k,nkc->nc", s, places + here[..., None] * normals4) for s in signs)
-        m = np.cross(u, v)
-        turned = normal + (m - m0) / np.maximum(area, 1e-9)[:, None]
+    Returns
+    -------
+    (S, S) float64
+        px.
+    """
+    cells, inner = _cells_of(grid), _inner(grid.weight > 0)
+    unknown = _numbers(inner).ravel()
+    columns, count = unknown[cells.texels], int(inner.sum())
+    prior = _prior(cells, columns, inner, size)
+    facing = np.clip(cells.normal[:, 2], 0, 1)
+    weight = grid.weight.ravel()[cells.texels].mean(axis=1) * cells.area * facing / SHADING_SIGMA**2
+    moved = np.zeros(grid.weight.shape)
+    for _ in range(ROUNDS if count else 0):
+        right, down = _slopes(cells.places + moved.ravel()[cells.texels][..., None] * cells.normals)
+        turned = cells.normal + (np.cross(right, down) - cells.cross) / cells.area[:, None]
         length = np.linalg.norm(turned, axis=1, keepdims=True)
         turned = turned / length
         shading = harmonics(turned) @ light
-        brightness = brightness_at(grid.places + full[..., None] * grid.normals)
-        seen = sum(brightness[at] for at in corner) / 4
-        residual = seen - shading
-        relative = residual / np.maximum(shading, 0.2)
-        g = harmonics_gradient(turned, light)
-        g -= (g * turned).sum(1, keepdims=True) * turned
-        g /= length * np.maximum(area, 1e-9)[:, None]
-        along_u, along_v = (g * np.cross(normal, v)).sum(1), (g * np.cross(u, normal)).sum(1)
-        jac = along_u[:, None] * signs[0] + along_v[:, None] * signs[1]
-        # an outlier is judged by what no plausible slope explains
-        w = weight * use * area * facing * _trust(relative, OUTLIER * (3 if k == 0 else 2)) / SHADING_SIGMA**2
-        J = matrix(jac * np.sqrt(w)[:, None])
-        system = J.T @ J + prior
-        d = _solve(system, J.T @ (np.sqrt(w) * residual + J @ d), d)
-    full[inner] = d
-    return full
+        seen = brightness_at(grid.places + moved[..., None] * grid.normals).ravel()[cells.texels].mean(axis=1)
+        robust = np.sqrt(weight * _trust((seen - shading) / np.maximum(shading, 0.2), OUTLIER))
+        gradient = harmonics_gradient(turned, light)
+        gradient -= (gradient * turned).sum(axis=1, keepdims=True) * turned
+        gradient *= (robust / (length[:, 0] * cells.area))[:, None]
+        by_right = (gradient * np.cross(cells.normal, down)).sum(axis=1)
+        by_down = (gradient * np.cross(right, cells.normal)).sum(axis=1)
+        jacobian = _rows(columns, by_right[:, None] * RIGHT + by_down[:, None] * DOWN, count)
+        wanted = robust * (seen - shading) + jacobian @ moved[inner]
+        moved[inner] = solve_symmetric(jacobian.T @ jacobian + prior, jacobian.T @ wanted)
+    return moved
+
+
+def _inner(seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Texels whose four neighbours are seen, too: those of the rim stay where they are."""
+    inner = np.zeros_like(seen)
+    inner[1:-1, 1:-1] = seen[1:-1, 1:-1] & seen[:-2, 1:-1] & seen[2:, 1:-1] & seen[1:-1, :-2] & seen[1:-1, 2:]
+    return inner
+
+
+def _rows(columns: NDArray[np.int64], values: NDArray, count: int) -> scipy.sparse.csr_array:
+    """Sparse rows (N, count) with values (N, 4) in columns (N, 4), of which those below 0 are no unknowns."""
+    kept = columns >= 0
+    number = np.broadcast_to(np.arange(len(columns))[:, None], columns.shape)
+    return scipy.sparse.coo_array((values[kept], (number[kept], columns[kept])), shape=(len(columns), count)).tocsr()
+
+
+def _prior(cells: _Cells, columns: NDArray[np.int64], inner: NDArray[np.bool_], size: float) -> scipy.sparse.csr_array:
+    """Precision (U, U) of the displacement of U texels: screening, and smoothness of the first and second order."""
+    right, down = _slopes(cells.places)
+    # Slopes along two tangents at right angles, the first of which is the way to the right.
+    length = np.maximum(np.linalg.norm(right, axis=1), 1e-6)
+    share = (right * down).sum(axis=1) / length**2
+    rest = np.maximum(np.linalg.norm(down - share[:, None] * right, axis=1), 1e-6)
+    root, count, texel = np.sqrt(cells.area), int(inner.sum()), float(np.median(cells.area)) if len(columns) else 1.0
+    first = _rows(columns, (root / length)[:, None] * RIGHT, count)
+    second = _rows(columns, (root / rest)[:, None] * (DOWN - share[:, None] * RIGHT), count)
+    number = _numbers(inner)
+    row, column = np.nonzero(inner)
+    around = np.stack([number[row + i, column + j] for i, j in ((0, 0), (-1, 0), (1, 0), (0, -1))], axis=1)
+    bend = _rows(around, np.tile([4.0, -1, -1, -1], (count, 1)), count)
+    bend = bend + _rows(number[row, column + 1][:, None], np.full((count, 1), -1.0), count)
+    precision = (first.T @ first + second.T @ second) / SLOPE_SIGMA**2 + (bend.T @ bend) / (texel * BEND_SIGMA**2)
+    return scipy.sparse.csr_array(precision + scipy.sparse.eye_array(count) * (texel / (REACH * size) ** 2))
