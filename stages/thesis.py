@@ -1,6 +1,7 @@
 """Stage `thesis`: the thesis's tables and figures beside ours, as metrics/thesis.json and reports/index.html."""
 
 import dataclasses
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
@@ -9,7 +10,8 @@ from model.layer_table import Row, layer_tables
 from model.scaling import Scaling
 from stages.pages.by_crop import compare_crops
 from stages.pages.comparison import Comparison, compare_variants
-from stages.pages.methods import read_foreign
+from stages.pages.costs import Cost, measure_methods, measure_networks
+from stages.pages.methods import describe_survey, read_foreign, read_survey
 from stages.pages.provenance import read_provenance
 from stages.pages.thesis_page import Findings, thesis_page
 from stages.pages.thesis_reference import read_reference
@@ -24,7 +26,9 @@ from stages.project.paths import FOREIGN, LANDMARK_MAP, MAIN_RUN, THESIS_MESHES,
 from stages.project.result_params import EvaluateParams
 from stages.project.results import read_results
 from stages.project.sentences import sentences
+from stages.project.survey_params import SurveyParams
 from stages.project.variants import ThesisParams, VariantSettings, settings_of
+from stages.survey import open_landmarks
 
 # The variant that is the thesis's own model.
 THESIS_MODEL = "final"
@@ -37,7 +41,8 @@ class Setup:
     """What the page is about: the main run's variant, all variants, and the data.
 
     `settings` and `layers` are of the thesis's model, or of the main run where that model is not among them. `starts`
-    has the folder in runs/ whose weights each variant starts from, the main run's first.
+    has the folder in runs/ whose weights each variant starts from, the main run's first. `costs` are those of variants
+    and of the survey's methods, where they were measured.
     """
 
     main: str
@@ -46,6 +51,8 @@ class Setup:
     starts: dict[str, str]
     data: DataParams
     margin: float
+    survey: SurveyParams = dataclasses.field(default_factory=lambda: SurveyParams({}))
+    costs: Mapping[str, Cost] = dataclasses.field(default_factory=dict)
 
 
 def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
@@ -65,6 +72,8 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
     write_meshes(root / THESIS_MESHES, examples)
     passes = results[settings.variant].passes
     foreign, left_out = read_foreign(root / FOREIGN, results[setup.main].per_image)
+    survey, not_run = read_survey(root, setup.survey)
+    left_out = not_run + left_out
     for reason in left_out:
         click.echo(f"thesis: left out: {reason}")
     findings = Findings(
@@ -79,8 +88,11 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
         | draw_applications(examples, settings.variant),
         graded=draw_graded(examples, settings.variant),
         choice=examples.choice,
+        survey=survey,
+        survey_names=describe_survey(setup.survey),
         foreign=foreign,
         left_out=left_out,
+        costs=setup.costs,
         training={name: getattr(settings.train, name) for name in TRAINING},
     )
     (root / THESIS_PAGE).write_text(thesis_page(findings), encoding="utf-8")
@@ -97,8 +109,13 @@ def main() -> None:
         starts = {main_variant: settings.train.init} | {name: source.init for name, source in others.items()}
         if THESIS_MODEL in others and main_variant != THESIS_MODEL:
             settings = settings_of(THESIS_MODEL)
+        surveyed = read("survey", SurveyParams)
+        # Before anything else computes: what was started on all cores stays there.
+        runs = {name: settings_of(MAIN_RUN if name == main_variant else name) for name in starts}
+        costs = measure_networks(Path(), runs) | measure_methods(Path(), surveyed.methods, open_landmarks, data)
         layers = network_layers(settings, data.size)
-        setup = Setup(main_variant, settings, layers, starts, data, read("crop", CropParams).margin)
+        margin = read("crop", CropParams).margin
+        setup = Setup(main_variant, settings, layers, starts, data, margin, surveyed, costs)
         comparison = thesis(Path(), setup, read("evaluate", EvaluateParams))
     means = ", ".join(f"{name} {summary.thesis_mesh} %" for name, summary in comparison.variants.items())
     click.echo(f"thesis: mesh error {means}; reports/index.html")

@@ -5,10 +5,17 @@ from numpy.typing import NDArray
 
 from model.scaling import Scaling, to_network, to_pixels
 from model.scores import protocols as evaluation
+from pipeline.face.nearest import apply_fit, lay_over
+from pipeline.face.similarity import fit_similarity
 from pipeline.uv.surface import Points
 
+# Percentile of the depths at which a surface without correspondences is laid over the truth first.
+NEAR = 95
 
-def score(predicted: Points, truth: Points, true_landmarks: NDArray) -> dict[str, float]:
+
+def score(
+    predicted: Points, truth: Points, true_landmarks: NDArray, triangles: NDArray[np.integer]
+) -> dict[str, float]:
     """Error of one image by every protocol of `model.scores.protocols.PROTOCOLS`.
 
     Parameters
@@ -17,6 +24,8 @@ def score(predicted: Points, truth: Points, true_landmarks: NDArray) -> dict[str
         Pixels of the raw photo.
     true_landmarks : (68, 3) float
         Pixels of the raw photo; for AFLW2000-3D they are ``pt3d_68``, not the model's own 68 vertices.
+    triangles : (F, 3) int
+        Of the points' vertices.
 
     Returns
     -------
@@ -28,11 +37,13 @@ def score(predicted: Points, truth: Points, true_landmarks: NDArray) -> dict[str
     ValueError
         If the true points have no extent.
     """
+    fitted = apply_fit(fit_similarity(predicted.texels, truth.texels), predicted.vertices)
     errors = {
         "dense_2d": evaluation.error_prnet(predicted.texels, truth.texels, dimensions=2),
         "dense_3d": evaluation.error_prnet(predicted.texels, truth.texels, dimensions=3),
         "reconstruction": evaluation.error_reconstruction(predicted.texels, truth.texels, true_landmarks),
         "thesis_mesh": evaluation.error_thesis(predicted.vertices, truth.vertices, true_landmarks),
+        "surface": evaluation.error_surface(fitted, triangles, truth.vertices, true_landmarks),
     }
     found = score_landmarks(predicted.landmarks, true_landmarks) | {k: float(error) for k, error in errors.items()}
     return {name: found[name] for name in evaluation.PROTOCOLS if name in found}
@@ -62,6 +73,61 @@ def score_landmarks(landmarks: NDArray, true_landmarks: NDArray) -> dict[str, fl
         "thesis_68": evaluation.error_thesis(landmarks, true_landmarks, true_landmarks),
     }
     return {name: float(error) for name, error in errors.items()}
+
+
+def score_some_landmarks(landmarks: NDArray, true_landmarks: NDArray) -> dict[str, float]:
+    """Error of one image of a method that has not all of the 68 landmarks: `nme68_2d` of those that it has.
+
+    Parameters
+    ----------
+    landmarks : (68, 2) or (68, 3) float
+        Pixels of the raw photo; NaN where the method has none.
+    true_landmarks : (68, 2) or (68, 3) float
+        Pixels of the raw photo.
+
+    Returns
+    -------
+    dict of str to float
+        Percent of the box of all true points, as `protocols.error_3ddfa` has it; nothing where there is no landmark.
+    """
+    known = np.isfinite(landmarks[:, :2]).all(axis=1)
+    if not known.any():
+        return {}
+    # A point that is not known is the true one, which takes its share out of the mean.
+    filled = np.where(known[:, None], landmarks[:, :2], true_landmarks[:, :2])
+    return {"nme68_2d": float(evaluation.error_3ddfa(filled, true_landmarks)) * len(known) / int(known.sum())}
+
+
+def score_surface(
+    vertices: NDArray, triangles: NDArray[np.integer], truth: Points, true_landmarks: NDArray
+) -> dict[str, float]:
+    """Error of one image of a surface whose vertices are nobody's, laid over the truth by its form alone.
+
+    Parameters
+    ----------
+    vertices : (V, 3) float
+        Pixels of the raw photo, with any offset of z.
+    triangles : (F, 3) int
+    truth : Points
+    true_landmarks : (68, 3) float
+        Pixels of the raw photo.
+
+    Returns
+    -------
+    dict of str to float
+        Percent, `surface` alone.
+
+    Raises
+    ------
+    ValueError
+        If the true points have no extent, or the surface has no triangle.
+    """
+    placed = np.array(vertices, np.float64)
+    # The parts of both that are nearest to the viewer begin at one depth.
+    placed[:, 2] += np.percentile(truth.vertices[:, 2], NEAR) - np.percentile(placed[:, 2], NEAR)
+    fit = lay_over(placed, triangles, evaluation.surface_points(truth.vertices))
+    error = evaluation.error_surface(apply_fit(fit, placed), triangles, truth.vertices, true_landmarks)
+    return {"surface": float(error)}
 
 
 def signed_bias(

@@ -99,14 +99,15 @@ def summarise(table: pd.DataFrame, described: pd.DataFrame, failed: int) -> Metr
         Percent is rounded to 3 digits. What the table does not hold has no entry.
     """
     means = {(row["error"], row["group"]): row for row in described.to_dict("records")}
-    headline = means["nme68_2d", ALL]
+    headline = means.get(("nme68_2d", ALL))
     metrics: Metrics = {"images": len(table), "failed": failed}
-    metrics |= {"nme68_2d": headline["mean"], "nme68_2d_low": headline["low"], "nme68_2d_high": headline["high"]}
+    if headline is not None:
+        metrics |= {"nme68_2d": headline["mean"], "nme68_2d_low": headline["low"], "nme68_2d_high": headline["high"]}
     if ("nme68_2d", BINS) in means:
         metrics["nme68_2d_bins"] = means["nme68_2d", BINS]["mean"]
     names = {name: name for name in PROTOCOLS if name != "nme68_2d"} | {"smooth_prediction": "smooth_15deg"}
     metrics |= {text: means[name, ALL]["mean"] for name, text in names.items() if (name, ALL) in means}
-    if ("mean_map_68_2d", ALL) in means:
+    if headline is not None and ("mean_map_68_2d", ALL) in means:
         metrics["mean_map_ratio"] = headline["mean"] / means["mean_map_68_2d", ALL]["mean"]
     return {name: value if isinstance(value, int) else round(value, 3) for name, value in metrics.items()}
 

@@ -11,7 +11,6 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 import scipy.interpolate
-import scipy.spatial
 from numpy.typing import NDArray
 
 from ..crops.blaze_face import Network
@@ -20,6 +19,7 @@ from ..crops.mesh_landmarks import read_landmarks
 from ..face.camera import rotation_matrix
 from ..face.face_model import FaceModel, at_vertices
 from ..face.landmarks import LANDMARKS, NOSE_ROOT
+from ..face.nearest import nearest_points
 from ..face.rendering import rasterize, shade, vertex_normals
 from ..store.arrays import Array, Image
 
@@ -38,8 +38,6 @@ SHOWN, ENLARGED, CUT, GOLDEN = (0, 30), 3, 82, 0.618
 # is between them is taken as error.
 ANCHORS = slice(NOSE_ROOT, LANDMARKS)
 REACH, SMOOTHING = 0.1, 0.1
-# Triangles that are tried for the one nearest to a point: those with the nearest middles.
-NEAREST = 24
 
 
 class Correspondence(NamedTuple):
@@ -190,16 +188,9 @@ def _see(
 
 def nearest_on_mesh(points: Array, vertices: Array, triangles: NDArray[np.integer]) -> Correspondence:
     """Find the nearest point on a mesh (V, 3), (F, 3) to each point (K, 3)."""
-    from trimesh.triangles import closest_point, points_to_barycentric  # trimesh takes half a second to import
+    from trimesh.triangles import points_to_barycentric  # trimesh takes half a second to import
 
-    corners = vertices[triangles]
-    tree = scipy.spatial.cKDTree(corners.mean(axis=1))
-    near = np.asarray(tree.query(points, k=min(NEAREST, len(triangles)))[1])
-    tried = np.repeat(points, near.shape[1], axis=0)
-    on_triangles = closest_point(corners[near.ravel()], tried).reshape(*near.shape, 3)
-    best = np.linalg.norm(on_triangles - points[:, None], axis=2).argmin(axis=1)
-    rows = np.arange(len(points))
-    chosen = near[rows, best]
-    weights = points_to_barycentric(corners[chosen], on_triangles[rows, best])
-    weights = np.clip(weights, 0, 1)
-    return Correspondence(triangles[chosen].astype(np.int32), weights / weights.sum(axis=1, keepdims=True))
+    found = nearest_points(points, vertices, triangles)
+    chosen = triangles[found.triangles]
+    weights = np.clip(points_to_barycentric(vertices[chosen], found.points), 0, 1)
+    return Correspondence(chosen.astype(np.int32), weights / weights.sum(axis=1, keepdims=True))

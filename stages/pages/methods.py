@@ -1,4 +1,4 @@
-"""Every method by every protocol: our variants, and other methods that `python -m stages.score` has scored."""
+"""Every method by every protocol: our variants, the survey's, and others that `python -m stages.score` has scored."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -7,8 +7,12 @@ from typing import Any
 import pandas as pd
 
 from model.scores.protocols import PROTOCOLS
+from stages.pages.costs import Cost
 from stages.pages.page import interval_text
 from stages.project.json_file import read_metrics
+from stages.project.paths import survey_scores_of
+from stages.project.results import METRICS
+from stages.project.survey_params import KINDS, SurveyParams
 
 # What every row shows; what a method lacks of the other protocols is left empty.
 NEEDED = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high")
@@ -49,6 +53,34 @@ def read_foreign(folder: Path, ours: pd.DataFrame) -> tuple[dict[str, Metrics], 
     return methods, left_out
 
 
+def read_survey(root: Path, params: SurveyParams) -> tuple[dict[str, Metrics], list[str]]:
+    """Read what the stage `survey` wrote of the project at `root`.
+
+    Returns
+    -------
+    methods : dict of str to mapping
+        Metrics by the names of the methods.
+    left_out : list of str
+        A sentence for each method that cannot be shown, and for each system that is not run here.
+    """
+    methods: dict[str, Metrics] = {}
+    left_out = [f"{system}: {reason}" for system, reason in params.absent.items()]
+    for name in params.methods:
+        path = root / survey_scores_of(name) / METRICS
+        try:
+            methods[name] = read_metrics(path, NEEDED[:2], SHOWN, f"run `python -m stages.survey {name}`")
+        except (ValueError, OSError) as error:
+            left_out.append(str(error))
+    return methods, left_out
+
+
+def describe_survey(params: SurveyParams) -> dict[str, str]:
+    """What the rows of the survey's methods are called, by their names."""
+    return {
+        name: f"{name} ({KINDS[method.kind]}; landmarks: {method.landmarks})" for name, method in params.methods.items()
+    }
+
+
 def _compare_truths(path: Path, ours: pd.DataFrame) -> str:
     """Say in what the photos of a method's per_image.csv, or their truths, differ from ours; empty if in nothing.
 
@@ -81,12 +113,14 @@ def method_header() -> tuple[str, ...]:
     """Head of the rows of `method_row`."""
     # Without their underscores the names can be broken into lines, so that the table is no wider than the page.
     first, *others = (name.replace("_", " ") for name in PROTOCOLS)
-    return ("method", "seeds", "images", "failed", first, "95 % interval", "mean of bins", *others)
+    head = ("method", "seeds", "images", "failed", first, "95 % interval", "mean of bins")
+    return (*head, *others, "ms a face", "MB")
 
 
-def method_row(name: str, metrics: Metrics, seeds: object = "") -> tuple[object, ...]:
-    """One method's row from metrics as metrics/evaluation.json has them, and how many seeds it was the best of."""
-    between = interval_text(metrics["nme68_2d_low"], metrics["nme68_2d_high"])
+def method_row(name: str, metrics: Metrics, seeds: object = "", cost: Cost | None = None) -> tuple[object, ...]:
+    """One method's row: metrics as metrics/evaluation.json has them, the seeds it was the best of, and its cost."""
+    ends = [metrics[end] for end in ("nme68_2d_low", "nme68_2d_high") if end in metrics]
     counts = (name, seeds, metrics["images"], metrics["failed"])
-    head = (*counts, metrics["nme68_2d"], between, metrics.get("nme68_2d_bins", ""))
-    return (*head, *(metrics.get(error, "") for error in list(PROTOCOLS)[1:]))
+    between = interval_text(*ends) if ends else ""
+    head = (*counts, metrics.get("nme68_2d", ""), between, metrics.get("nme68_2d_bins", ""))
+    return (*head, *(metrics.get(error, "") for error in list(PROTOCOLS)[1:]), *(cost or ("", "")))

@@ -1,7 +1,7 @@
 """Curves and points as pictures, drawn by matplotlib without a window."""
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
@@ -35,6 +35,26 @@ def scatter_figure(errors_68: pd.Series, errors_mesh: pd.Series) -> bytes:
     axes.scatter(errors_68, errors_mesh, s=12, color=COLOURS[0], alpha=0.6)
     axes.set_xlabel("NME of the 68 landmarks (%)")
     axes.set_ylabel("NME of the mesh (%)")
+    return encode_figure(figure)
+
+
+def cost_figure(groups: Sequence[Mapping[str, tuple[float, float]]], x_label: str, y_label: str) -> bytes:
+    """Draw errors against costs, named points in groups of a colour each; the cost is logarithmic."""
+    figure, axes = _axes()
+    for points, colour in zip(groups, COLOURS, strict=False):
+        # Of points of one cost the name of the best is written: below it the others stand in a column.
+        best: dict[float, str] = {}
+        for name, (cost, error) in points.items():
+            if cost not in best or error < points[best[cost]][1]:
+                best[cost] = name
+        if points:
+            x, y = np.transpose(list(points.values()))
+            axes.scatter(x, y, s=22, color=colour)
+        for name in best.values():
+            axes.annotate(name, points[name], xytext=(4, -9), textcoords="offset points", fontsize=7, color=colour)
+    axes.set_xscale("log")
+    axes.set_xlabel(x_label)
+    axes.set_ylabel(y_label)
     return encode_figure(figure)
 
 

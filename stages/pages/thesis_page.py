@@ -1,17 +1,18 @@
 """reports/index.html: the thesis's chapters 2 to 4 in their order, each number and figure beside ours."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from model.layer_table import Row
 from model.scores.statistics import SEEDS_NEEDED
 from stages.pages import thesis_tables as tables
 from stages.pages.by_crop import ByCrop, claim_rows, score_rows
 from stages.pages.comparison import FALLING_PERCENT, Comparison
+from stages.pages.costs import Cost
 from stages.pages.machine import describe_machine
 from stages.pages.methods import Metrics, method_header, method_row
 from stages.pages.page import render
-from stages.pages.plots import error_figure, gap_figure, scatter_figure, smoothness_figure
+from stages.pages.plots import cost_figure, error_figure, gap_figure, scatter_figure, smoothness_figure
 from stages.pages.provenance import Provenance
 from stages.pages.thesis_reference import METRICS, Reference
 from stages.pages.thesis_samples import Choice
@@ -25,6 +26,9 @@ CURVES = {
     "4.8": ("final", "prn", "3ddfa"),
 }
 CURVE_ERRORS = ("thesis_68", "thesis_mesh")
+# The error that every method has, and what it is drawn against.
+COST_ERROR = "surface"
+COST_LABELS = {"milliseconds": "ms a face, one thread", "megabytes": "MB of weights or model files"}
 # PRN + ResNet of sections 4.5 and 4.6 is both parts trained at once.
 SMOOTHNESS = ("prn", "joint", "final")
 
@@ -55,10 +59,16 @@ class Findings:
         Figure 4.9: pictures, each with its caption.
     choice : Choice
         Which samples the pictures are of.
+    survey : dict of str to mapping
+        Metrics of the survey's methods by their names.
+    survey_names : dict of str to str
+        What their rows are called.
     foreign : dict of str to mapping
         Metrics of other methods by their names.
     left_out : list of str
         Why others are not shown.
+    costs : dict of str to Cost
+        Of variants and of the survey's methods, as far as they were measured.
     training : dict of str to float
         Our hyperparameters of section 4.2.
     """
@@ -73,8 +83,11 @@ class Findings:
     pictures: dict[str, bytes]
     graded: list[tuple[bytes, str]]
     choice: Choice
+    survey: dict[str, Metrics]
+    survey_names: dict[str, str]
     foreign: dict[str, Metrics]
     left_out: list[str]
+    costs: Mapping[str, Cost]
     training: dict[str, float]
 
 
@@ -91,7 +104,12 @@ def thesis_page(findings: Findings) -> str:
     results, comparison, reference = findings.results, findings.comparison, findings.reference
     per_image = results[findings.variant].per_image
     claims = tables.claims_by_section(reference.claims, comparison)
-    ours = [method_row(name, result.metrics, result.seed_count) for name, result in results.items()]
+    costs, machine = findings.costs, describe_machine()
+    ours = [method_row(name, each.metrics, each.seed_count, costs.get(name)) for name, each in results.items()]
+    surveyed = [
+        method_row(findings.survey_names[name], metrics, cost=costs.get(name))
+        for name, metrics in findings.survey.items()
+    ]
     others = [method_row(name, metrics) for name, metrics in findings.foreign.items()]
     return render(
         "thesis.html",
@@ -111,7 +129,8 @@ def thesis_page(findings: Findings) -> str:
             number: tables.layer_rows(rows, findings.layers.get(number, []))
             for number, rows in reference.layers.items()
         },
-        machine=tables.machine_rows(reference, describe_machine(), findings.training),
+        machine=tables.machine_rows(reference, machine, findings.training),
+        processor=machine["processor"],
         numbers=tables.number_rows(reference.numbers, results, comparison),
         error_curves={number: draw_errors(results, variants) for number, variants in CURVES.items()},
         gains=tables.gain_rows(reference.gains, comparison),
@@ -125,7 +144,8 @@ def thesis_page(findings: Findings) -> str:
         claims_by_crop=claim_rows(reference.claims, findings.by_crop),
         error_scatter=scatter_figure(per_image["thesis_68"], per_image["thesis_mesh"]),
         method_header=method_header(),
-        methods=ours + others,
+        methods=ours + surveyed + others,
+        cost_curves=draw_costs([{name: each.metrics for name, each in results.items()}, findings.survey], costs),
         left_out=findings.left_out,
     )
 
@@ -139,6 +159,24 @@ def draw_errors(results: Mapping[str, Results], variants: tuple[str, ...]) -> Er
         if found
     }
     return ErrorCurves([name for name in variants if name not in results], images)
+
+
+def draw_costs(groups: Sequence[Mapping[str, Metrics]], costs: Mapping[str, Cost]) -> list[bytes]:
+    """Draw the errors of variants and of the survey's methods against what they cost; nothing where that is unknown."""
+    shown = [
+        {name: (costs[name], each[COST_ERROR]) for name, each in group.items() if name in costs and COST_ERROR in each}
+        for group in groups
+    ]
+    if not any(shown):
+        return []
+    return [
+        cost_figure(
+            [{name: (getattr(cost, unit), error) for name, (cost, error) in group.items()} for group in shown],
+            label,
+            f"{COST_ERROR} (%)",
+        )
+        for unit, label in COST_LABELS.items()
+    ]
 
 
 def draw_gaps(comparison: Comparison) -> bytes | None:

@@ -157,7 +157,7 @@ def score_sample(
 def score_mesh(predicted: NDArray, true: NDArray, landmarks: NDArray, mesh: Mesh) -> dict[str, float]:
     """Score all vertices by every protocol, and how smooth both meshes are."""
     prediction, truth = (mesh_points(vertices, mesh.surface, mesh.operator) for vertices in (predicted, true))
-    scores = dict(score(prediction, truth, landmarks))
+    scores = dict(score(prediction, truth, landmarks, mesh.surface.triangles))
     for name, points in (("truth", truth), ("prediction", prediction)):
         cosines = smoothness.adjacent_cosines(points.vertices, mesh.surface.triangles, mesh.surface.pairs)
         scores[f"smooth_{name}"] = smoothness.smooth_share(cosines)

@@ -19,10 +19,11 @@ from stages.project.params import (
     EmbeddingParams,
     SplitParams,
 )
-from stages.project.paths import DEMO, MAIN_RUN, PROFILED, weights_of
+from stages.project.paths import DEMO, MAIN_RUN, PROFILED, SURVEY, weights_of
 from stages.project.profiled_params import ProfiledParams
 from stages.project.result_params import EvaluateParams, ExportParams, ReportParams
 from stages.project.strict import build
+from stages.project.survey_params import SurveyParams
 from stages.project.variants import (
     SECTIONS,
     ThesisParams,
@@ -61,6 +62,7 @@ class Params:
     export: ExportParams
     report: ReportParams
     thesis: ThesisParams
+    survey: SurveyParams
     compute: ComputeParams
 
 
@@ -116,6 +118,9 @@ def find_problems(params: dict[str, Any]) -> list[str]:
         found += _without_maps(data, sections["augmented"])
     if "augmented" in sections:
         found += _bad_names("augmented.policies", sections["augmented"].policies)
+    if "survey" in sections:
+        found += _bad_names("survey.methods", sections["survey"].methods)
+        found += sections["survey"].problems()
     if "evaluate" in sections and not Path(sections["evaluate"].benchmark).is_dir():
         folder = sections["evaluate"].benchmark
         found.append(f"evaluate.benchmark is {folder}, which is no folder: name one, or data/none for none.")
@@ -235,3 +240,5 @@ def _bad_names(place: str, names: Mapping[Any, Any]) -> Iterator[str]:
             yield f"{place} has {name!r}; expected a name of letters, digits, _ and -, in quotes where it is a number."
         elif place == "variants" and name == RANDOM:
             yield f"No variant may be called {RANDOM!r}: it stands for weights that are drawn."
+        elif place == "variants" and name == SURVEY.name:
+            yield f"No variant may be called {SURVEY.name!r}: {SURVEY} holds the methods of the survey."

@@ -21,6 +21,8 @@ PROFILED = Path("data/profiled")
 AUGMENTED = Path("data/augmented")
 VALIDATION = Path("data/validation")
 RUNS = Path("runs")
+# The systems that the thesis surveys, a folder each as a run has one.
+SURVEY = RUNS / "survey"
 
 EVALUATION = Path("metrics/evaluation.json")
 SOURCES_METRICS = Path("metrics/sources.json")
@@ -86,3 +88,8 @@ def found_predictions_of(run: str, source: str) -> Path:
 def scores_of(run: str) -> Path:
     """Folder of the tables that `evaluate` writes of a run."""
     return RUNS / run / "scores"
+
+
+def survey_scores_of(method: str) -> Path:
+    """Folder of the tables that `survey` writes of a method."""
+    return SURVEY / method / "scores"

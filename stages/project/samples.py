@@ -99,17 +99,20 @@ def locate(root: Path, level: str, sample_ids: Iterable[str]) -> list[Sample]:
     return stored.locate([shard for folder in folders for shard in list_shards(folder)], wanted)
 
 
-def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Iterable[Sample]) -> list[tuple[str, ...]]:
+def list_failures(
+    root: Path, level: str | None, test_ids: Iterable[str], places: Iterable[Sample]
+) -> list[tuple[str, ...]]:
     """Test samples that nothing can be scored of, and why.
 
     Parameters
     ----------
     root : Path
-    level : {'on', 'off'}
+    level : {'on', 'off'} or None
+        Of the crops; None where none is needed.
     test_ids : iterable of str
         The test part.
     places : iterable of Sample
-        Those of them that have a position map.
+        Those of them that have a position map; without crops, those that have a mesh.
 
     Returns
     -------
@@ -122,6 +125,8 @@ def list_failures(root: Path, level: str, test_ids: Iterable[str], places: Itera
     for subset in sorted({subset_of(sample_id) for sample_id in test_ids}):
         missing = {name for name in test_ids if subset_of(name) == subset} - found
         for stage in SUBSET_STAGES:
+            if level is None and stage in LEVELLED_STAGES:
+                continue
             folder = shards_of(root, stage, subset, level if stage in LEVELLED_STAGES else None)
             for row in read_table(folder / "rejected.csv", REJECTED_COLUMNS):
                 if stage == "index" or row["sample"] in missing:

@@ -57,7 +57,7 @@ def score_samples(
         true = read_points(sample.position_map, sample.similarity, surface)
         guess = read_points(judge.mean_map, sample.similarity, surface)
         row: dict = {"sample_id": sample.sample_id, "truth": "pt3d_68" if sample.annotated else "model"}
-        row |= score(predicted, true, sample.landmarks)
+        row |= score(predicted, true, sample.landmarks, surface.triangles)
         if benchmark.landmarks:
             second = benchmark.landmarks_of(sample.sample_id)
             row["nme68_2d_reannotated"] = None if second is None else float(error_3ddfa(predicted.landmarks, second))

@@ -275,9 +275,56 @@ class TestScoring:
         rng = np.random.default_rng(0)
         landmarks, vertices, texels = (rng.uniform(0, 8, (count, 3)) for count in (68, 4, 49))
         truth, perfect = Points(face(), vertices, texels), Points(landmarks, vertices, texels)
-        errors = scoring.score(perfect, truth, landmarks)
+        errors = scoring.score(perfect, truth, landmarks, np.array([[0, 1, 2], [1, 2, 3]]))
         assert list(errors) == [name for name in evaluation.PROTOCOLS if name != "nme68_2d_reannotated"]
         assert max(errors.values()) == pytest.approx(0, abs=1e-9)
+
+
+class TestSurface:
+    """A bulging sheet of 21 x 21 vertices; the eyes' corners of `face` are 50 px apart."""
+
+    across, down = np.meshgrid(np.linspace(-30, 30, 21), np.linspace(-40, 40, 21))
+    sheet = np.stack([across, down, 20 * np.exp(-((across + 8) ** 2) / 200 - down**2 / 400)], axis=2).reshape(-1, 3)
+    corner = (np.arange(20)[:, None] * 21 + np.arange(20)).ravel()
+    triangles = np.concatenate(
+        [np.stack([corner, corner + 21, corner + 1], 1), np.stack([corner + 1, corner + 21, corner + 22], 1)]
+    )
+
+    def test_the_distance_is_that_from_the_triangles_not_from_their_corners(self):
+        """A point over the middle of one large triangle is its height away."""
+        triangle = np.array([[-90.0, -90, 0], [90, -90, 0], [0, 120, 0]])
+        points = np.array([[0.0, 0, 4], [1, 5, -6]])
+        error = evaluation.error_surface(triangle, np.array([[0, 1, 2]]), points, face())
+        assert error == pytest.approx(100 * (4 + 6) / 2 / 50)
+
+    def test_of_many_points_every_so_manieth_is_measured(self):
+        points = np.zeros((2 * evaluation.SURFACE_POINTS + 1, 3))
+        assert len(evaluation.surface_points(points)) == -(-len(points) // 3)
+        assert len(evaluation.surface_points(points[:2000])) == 2000
+
+    def test_a_surface_with_other_vertices_is_scored_by_its_form_alone(self):
+        """The same sheet, finer, turned, larger and elsewhere in depth, has next to no error."""
+        truth = Points(face(), self.sheet, self.sheet)
+        # Each triangle cut in three at its middle lies in the same surface.
+        middles = self.sheet[self.triangles].mean(axis=1)
+        new = len(self.sheet) + np.arange(len(self.triangles))
+        a, b, c = self.triangles.T
+        finer = np.concatenate([np.stack([p, q, new], 1) for p, q in ((a, b), (b, c), (c, a))])
+        vertices = np.concatenate([self.sheet, middles])
+        moved = 1.1 * vertices @ (rotation(0, 4) @ rotation(2, 3)).T + [2, -1, 500]
+        found = scoring.score_surface(moved, finer, truth, face())
+        assert list(found) == ["surface"]
+        assert found["surface"] < 0.3  # closest points come near slowly
+        bent = moved + np.where(moved[:, :1] > 0, [0, 0, 6.0], 0)
+        assert 1 < scoring.score_surface(bent, finer, truth, face())["surface"] < 100 * 6 / 50
+
+
+def test_a_method_without_some_landmarks_is_scored_by_those_that_it_has():
+    landmarks = shifted(face(), 3, 0, 9)
+    landmarks[10:] = np.nan
+    landmarks[0, 0] += 5
+    assert scoring.score_some_landmarks(landmarks, face()) == pytest.approx({"nme68_2d": 100 * (9 * 3 + 8) / 10 / 60})
+    assert scoring.score_some_landmarks(np.full((68, 2), np.nan), face()) == {}
 
 
 @pytest.mark.parametrize(("angle", "share"), [(14.99, 100), (15.01, 0), (0, 100), (180, 0)])
@@ -312,9 +359,11 @@ def test_each_protocol_measures_its_own_points_in_its_own_dimensions():
     depth = np.where(np.arange(80) % 2, 5.0, -5.0)
     texels = other + np.stack([np.zeros(80), np.full(80, 12.0), depth], axis=1)
     predicted = Points(landmarks, shifted(other, 6, 0, 0), texels)
-    errors = scoring.score(predicted, Points(truth_68, other, other), truth_68)
+    errors = scoring.score(predicted, Points(truth_68, other, other), truth_68, np.arange(78).reshape(26, 3))
     # The box of the landmarks is 60 px, that of the texels too; the eye corners are 50 px apart.
     assert errors.pop("reconstruction") < 100 * 5.5 / 50
+    # It is a test of its own; here the texels' fit moves a cloud of triangles.
+    assert errors.pop("surface") > 0
     assert errors == pytest.approx(
         {
             "nme68_2d": 100 * 3 / 60,
