@@ -5,6 +5,7 @@ between the normals that pixels see of the true surface and of the face model, o
 `photometric_stereo` makes of six photos. Prints a table, then one line of JSON.
 """
 
+import dataclasses
 import json
 from typing import NamedTuple
 
@@ -35,9 +36,12 @@ from pipeline.store.arrays import Array, Image
 from stages.photo.bundles import embedded_bundle
 
 SEED, SIZE, YAW_DEG = 7, 450, (0.0, 30.0)
-# Of the lamp off the viewer, and how much light is from around, in one photo; the same in each of several photos.
+# Of the lamp off the viewer, and how much light is from around, in one photo.
 SLANT_DEG, AMBIENT = (25.0, 45.0), 0.3
-STEREO_SLANT_DEG, PHOTOS = (20.0, 40.0), 6
+# Of the lamp in each of several photos, their number, and the noise of a camera that stands still, in grey levels.
+STEREO_SLANT_DEG, PHOTOS, NOISE = (20.0, 40.0), 6, 0.5
+# Of the faces so many have several photos taken.
+STEREO_FACES = 5
 # The face is judged where it is seen from no further aside than this cosine.
 LEAST_FACING = 0.3
 
@@ -76,16 +80,22 @@ def by_detail(photo: Image, case: Case, bundle: Bundle) -> tuple[float, float]:
     return error(case.plain, case, case.judged & seen), error(normals, case, case.judged & seen)
 
 
-def by_stereo(case: Case, number: int, matte: bool) -> dict[str, float]:
-    """Errors of the normals of several photos by known lights, by estimated ones, and of the depth, in px."""
+def take_several(case: Case, number: int, kind: str) -> tuple[Array, list[Image]]:
+    """Directions to lamps (K, 3), and a photo under each."""
     generator = generator_of(f"lamps {number}", SEED)
+    setting = dataclasses.replace(case.face.person.setting, noise=NOISE)
+    face = case.face._replace(person=dataclasses.replace(case.face.person, setting=setting))
     lights = np.array([draw_lamp(generator, STEREO_SLANT_DEG) for _ in range(PHOTOS)])
-    take = (
-        (lambda light: photograph_matte(case.face, light, 0.0, generator))
-        if matte
-        else (lambda light: photograph_relief(case.face, under_lamp(case.face.person.setting, light, 0.0), generator))
-    )
-    brightness = brightness_of(np.stack([to_linear(take(light)[case.judged]) for light in lights]))
+    if kind == "soft and glossy":
+        return lights, [photograph_relief(face, under_lamp(setting, light, 0.0), generator) for light in lights]
+    painted = kind == "painted"
+    return lights, [photograph_matte(face, light, 0.0, generator, painted=painted) for light in lights]
+
+
+def by_stereo(case: Case, number: int, kind: str) -> dict[str, float]:
+    """Errors of the normals of several photos by known lights, by estimated ones, and of the depth, in px."""
+    lights, photos = take_several(case, number, kind)
+    brightness = brightness_of(np.stack([to_linear(photo[case.judged]) for photo in photos]))
     guessed = estimate_lights(brightness, case.plain[case.judged].astype(np.float64))
     errors = {"face model": error(case.plain, case, case.judged)}
     surface, triangles = true_surface(case.face)
@@ -107,15 +117,15 @@ def measure(faces: int, bundle: Bundle) -> dict[str, list[float]]:
         generator = generator_of(f"lamp {number}", SEED)
         light, setting = draw_lamp(generator, SLANT_DEG), case.face.person.setting
         photos = {
-            "matte": photograph_matte(case.face, light, AMBIENT, generator),
-            "painted, a lamp": photograph_relief(case.face, under_lamp(setting, light, AMBIENT), generator),
-            "painted, the demo's light": photograph_relief(case.face, setting, generator),
+            "one tone": photograph_matte(case.face, light, AMBIENT, generator, painted=False),
+            "painted": photograph_matte(case.face, light, AMBIENT, generator, painted=True),
+            "the demo's own light": photograph_relief(case.face, setting, generator),
         }
         row = {}
         for name, photo in photos.items():
             row[f"detail, {name}: face model"], row[f"detail, {name}: with detail"] = by_detail(photo, case, bundle)
-        for name, matte in (("matte", True), ("painted", False)):
-            row |= {f"stereo, {name}: {part}": value for part, value in by_stereo(case, number, matte).items()}
+        for name in ("one tone", "painted", "soft and glossy") if number < STEREO_FACES else ():
+            row |= {f"stereo, {name}: {part}": value for part, value in by_stereo(case, number, name).items()}
         for name, value in row.items():
             table.setdefault(name, []).append(value)
     return table

@@ -19,6 +19,7 @@ from ..face.subdivision import loop_operator
 from ..store.arrays import Array, Floats
 from .dataset import Person, deform, draw_person, draw_rotations, generator_of, place
 from .face import MICROMETRES, ProceduralFace
+from .paint import paint_face
 from .photos import SUPERSAMPLING, Setting, expose, photograph, sky_seen
 from .scene import Part, build_scene
 from .surface import EYE_X, EYE_Y, gauss, smoothstep
@@ -126,20 +127,26 @@ def photograph_relief(face: ReliefFace, setting: Setting, grain: np.random.Gener
 
 
 def photograph_matte(
-    face: ReliefFace, light: Sequence[float] | Array, ambient: float, grain: np.random.Generator
+    face: ReliefFace, light: Sequence[float] | Array, ambient: float, grain: np.random.Generator, *, painted: bool
 ) -> NDArray[np.uint8]:
-    """Take a photo (S, S, 3) of the same face of one matte skin tone, as Lambert has it, before black.
+    """Take a photo (S, S, 3) of the same face as Lambert has it, before black.
 
-    No brows, eyes or lips are painted, nothing shines, and there are no cast shadows: what is bright is so by the
-    normals alone, by a lamp in the direction `light` and a share `ambient` of light from everywhere.
+    Nothing shines, and there are no cast shadows: all comes from a lamp in the direction `light` and a share `ambient`
+    of light from everywhere. Without `painted` the skin is of one tone, without brows, eyes and lips, and what is
+    bright is so by the normals alone.
     """
-    size = len(face.person.setting.background)
+    size, look = len(face.person.setting.background), face.person.look
     fine = round(size * SUPERSAMPLING)
     vertices, triangles = true_surface(face)
-    normals, seen = seen_normals((vertices + 0.5) * (fine / size) - 0.5, triangles, fine)
-    brightness = LAMP * diffuse(normals, light, ambient)[..., None] * face.person.look.skin * seen[..., None]
-    smaller = cv2.resize(brightness, (size, size), interpolation=cv2.INTER_AREA)
-    return expose(np.asarray(smaller), face.person.setting, grain)
+    vertices = (vertices + 0.5) * (fine / size) - 0.5
+    shown = triangles[facing_viewer(vertices, triangles)]
+    ids, weights = rasterize(vertices, shown, fine, fine)
+    carried = np.column_stack([face.parts[0].places, vertex_normals(vertices, triangles)])
+    seen = interpolate(carried, shown, ids, weights)[ids >= 0]
+    colour = np.clip(paint_face(seen[:, :3], look)[0], 0, 1) if painted else look.skin
+    scene = np.zeros((fine, fine, 3))
+    scene[ids >= 0] = LAMP * diffuse(seen[:, 3:], light, ambient)[:, None] * colour
+    return expose(np.asarray(cv2.resize(scene, (size, size), interpolation=cv2.INTER_AREA)), face.person.setting, grain)
 
 
 def under_lamp(setting: Setting, light: Sequence[float] | Array, ambient: float) -> Setting:
