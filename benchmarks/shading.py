@@ -85,11 +85,13 @@ def take_several(case: Case, number: int, kind: str) -> tuple[Array, list[Image]
     generator = generator_of(f"lamps {number}", SEED)
     setting = dataclasses.replace(case.face.person.setting, noise=NOISE)
     face = case.face._replace(person=dataclasses.replace(case.face.person, setting=setting))
-    lights = np.array([draw_lamp(generator, STEREO_SLANT_DEG) for _ in range(PHOTOS)])
+    lights = [draw_lamp(generator, STEREO_SLANT_DEG) for _ in range(PHOTOS)]
     if kind == "soft and glossy":
-        return lights, [photograph_relief(face, under_lamp(setting, light, 0.0), generator) for light in lights]
+        return np.array(lights), [
+            photograph_relief(face, under_lamp(setting, light, 0.0), generator) for light in lights
+        ]
     painted = kind == "painted"
-    return lights, [photograph_matte(face, light, 0.0, generator, painted=painted) for light in lights]
+    return np.array(lights), [photograph_matte(face, light, 0.0, generator, painted=painted) for light in lights]
 
 
 def by_stereo(case: Case, number: int, kind: str) -> dict[str, float]:

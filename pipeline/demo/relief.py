@@ -109,7 +109,7 @@ def draw_relief_face(face: ProceduralFace, name: str, seed: int, size: int, yaw_
     moved = finer @ parts[0].vertices
     moved += height[:, None] * vertex_normals(moved * FLIPPED, triangles) * FLIPPED
     parts[0] = Part(parts[0].material, moved, finer @ parts[0].places, triangles.astype(np.int64))
-    return ReliefFace(person, pose, parts, [finer @ sky[0], *sky[1:]])
+    return ReliefFace(person, pose.astype(np.float64), parts, [finer @ sky[0], *sky[1:]])
 
 
 def refine(triangles: NDArray[np.integer], count: int) -> tuple[scipy.sparse.csr_array, NDArray[np.integer]]:
@@ -127,7 +127,7 @@ def photograph_relief(face: ReliefFace, setting: Setting, grain: np.random.Gener
 
 
 def photograph_matte(
-    face: ReliefFace, light: Sequence[float] | Array, ambient: float, grain: np.random.Generator, *, painted: bool
+    face: ReliefFace, light: Sequence[float], ambient: float, grain: np.random.Generator, *, painted: bool
 ) -> NDArray[np.uint8]:
     """Take a photo (S, S, 3) of the same face as Lambert has it, before black.
 
@@ -149,7 +149,7 @@ def photograph_matte(
     return expose(np.asarray(cv2.resize(scene, (size, size), interpolation=cv2.INTER_AREA)), face.person.setting, grain)
 
 
-def under_lamp(setting: Setting, light: Sequence[float] | Array, ambient: float) -> Setting:
+def under_lamp(setting: Setting, light: Sequence[float], ambient: float) -> Setting:
     """The setting in a room that is dark but for a white lamp in a direction, and some light from around."""
     towards = np.asarray(light, np.float64)
     return dataclasses.replace(
@@ -161,10 +161,10 @@ def under_lamp(setting: Setting, light: Sequence[float] | Array, ambient: float)
     )
 
 
-def draw_lamp(generator: np.random.Generator, slant_deg: tuple[float, float]) -> Array:
-    """Make up a unit direction (3,) to a lamp that stands off the viewer's by some degrees, aside or above."""
+def draw_lamp(generator: np.random.Generator, slant_deg: tuple[float, float]) -> list[float]:
+    """Make up a unit direction (3,) to a lamp that stands some degrees off the viewer, aside or above."""
     slant, around = np.deg2rad(generator.uniform(*slant_deg)), generator.uniform(-np.pi, 0)
-    return np.array([np.sin(slant) * np.cos(around), np.sin(slant) * np.sin(around), np.cos(slant)])
+    return [float(np.sin(slant) * np.cos(around)), float(np.sin(slant) * np.sin(around)), float(np.cos(slant))]
 
 
 def true_surface(face: ReliefFace) -> tuple[Array, NDArray[np.int64]]:

@@ -72,7 +72,7 @@ def refine(surface: Surface, levels: int) -> FineMesh:
     for _ in range(levels):
         once, finer = loop_operator(triangles, operator.shape[0])
         operator, triangles = scipy.sparse.csr_array(once @ operator), finer.astype(np.int64)
-    return FineMesh(operator, triangles, operator @ surface.vertex_uv)
+    return FineMesh(operator, triangles, np.asarray(operator @ surface.vertex_uv, np.float64))
 
 
 def add_detail(

@@ -136,8 +136,9 @@ def estimate_lights(brightness: NDArray, normals: NDArray) -> Array:
     return lights / np.linalg.norm(lights, axis=1).mean()
 
 
-def _fit_light(values: Array, surface: Array, light: Array) -> Array:
+def _fit_light(values: Array, surface: Array, start: Array) -> Array:
     """Light by the pixels that it reaches, those that fit badly counting less."""
+    light: NDArray = start
     for _ in range(4):
         seen = surface @ light
         if light.any():
@@ -148,7 +149,7 @@ def _fit_light(values: Array, surface: Array, light: Array) -> Array:
         light = np.linalg.solve(
             surface.T @ (weight[:, None] * surface) + 1e-9 * np.eye(3), surface.T @ (weight * values)
         )
-    return light
+    return np.asarray(light, np.float64)
 
 
 def integrate(normals: NDArray, mask: NDArray[np.bool_]) -> Array:
@@ -190,14 +191,17 @@ def integrate(normals: NDArray, mask: NDArray[np.bool_]) -> Array:
         ).tocsr()
         system, right = system + difference.T @ difference, right + difference.T @ slope
     depth = np.full(mask.shape, np.nan)
-    depth[mask] = solve_symmetric(system + ANCHOR * scipy.sparse.eye_array(count), right)
+    depth[mask] = solve_symmetric(scipy.sparse.csr_array(system + ANCHOR * scipy.sparse.eye_array(count)), right)
     return depth
 
 
-def solve_symmetric(system: scipy.sparse.sparray, right: NDArray) -> Array:
+def solve_symmetric(system: scipy.sparse.csr_array, right: NDArray) -> Array:
     """Solve a sparse positive system: the ordering that suits symmetry takes half the time of the usual one."""
     factors = scipy.sparse.linalg.splu(
-        system.tocsc(), permc_spec="MMD_AT_PLUS_A", diag_pivot_thresh=0.0, options={"SymmetricMode": True}
+        scipy.sparse.csc_array(system),
+        permc_spec="MMD_AT_PLUS_A",
+        diag_pivot_thresh=0.0,
+        options={"SymmetricMode": True},
     )
     return np.asarray(factors.solve(right), np.float64)
 

@@ -117,7 +117,7 @@ def shape_from_shading(photo: NDArray, grid: Grid, size: float) -> Shading:
         return Shading(np.zeros(seen.shape), np.eye(9)[0], np.ones(seen.shape))
     apart, usual = hue_distance(colours, grid.weight)
     # Brows, lips and hair are of another hue, mostly.
-    skin = np.maximum(_trust(apart, max(HUE_LIMIT * usual, HUE_LEAST) if usual < np.inf else 1.0), LEAST)
+    skin = np.maximum(_trust(apart, max(HUE_LIMIT * usual, HUE_LEAST)), LEAST)
     grid = grid._replace(weight=grid.weight * skin)
     light = estimate_light(colours.mean(axis=2)[seen], grid.normals[seen], grid.weight[seen])
     shading = harmonics(grid.normals) @ light
