@@ -44,7 +44,7 @@ from stages.project.variants import VariantSettings, resolve_variant
 # Twice as many samples as the feed reads ahead, so that it reads while the steps are timed.
 SIZE, BATCH, SAMPLES = 256, 4, 64
 # Variants whose networks are timed.
-NETWORKS = ("prn", "final", "prn_refine_fast", "best")
+NETWORKS = ("best", "prn", "prn_refine_fast", "final")
 COEFFICIENTS = (40, 10)
 TENSORFLOW = "tensorflow"
 # ONNX Runtime has no float16 layers for processors: it turns each to float32 and back, and only the file is smaller.
@@ -266,34 +266,42 @@ def time_runtimes(folder: Path, variant: str, rounds: int) -> dict[Timing, float
 
 @click.command()
 @click.option("--rounds", default=4, help="How often each runtime has its turn, with three photos each time.")
-@click.option("--steps", default=3, help="Training steps that are timed.")
+@click.option(
+    "--steps", default=None, type=int, help="Training steps that are timed; the slowest network's are one by default."
+)
+@click.option(
+    "--network", "networks", multiple=True, default=NETWORKS, type=click.Choice(NETWORKS), help="Only this one."
+)
 @click.option("--folder", type=Path, default=None, help="Where to work; a temporary folder by default.")
-def main(rounds: int, steps: int, folder: Path | None) -> None:
+def main(rounds: int, steps: int | None, networks: tuple[str, ...], folder: Path | None) -> None:
     """Measure milliseconds a photo on every runtime, and images a second of the training step."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     result: dict[str, dict[str, float]] = {}
     click.echo(
         f"{'network':<16} {'runtime':<16} {'MB':>6} {'1 thread':>9} {'2 threads':>9}  ms a photo; TensorFlow / it"
     )
-    for variant in NETWORKS:
+    for variant in networks:
         with tempfile.TemporaryDirectory(dir=folder) as name:
             sizes = answer(write_files, Path(name), variant)
             times = time_runtimes(Path(name), variant, rounds)
+            for runtime in RUNTIMES:
+                one, two = (times[runtime, threads] for threads in THREADS)
+                ratios = [times[TENSORFLOW, threads] / times[runtime, threads] for threads in THREADS]
+                size = f"{sizes[runtime]:6.1f}" if runtime in sizes else " " * 6
+                click.echo(f"{variant:<16} {runtime:<16} {size} {one:9.1f} {two:9.1f}  {ratios[0]:.2f} {ratios[1]:.2f}")
             make_shards(Path(name))
-            speed, against_memory = answer(time_training, Path(name), variant, steps)
-            others = {
-                "compiled by XLA": answer(time_training, Path(name), variant, steps, "float32", True)[0],
-                "in mixed_bfloat16": answer(time_training, Path(name), variant, steps, "mixed_bfloat16")[0],
-            }
-        for runtime in RUNTIMES:
-            one, two = (times[runtime, threads] for threads in THREADS)
-            ratios = [times[TENSORFLOW, threads] / times[runtime, threads] for threads in THREADS]
-            size = f"{sizes[runtime]:6.1f}" if runtime in sizes else " " * 6
-            click.echo(f"{variant:<16} {runtime:<16} {size} {one:9.1f} {two:9.1f}  {ratios[0]:.2f} {ratios[1]:.2f}")
-        click.echo(
-            f"{variant:<16} training step: {speed:.2f} images/s, {against_memory:.2f} times one from memory; "
-            + ", ".join(f"{name} {other:.2f}" for name, other in others.items())
-        )
+            # A step of the whole refinement takes half a minute.
+            count = steps or (1 if variant == "final" else 3)
+            speed, against_memory = answer(time_training, Path(name), variant, count)
+            click.echo(
+                f"{variant:<16} training step: {speed:.2f} images/s, {against_memory:.2f} times one from memory",
+                nl=False,
+            )
+            for text, precision, xla in (("by XLA", "float32", True), ("in mixed_bfloat16", "mixed_bfloat16", False)):
+                click.echo(
+                    f", {text} {answer(time_training, Path(name), variant, count, precision, xla)[0]:.2f}", nl=False
+                )
+        click.echo()
         result[variant] = {runtime: round(times[runtime, 2], 1) for runtime in RUNTIMES}
         result[variant] |= {"train_images_per_s": round(speed, 3), "against_memory": round(against_memory, 3)}
     click.echo(json.dumps(result))

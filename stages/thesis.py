@@ -117,7 +117,8 @@ def main() -> None:
         margin = read("crop", CropParams).margin
         setup = Setup(main_variant, settings, layers, starts, data, margin, surveyed, costs)
         comparison = thesis(Path(), setup, read("evaluate", EvaluateParams))
-    means = ", ".join(f"{name} {summary.thesis_mesh} %" for name, summary in comparison.variants.items())
+    errors = {name: summary.over_seeds["thesis_mesh"].mean for name, summary in comparison.variants.items()}
+    means = ", ".join(f"{name} {mean} %" for name, mean in errors.items())
     click.echo(f"thesis: mesh error {means}; reports/index.html")
 
 

@@ -240,6 +240,32 @@ def difference_interval(first: ArrayLike, second: ArrayLike, resamples: int, see
     return paired_interval(first.mean(axis=0), second.mean(axis=0), resamples, seed)
 
 
+def mean_interval(errors: ArrayLike, resamples: int, seed: int) -> Interval:
+    """Interval of the mean error of one method, over all that `difference_interval` covers.
+
+    It is that of the difference from a method without errors, which adds no variance.
+
+    Parameters
+    ----------
+    errors : (S, N) array_like
+        Of N images, a row a seed.
+    resamples, seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    Interval
+        Over images and seeds where there are `SEEDS_NEEDED`; else over the images alone.
+
+    Raises
+    ------
+    ValueError
+        If there are no images, or all the seeds and a single image.
+    """
+    errors = np.asarray(errors, np.float64)
+    return difference_interval(errors, np.zeros_like(errors), resamples, seed)
+
+
 def verdict(difference: Interval, seeds: int) -> str | None:
     """Say in words what the interval of ``ours - other`` says of two errors, of which the smaller is the better.
 

@@ -77,20 +77,21 @@ def make_outline(model: FaceModel, vertices: NDArray[np.integer]) -> Outline:
     -------
     Outline
     """
-    vertices = np.asarray(vertices, np.int64)
+    chosen: NDArray[np.int64] = np.asarray(vertices, np.int64)
     number = np.full(len(model.mean), -1)
-    number[vertices] = np.arange(len(vertices))
+    number[chosen] = np.arange(len(chosen))
     triangles = number[model.triangles]
     triangles = triangles[(triangles >= 0).all(axis=1)].astype(np.int32)
     landmarks = model.mean[model.landmarks]
     width = float(np.ptp(landmarks[JAW, 0]))
-    free = scipy.spatial.cKDTree(landmarks[NOSE]).query(model.mean[vertices])[0] > NEAR_NOSE * width
+    distances = np.asarray(scipy.spatial.cKDTree(landmarks[NOSE]).query(model.mean[chosen])[0])
+    free = distances > NEAR_NOSE * width
     edges = np.unique(np.sort(triangles[:, [[0, 1], [1, 2], [2, 0]]].reshape(-1, 2), axis=1), axis=0).astype(np.int64)
     flipped = np.array([1, -1, 1])  # to the pixel frame and back
     normals = (flipped * vertex_normals(model.mean * flipped, model.triangles)).astype(np.float64)
     return Outline(
-        dataclasses.replace(at_vertices(model, lambda values: values[vertices]), triangles=triangles),
-        vertices,
+        dataclasses.replace(at_vertices(model, lambda values: values[chosen]), triangles=triangles),
+        chosen,
         edges[free[edges].all(axis=1)],
         normals[model.landmarks[JAW]],
         width,
@@ -162,7 +163,7 @@ def _move_contour(
         contour = occluding_contour(outline, placed)
         first, second = placed[contour.ends.T]
         points = first + contour.shares[:, None] * (second - first)
-        distances, nearest = scipy.spatial.cKDTree(points[:, :2]).query(landmarks[hidden])
+        distances, nearest = map(np.asarray, scipy.spatial.cKDTree(points[:, :2]).query(landmarks[hidden]))
         near = distances < FAR * outline.width * fit.pose[6]
         known[hidden[~near]] = False
         ends[hidden[near]] = outline.vertices[contour.ends[nearest[near]]]

@@ -8,7 +8,7 @@ import pandas as pd
 
 from model.scores.statistics import Interval, bootstrap_interval, paired_interval
 from stages.pages.comparison import ROUNDED, Difference, compare
-from stages.pages.page import interval_text
+from stages.pages.page import mean_text
 from stages.pages.thesis_reference import METRICS, Claim
 from stages.pages.thesis_tables import IMAGES_ALONE, NO_VERDICT, claim_text, conclude
 from stages.project.result_params import EvaluateParams
@@ -169,10 +169,10 @@ def score_rows(by_crop: ByCrop) -> list[tuple]:
     rows: list[tuple] = []
     for variant, scores in by_crop.scores.items():
         for score in scores.values():
-            counts = (variant, score.box, score.levelling, score.seeds, score.images, score.failed)
+            source = ", ".join(dict.fromkeys((score.box, score.levelling)))
+            counts = (variant, source, score.seeds, score.images, score.failed)
             intervals = [*score.errors.values(), *([score.more] if score.more else [])]
-            cells = [cell for each in intervals for cell in (each.mean, interval_text(each.low, each.high))]
-            rows.append((*counts, *cells, *([] if score.more else ["", ""])))
+            rows.append((*counts, *(mean_text(*each) for each in intervals), *([] if score.more else [""])))
     return rows
 
 
@@ -183,8 +183,8 @@ def claim_rows(claims: Sequence[Claim], by_crop: ByCrop) -> list[tuple]:
         for source, there in by_crop.claims.get(claim.name, {}).items():
             found = there.found
             told = (claim.section, f"{claim.variant} against {claim.against}", METRICS[claim.metric].text)
-            between = interval_text(found.low, found.high) + ("" if found.verdict else IMAGES_ALONE)
-            ours = ("annotation" if source == RAW else source, there.images, found.difference, between)
+            difference = mean_text(found.difference, found.low, found.high) + ("" if found.verdict else IMAGES_ALONE)
+            ours = ("annotation" if source == RAW else source, there.images, difference)
             said = (found.verdict or NO_VERDICT, conclude(claim.expected, found.verdict))
             rows.append((*told, claim_text(claim), *ours, *said))
     return rows

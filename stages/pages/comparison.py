@@ -5,13 +5,13 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import scipy.stats
 from numpy.typing import NDArray
 
 from model.scores import statistics
 from model.scores.curve_gap import CurveGap, curve_gap
 from pipeline.store.arrays import Array
+from stages.pages.losses import JUMP_PERCENT, loss_rises, still_falling
 from stages.pages.thesis_reference import METRICS, Claim, Gain
 from stages.project.paths import MAIN_RUN
 from stages.project.result_params import EvaluateParams
@@ -19,10 +19,10 @@ from stages.project.results import Results
 from stages.project.strict import check
 
 ROUNDED = 3
-# A rise of the validation loss above its best so far that counts as one of section 4.7's abrupt changes, in percent.
-JUMP_PERCENT = 10.0
-# A loss was still falling if its best in the last share of the passes is so many percent below its best before.
-LAST_SHARE, FALLING_PERCENT = 0.1, 1.0
+# Whose means over the seeds a summary has, by their columns in per_seed.csv.
+OVER_SEEDS = {"nme68_2d": "nme68_2d"} | {
+    name: metric.error for name, metric in METRICS.items() if metric.statistic == "mean"
+}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Summary:
     Attributes
     ----------
     seeds : int
-        That it was trained from. The errors are of the one that was best on the validation part.
+        That it was trained from.
     passes : int
         That its network has learnt from, those of the run that it starts from included.
     falling : int or None
@@ -40,9 +40,11 @@ class Summary:
     jumps : int
         Validations of all seeds whose loss is more than `JUMP_PERCENT` above the best before it in the same run.
     thesis_68, thesis_mesh, smooth_15deg : float
-        Percent.
+        Percent, of the network that is kept: the one that was best on the validation part.
     worst_rise : float
         The largest rise of the validation loss above its best so far, in percent; 0 where the loss only fell.
+    over_seeds : dict of str to Interval
+        Those of `OVER_SEEDS`: means over images and seeds in percent, see `model.scores.statistics.mean_interval`.
     """
 
     seeds: int
@@ -53,10 +55,17 @@ class Summary:
     thesis_mesh: float
     smooth_15deg: float
     worst_rise: float
+    over_seeds: Mapping[str, statistics.Interval] = dataclasses.field(default_factory=dict)
 
     def as_metrics(self) -> dict[str, float]:
         """All but what cannot be told: metrics are numbers."""
-        return {name: value for name, value in dataclasses.asdict(self).items() if value is not None}
+        told = dataclasses.asdict(dataclasses.replace(self, over_seeds={}))
+        means = {
+            f"{name}_over_seeds{end}": value
+            for name, interval in self.over_seeds.items()
+            for end, value in zip(("", "_low", "_high"), interval, strict=True)
+        }
+        return {name: value for name, value in told.items() if name != "over_seeds" and value is not None} | means
 
 
 @dataclasses.dataclass(frozen=True)
@@ -183,7 +192,7 @@ def compare_variants(
     """
     errors = results[variant].per_image
     return Comparison(
-        {name: summarise(result, passes_in_all(name, results, starts)) for name, result in results.items()},
+        {name: summarise(result, passes_in_all(name, results, starts), params) for name, result in results.items()},
         rank_correlation(errors["thesis_68"].to_numpy(), errors["thesis_mesh"].to_numpy(), params),
         {
             claim.name: compare(results[claim.variant], results[claim.against], claim.metric, params)
@@ -206,8 +215,14 @@ def passes_in_all(variant: str, results: Mapping[str, Results], starts: Mapping[
     return results[variant].passes + (passes_in_all(before, results, starts) if before in results else 0)
 
 
-def summarise(result: Results, passes: int) -> Summary:
-    """Take from a variant's results the errors that the thesis has, and what its loss did over all seeds."""
+def summarise(result: Results, passes: int, params: EvaluateParams) -> Summary:
+    """Take from a variant's results the errors that the thesis has, and what its loss did over all seeds.
+
+    Raises
+    ------
+    ValueError
+        If its seeds were not evaluated on the same images.
+    """
     runs = [run for _, run in result.seeds.groupby("seed")]
     rises = np.concatenate([loss_rises(run) for run in runs] or [np.zeros(0)])
     falling = [still_falling(run) for run in runs]
@@ -220,32 +235,15 @@ def summarise(result: Results, passes: int) -> Summary:
         thesis_mesh=round(result.mean("thesis_mesh"), ROUNDED),
         smooth_15deg=round(result.mean("smooth_prediction"), ROUNDED),
         worst_rise=round(float(rises.max(initial=0.0)), ROUNDED),
+        over_seeds={name: _mean_over_seeds(result, error, params) for name, error in OVER_SEEDS.items()},
     )
 
 
-def loss_rises(run: pd.DataFrame) -> NDArray[np.float64]:
-    """Rise of the validation loss of an output above its best so far, in percent, at each validation but the first.
-
-    Where a phase goes on with the output of the one before, its beginning counts: that is where losses jump. Phase
-    `brief` alone has another output.
-    """
-    rises = [
-        100 * (losses[1:] / np.minimum.accumulate(losses)[:-1] - 1)
-        for losses in (part["val_loss"].to_numpy(np.float64) for _, part in run.groupby(run["phase"] == "brief"))
-    ]
-    return np.concatenate(rises)
-
-
-def still_falling(run: pd.DataFrame) -> bool | None:
-    """Say whether the validation loss of a seed's last output was still falling when training ended.
-
-    It was if its best in the last tenth of the passes is more than 1 % below its best before. None where there was no
-    validation of that output before: nothing can be told.
-    """
-    judged = run[run["phase"] != "brief"]
-    late = judged["passes"] > (1 - LAST_SHARE) * run["passes"].max()
-    before, at_end = judged.loc[~late, "val_loss"], judged.loc[late, "val_loss"]
-    return None if before.empty else bool(at_end.min() < (1 - FALLING_PERCENT / 100) * before.min())
+def _mean_over_seeds(result: Results, error: str, params: EvaluateParams) -> statistics.Interval:
+    interval = statistics.mean_interval(
+        result.errors_by_seed(error).to_numpy(np.float64), params.bootstrap, params.seed
+    )
+    return statistics.Interval(*(round(value, ROUNDED) for value in interval))
 
 
 def rank_correlation(first: NDArray, second: NDArray, params: EvaluateParams) -> Correlation | None:

@@ -7,6 +7,7 @@ from typing import Any
 import pandas as pd
 
 from model.scores.protocols import PROTOCOLS
+from model.scores.statistics import Interval
 from stages.pages.costs import Cost
 from stages.pages.page import interval_text
 from stages.project.json_file import read_metrics
@@ -113,14 +114,26 @@ def method_header() -> tuple[str, ...]:
     """Head of the rows of `method_row`."""
     # Without their underscores the names can be broken into lines, so that the table is no wider than the page.
     first, *others = (name.replace("_", " ") for name in PROTOCOLS)
-    head = ("method", "seeds", "images", "failed", first, "95 % interval", "mean of bins")
+    mean = (f"{first}, mean over seeds", "95 % interval")
+    head = ("method", "seeds", "images", "failed", *mean, f"{first}, kept network", "mean of bins")
     return (*head, *others, "ms a face", "MB")
 
 
-def method_row(name: str, metrics: Metrics, seeds: object = "", cost: Cost | None = None) -> tuple[object, ...]:
-    """One method's row: metrics as metrics/evaluation.json has them, the seeds it was the best of, and its cost."""
-    ends = [metrics[end] for end in ("nme68_2d_low", "nme68_2d_high") if end in metrics]
+def method_row(
+    name: str,
+    metrics: Metrics,
+    seeds: object = "",
+    over_seeds: Interval | None = None,
+    cost: Cost | None = None,
+) -> tuple[object, ...]:
+    """One method's row from metrics as metrics/evaluation.json has them, and its cost.
+
+    Where it has several seeds, of which the metrics are of the network that is kept, their number and the mean error
+    of the 68 landmarks over all of them come first. What is no landmark's has none.
+    """
+    kept = metrics.get("nme68_2d", "")
+    mean, *ends = over_seeds or (kept, metrics.get("nme68_2d_low"), metrics.get("nme68_2d_high"))
+    between = "" if None in ends else interval_text(*ends)
     counts = (name, seeds, metrics["images"], metrics["failed"])
-    between = interval_text(*ends) if ends else ""
-    head = (*counts, metrics.get("nme68_2d", ""), between, metrics.get("nme68_2d_bins", ""))
+    head = (*counts, mean, between, kept if over_seeds else "", metrics.get("nme68_2d_bins", ""))
     return (*head, *(metrics.get(error, "") for error in list(PROTOCOLS)[1:]), *(cost or ("", "")))

@@ -4,7 +4,7 @@ import base64
 import html
 import numbers
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import jinja2
@@ -65,6 +65,18 @@ def interval_text(low: object, high: object) -> str:
     """Interval in percent, kept on one line; an end that is no number, from a file of others, is shown as it is."""
     ends = (f"{float(end):.3f}" if isinstance(end, numbers.Real) else str(end) for end in (low, high))
     return "\u00a0to\u00a0".join(ends)
+
+
+def mean_text(mean: float, low: float, high: float) -> str:
+    """Mean in percent with its interval, kept on one line."""
+    return f"{mean:.3f}\u00a0({interval_text(low, high)})"
+
+
+def drop_empty_columns(header: Sequence[str], rows: Iterable[Sequence]) -> tuple[list[str], list[tuple]]:
+    """Leave out the columns of a table that no row has anything in."""
+    rows = list(rows)
+    used = [number for number in range(len(header)) if any(row[number] != "" for row in rows)]
+    return [header[number] for number in used], [tuple(row[number] for number in used) for row in rows]
 
 
 def data_uri(image: bytes) -> str:

@@ -1,18 +1,25 @@
 """Curves and points as pictures, drawn by matplotlib without a window."""
 
 import io
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter
 from numpy.typing import ArrayLike, NDArray
 
 from model.scores.curve_gap import CurveGap
 from model.scores.smoothness import SMOOTH_ANGLE_DEG
 
 COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#7d5ba6", "#b08900", "#4a4e69")
+ERROR_LABEL, SHARE_LABEL = "NME (%)", "test images with at most this NME (%)"
+# Percent of a method's errors that the wide part of a figure of cumulative errors has.
+BULK_PERCENT = 95
+# Curves by name, each as (x, y).
+Curves = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
 
 def encode_figure(figure: Figure) -> bytes:
@@ -53,13 +60,16 @@ def cost_figure(groups: Sequence[Mapping[str, tuple[float, float]]], x_label: st
         for name in best.values():
             axes.annotate(name, points[name], xytext=(4, -9), textcoords="offset points", fontsize=7, color=colour)
     axes.set_xscale("log")
+    axes.margins(x=0.15)  # for the last name
+    for formatted in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
+        formatted(FuncFormatter(lambda cost, _: f"{cost:g}"))
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     return encode_figure(figure)
 
 
 def curves_figure(
-    curves: Mapping[str, tuple[ArrayLike, ArrayLike]],
+    curves: Curves,
     x_label: str,
     y_label: str,
     log: bool = False,
@@ -67,10 +77,7 @@ def curves_figure(
 ) -> bytes:
     """Draw named curves, each as (x, y), with a legend; y is logarithmic on request, `marks` are named values of x."""
     figure, axes = _axes()
-    for index, (name, (x, y)) in enumerate(curves.items()):
-        axes.plot(
-            x, y, label=name, color=COLOURS[index % len(COLOURS)], linestyle="-" if index < len(COLOURS) else "--"
-        )
+    _draw_curves(axes, curves)
     for name, x in (marks or {}).items():
         axes.axvline(x, color="#888888", linestyle=":", label=name)
     axes.set_xlabel(x_label)
@@ -82,11 +89,39 @@ def curves_figure(
 
 
 def error_figure(errors: Mapping[str, ArrayLike]) -> bytes:
-    """Cumulative error distribution: percent of the test images with at most each error, up to the largest of all."""
+    """Cumulative error distribution: percent of the test images with at most each error, up to the largest of all.
+
+    A second, narrow part with axes of its own has the errors above `BULK_PERCENT` of those of the methods' median one:
+    they may be many times as large, and would squeeze all others.
+    """
     values = {name: np.sort(np.asarray(each, np.float64)) for name, each in errors.items()}
     end = max(float(each[-1]) for each in values.values())
+    bulk = math.ceil(np.median([np.percentile(each, BULK_PERCENT) for each in values.values()]))
     curves = {name: _steps(each, end) for name, each in values.items()}
-    return curves_figure(curves, "NME (%)", "test images with at most this NME (%)")
+    if bulk >= end:
+        return curves_figure(curves, ERROR_LABEL, SHARE_LABEL)
+    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    most, rest = figure.subplots(1, 2, width_ratios=(4, 1))
+    lowest = min(100 * np.mean(each <= bulk) for each in values.values())
+    # A line at the edge of a part is drawn in its whole width.
+    far = end + 0.03 * (end - bulk)
+    for axes, limits, first in ((most, (0.0, bulk), 0.0), (rest, (bulk, far), lowest)):
+        axes.grid(alpha=0.3)
+        _draw_curves(axes, curves)
+        margin = 0.02 * (100 - first)
+        axes.set(xlim=limits, ylim=(first - margin, 100 + margin))
+    rest.yaxis.tick_right()
+    rest.set_title("the rest", fontsize="medium")
+    most.set(xlabel=ERROR_LABEL, ylabel=SHARE_LABEL)
+    most.legend()
+    return encode_figure(figure)
+
+
+def _draw_curves(axes: Axes, curves: Curves) -> None:
+    for index, (name, (x, y)) in enumerate(curves.items()):
+        axes.plot(
+            x, y, label=name, color=COLOURS[index % len(COLOURS)], linestyle="-" if index < len(COLOURS) else "--"
+        )
 
 
 def _steps(values: NDArray[np.float64], end: float) -> tuple[ArrayLike, ArrayLike]:
@@ -104,8 +139,8 @@ def gap_figure(gaps: Mapping[str, CurveGap]) -> bytes:
         axes.fill_between(gap.errors, *band, step="post", color=colour, alpha=0.15, linewidth=0)
         axes.plot(gap.at, gap.largest.mean, "o", color=colour)
     axes.axhline(0.0, color="#888888", linestyle=":")
-    axes.set_xlabel("NME (%)")
-    axes.set_ylabel("more test images with at most this NME (%)")
+    axes.set_xlabel(ERROR_LABEL)
+    axes.set_ylabel(f"more {SHARE_LABEL}")
     axes.legend()
     return encode_figure(figure)
 

@@ -7,11 +7,12 @@ from model.layer_table import Row
 from model.scores.statistics import SEEDS_NEEDED
 from stages.pages import thesis_tables as tables
 from stages.pages.by_crop import ByCrop, claim_rows, score_rows
-from stages.pages.comparison import FALLING_PERCENT, Comparison
+from stages.pages.comparison import Comparison
 from stages.pages.costs import Cost
+from stages.pages.losses import FALLING_PERCENT
 from stages.pages.machine import describe_machine
 from stages.pages.methods import Metrics, method_header, method_row
-from stages.pages.page import render
+from stages.pages.page import drop_empty_columns, render
 from stages.pages.plots import cost_figure, error_figure, gap_figure, scatter_figure, smoothness_figure
 from stages.pages.provenance import Provenance
 from stages.pages.thesis_reference import METRICS, Reference
@@ -105,12 +106,22 @@ def thesis_page(findings: Findings) -> str:
     per_image = results[findings.variant].per_image
     claims = tables.claims_by_section(reference.claims, comparison)
     costs, machine = findings.costs, describe_machine()
-    ours = [method_row(name, each.metrics, each.seed_count, costs.get(name)) for name, each in results.items()]
+    ours = [
+        method_row(
+            name,
+            result.metrics,
+            result.seed_count,
+            comparison.variants[name].over_seeds["nme68_2d"],
+            costs.get(name),
+        )
+        for name, result in results.items()
+    ]
     surveyed = [
         method_row(findings.survey_names[name], metrics, cost=costs.get(name))
         for name, metrics in findings.survey.items()
     ]
     others = [method_row(name, metrics) for name, metrics in findings.foreign.items()]
+    header, methods = drop_empty_columns(method_header(), ours + surveyed + others)
     return render(
         "thesis.html",
         provenance=findings.provenance,
@@ -137,14 +148,14 @@ def thesis_page(findings: Findings) -> str:
         gap_curves=draw_gaps(comparison),
         biases=tables.bias_rows(results),
         smoothness_curves=draw_smoothness(results),
-        losses=tables.loss_rows(reference.numbers, results, findings.provenance.label),
+        losses=tables.loss_rows(reference.numbers, comparison, findings.provenance.label),
         loss_rises=tables.rise_rows(results, comparison),
         correlation=comparison.rank_correlation,
         by_crop=score_rows(findings.by_crop),
         claims_by_crop=claim_rows(reference.claims, findings.by_crop),
         error_scatter=scatter_figure(per_image["thesis_68"], per_image["thesis_mesh"]),
-        method_header=method_header(),
-        methods=ours + surveyed + others,
+        method_header=header,
+        methods=methods,
         cost_curves=draw_costs([{name: each.metrics for name, each in results.items()}, findings.survey], costs),
         left_out=findings.left_out,
     )

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from model.layer_table import Row
 from model.scores import statistics
 from stages.pages.comparison import Comparison, Difference, Summary
-from stages.pages.page import interval_text
+from stages.pages.page import interval_text, mean_text
 from stages.pages.thesis_reference import METRICS, Claim, Gain, Layer, Number, Reference
 from stages.project.results import Results
 
@@ -35,7 +35,7 @@ COLOURS = {
     ABSENT: "",
 }
 MINUS = "\u2212"
-NO_VERDICT = f"no verdict: fewer than {statistics.SEEDS_NEEDED} seeds"
+NO_VERDICT = "no verdict"
 
 
 def conclusion_rows(claims: Sequence[Claim], comparison: Comparison) -> list[tuple]:
@@ -46,12 +46,13 @@ def conclusion_rows(claims: Sequence[Claim], comparison: Comparison) -> list[tup
         variants = f"{claim.variant} against {claim.against}"
         told = (claim.section, variants, METRICS[claim.metric].text, claim_text(claim))
         if found is None:
-            rows.append((*told, "", "", "", ABSENT, "", "", "", ""))
+            rows.append((*told, "", "", "", ABSENT, "", "", ""))
             continue
         two = [comparison.variants[name] for name in (claim.variant, claim.against)]
-        between = interval_text(found.low, found.high) + ("" if found.verdict else IMAGES_ALONE)
-        learnt = (" and ".join(f"{each.passes:,}" for each in two), " and ".join(map(falling_text, two)))
-        ours = (f"{found.seeds} and {found.against_seeds}", *learnt, found.difference, between, found.lower_by)
+        difference = mean_text(found.difference, found.low, found.high) + ("" if found.verdict else IMAGES_ALONE)
+        passes = dict.fromkeys(f"{each.passes:,}" for each in two)
+        learnt = (" and ".join(passes), " and ".join(map(falling_text, two)))
+        ours = (f"{found.seeds} and {found.against_seeds}", *learnt, difference, found.lower_by)
         rows.append((*told, *ours, found.verdict or NO_VERDICT, conclude(claim.expected, found.verdict)))
     return rows
 
@@ -173,19 +174,27 @@ def falling_text(summary: Summary) -> str:
 
 
 def number_rows(numbers: Sequence[Number], results: Mapping[str, Results], comparison: Comparison) -> list[tuple]:
-    """Every number of sections 4.3 to 4.9 beside ours."""
+    """Every number of sections 4.3 to 4.9 beside ours: means over all seeds, and a percentile of the kept network."""
     rows: list[tuple] = []
     for number in numbers:
-        metric = METRICS[number.metric]
         told = f"{number.value:g}" + (f" ({number.note})" if number.note else "")
-        row = results[number.variant].described(metric.error) if number.variant in results else None
         ours: tuple = ("", "", "", ABSENT, "")
-        if row is not None:
-            between = interval_text(row["low"], row["high"]) if metric.statistic == "mean" else ""
+        if number.variant in results:
             summary = comparison.variants[number.variant]
-            ours = (summary.seeds, summary.passes, falling_text(summary), row[metric.statistic], between)
-        rows.append((number.section, number.variant, metric.text, told, *ours))
+            learnt = (summary.seeds, summary.passes, falling_text(summary))
+            ours = (*learnt, *_our_number(number.metric, results[number.variant], summary))
+        rows.append((number.section, number.variant, METRICS[number.metric].text, told, *ours))
     return rows
+
+
+def _our_number(metric: str, result: Results, summary: Summary) -> tuple[float | str, str]:
+    """One of `METRICS` of a variant, and its interval, or of which network it is."""
+    if metric in summary.over_seeds:
+        mean, low, high = summary.over_seeds[metric]
+        return mean, interval_text(low, high)
+    error, statistic, _ = METRICS[metric]
+    row = result.described(error)
+    return (ABSENT, "") if row is None else (row[statistic], "of the kept network")
 
 
 def bias_rows(results: Mapping[str, Results]) -> list[tuple]:
@@ -199,19 +208,20 @@ def bias_rows(results: Mapping[str, Results]) -> list[tuple]:
     return [(*told, row["mean"], interval_text(row["low"], row["high"])) for *told, row in found if row]
 
 
-def loss_rows(numbers: Sequence[Number], results: Mapping[str, Results], label: str) -> list[tuple]:
-    """Table 4.1: mean error of the mesh by loss, the thesis's and ours."""
+def loss_rows(numbers: Sequence[Number], comparison: Comparison, label: str) -> list[tuple]:
+    """Table 4.1: mean error of the mesh by loss, the thesis's and ours over all seeds."""
     theirs = {number.variant: number.value for number in numbers if number.section == "4.7"}
     rows: list[tuple] = []
     for name, variants in TABLE_4_1.items():
         rows.append((f"{name}, thesis", *(f"{theirs[variant]:.3f}" for variant in variants)))
-        rows.append((f"{name}, {label}", *(_mesh_error(results, variant) for variant in variants)))
+        rows.append((f"{name}, {label}", *(_mesh_error(comparison, variant) for variant in variants)))
     return rows
 
 
-def _mesh_error(results: Mapping[str, Results], variant: str) -> str:
-    row = results[variant].described("thesis_mesh") if variant in results else None
-    return ABSENT if row is None else f"{row['mean']:.3f} ({interval_text(row['low'], row['high'])})"
+def _mesh_error(comparison: Comparison, variant: str) -> str:
+    if variant not in comparison.variants:
+        return ABSENT
+    return mean_text(*comparison.variants[variant].over_seeds["thesis_mesh"])
 
 
 def rise_rows(results: Mapping[str, Results], comparison: Comparison) -> list[tuple]:

@@ -96,7 +96,7 @@ def survey(
             rows.append(score_result(place.sample_id, result, truth, mesh, benchmark))
         except (ValueError, OSError) as error:
             failed.append((place.sample_id, f"survey@{name}", str(error)))
-    check(bool(rows), f"survey {name}: nothing could be scored. First: {failed[0][2] if failed else 'no test photo'}")
+    check(bool(rows), f"survey {name}: nothing could be scored. Last: {failed[-1][2] if failed else 'no test photo.'}")
     table = pd.DataFrame(rows).sort_values("sample_id", ignore_index=True)
     yaw = benchmark.replace_yaw(table["sample_id"], samples.annotated_yaw(root, table["sample_id"]))
     table.insert(1, "yaw_deg", yaw)
@@ -176,11 +176,12 @@ def score_result(
     ValueError
         If the result is of no kind that can be scored, or is not finite.
     """
+    points = result.vertices if isinstance(result, FreeMesh) else result
+    check(bool(np.isfinite(points).all()), "The result is not finite.")
     errors, landmarks = _score(result, truth, mesh)
     second = benchmark.landmarks_of(sample_id)
     if second is not None and landmarks is not None:
         errors["nme68_2d_reannotated"] = float(error_3ddfa(landmarks, second))
-    check(bool(np.isfinite(list(errors.values())).all()), "The result is not finite.")
     return {"sample_id": sample_id, "truth": "pt3d_68" if truth.annotated else "model", **errors}
 
 

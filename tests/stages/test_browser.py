@@ -131,6 +131,22 @@ def test_all_claims_are_on_the_first_screen_and_the_meshes_side_by_side(reports,
     assert int(found[2]) == 1
 
 
+def test_what_is_folded_up_is_open_in_print(reports, tmp_path):
+    page = reports / "index.html"
+    text = page.read_text(encoding="utf-8")
+    closed = text.replace("details::details-content { content-visibility: visible; }", "")
+    pages = {"as it is": text, "open": text.replace("<details>", "<details open>"), "closed": closed}
+    assert len(set(pages.values())) == 3
+    printed = {}
+    for name, content in pages.items():
+        copy = page.with_name(f"printed_{len(printed)}.html")
+        copy.write_text(content, encoding="utf-8")
+        path = tmp_path / f"{len(printed)}.pdf"
+        browse(copy, tmp_path / "profile", f"--print-to-pdf={path}")
+        printed[name] = len(re.findall(rb"/Type\s*/Page\b", path.read_bytes()))
+    assert printed["as it is"] == printed["open"] > printed["closed"]
+
+
 def test_the_mesh_is_drawn_and_turns_with_the_mouse(reports, tmp_path):
     page = reports / "meshes/final.html"
     still = screenshot(page, tmp_path, "still")

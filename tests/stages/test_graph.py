@@ -37,6 +37,7 @@ TESTED = {
     "data_report",
     "ablation:predict",
     "ablation:evaluate",
+    "ablation:survey",
 }
 
 

@@ -167,6 +167,19 @@ MISTAKES = [
         "data.subsets.AFW.folder is '300W_LP/A'; the demo has 300W_LP/AFW, ",
     ),
     (("data.subsets.AFLW2000.use", "learn"), "No subset is tested on: set use to test for one in data.subsets, or "),
+    (
+        ("survey.methods.fit_annotated.kind", "eos"),
+        "survey.methods.fit_annotated: kind is 'eos'; expected one of fit, contour, ",
+    ),
+    (
+        ("survey.methods.fit_annotated.landmarks", "dlib"),
+        "survey.methods.fit_annotated: landmarks is 'dlib'; expected one of annotated, facemesh, asm.",
+    ),
+    (
+        ("survey.methods.fit_annotated.needs", "../candide3.wfm"),
+        "survey.methods.fit_annotated.needs is ../candide3.wfm, which is missing: name the file, or data/none ",
+    ),
+    (("variants.survey", {}), "No variant may be called 'survey': runs/survey holds the methods of the survey."),
     (("evaluate.benchmark", "data/tables"), "evaluate.benchmark is data/tables, which is no folder: name one, or "),
     (
         ("data.stored_maps", False),

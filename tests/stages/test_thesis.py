@@ -14,10 +14,14 @@ import pytest
 from pipeline.crops.alignment import face_roll
 from stages import evaluate, thesis
 from stages.pages import machine, thesis_figures, thesis_samples
+from stages.pages.costs import Cost
 from stages.pages.thesis_reference import read_reference
+from stages.project.json_file import write_json
 from stages.project.params import DataParams
 from stages.project.params_file import read_params
+from stages.project.paths import survey_scores_of
 from stages.project.published import LANDMARKS, NAMES, YAW, read_benchmark
+from stages.project.survey_params import SurveyMethod, SurveyParams
 from tests.helpers.small_project import (
     LAYERS,
     PARAMS,
@@ -132,7 +136,7 @@ class TestPage:
         section = text.partition('<h2 id="by-crop">4.8 and 4.9 by found landmarks')[2].partition("<h2")[0]
         for variant in ("final", "prn"):
             for source, images, failed in (("annotation", 7, 2), ("facemesh", 6, 3)):
-                cells = [variant, source, source]
+                cells = [variant, source]
                 numbers = [3, images, failed]
                 row = "".join(f"<td>{cell}</td>" for cell in cells)
                 row += "".join(f'<td class="number">{number}</td>' for number in numbers)
@@ -165,14 +169,36 @@ class TestMainRunOfOurOwn:
     @pytest.fixture(scope="class")
     @staticmethod
     def root(tmp_path_factory):
-        """As `project`, but its main run is called best, and final is a variant with a third of its errors."""
+        """As `project`, but its main run is called best, final is a variant with a third of its errors, and one of two
+        methods of the survey has run.
+        """
         root = tmp_path_factory.mktemp("own")
         make_everything(root)
         write_run(root, "final", 1 / 3)
         evaluate.evaluate(root, "final", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
         data = DataParams("data/demo", SUBSETS, SIZE, ["on"], 4, 0.5)
-        thesis.thesis(root, thesis.Setup("best", SETTINGS, LAYERS, {"best": "random"} | STARTS, data, 1.5), PARAMS)
+        methods = {name: SurveyMethod("fit", name, "data/none") for name in ("annotated", "facemesh")}
+        write_json(root / survey_scores_of("annotated") / "metrics.json", {"images": 7, "failed": 2, "surface": 1.234})
+        costs = {"final": Cost(50.5, 2.25), "annotated": Cost(1.5, 33.0)}
+        starts = {"best": "random"} | STARTS
+        setup = thesis.Setup("best", SETTINGS, LAYERS, starts, data, 1.5, SurveyParams(methods), costs)
+        thesis.thesis(root, setup, PARAMS)
         return root
+
+    def test_the_survey_has_its_rows_with_their_costs_and_a_figure(self, root):
+        page = (root / "reports/index.html").read_text()
+        section = page.partition('<h2 id="methods">')[2]
+        name = "annotated (3DMM fitted to the landmarks, each a vertex; landmarks: annotated)"
+        row = next(row for row in section.split("<tr>") if name in row)
+        for number in ("7", "2", "1.234", "1.500", "33.000"):
+            assert f">{number}<" in row
+        final = next(row for row in section.split("<tr>") if "<td>final</td>" in row)
+        assert ">50.500<" in final
+        assert ">2.250<" in final
+        assert section.count('alt="Error of the surface against cost') == 2
+        left_out = re.findall("<p>Left out: (.*?)</p>", section)
+        assert any(reason.startswith("CANDIDE-3") for reason in left_out)
+        assert any("python -m stages.survey facemesh" in reason for reason in left_out)
 
     def test_it_is_one_more_row_and_the_claims_are_of_the_thesis_s_model(self, root):
         metrics = read_json(root / "metrics/thesis.json")

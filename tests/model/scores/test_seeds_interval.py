@@ -7,6 +7,7 @@ import scipy.stats
 from model.scores.statistics import (
     bootstrap_interval,
     difference_interval,
+    mean_interval,
     paired_interval,
     seeds_interval,
     verdict,
@@ -36,6 +37,27 @@ def test_the_interval_holds_the_true_difference_in_95_percent_of_the_cases(seed_
     covered = np.mean([interval.low <= TRUE <= interval.high for interval in found])
     assert covered == pytest.approx(0.95, abs=0.02)
     assert np.mean([interval.mean for interval in found]) == pytest.approx(TRUE, abs=0.03)
+
+
+def test_the_interval_of_a_mean_holds_the_true_mean_in_95_percent_of_the_cases():
+    rng = np.random.default_rng(0)
+    # Photos have a mean error of 4, to which one method adds the difference.
+    found = [mean_interval(simulate(rng, (0.3, 0.3), 0.0, 0.5)[0], 10, 1) for _ in range(RUNS)]
+    covered = np.mean([interval.low <= 4 + TRUE <= interval.high for interval in found])
+    assert covered == pytest.approx(0.95, abs=0.02)
+
+
+def test_the_mean_of_three_seeds_has_the_spread_of_photos_and_seeds_by_hand():
+    # Means of the seeds 1, 3 and 5, of the photos 2 and 4: variances of the mean 4 / 3 and 2 / 2.
+    interval = mean_interval([[0, 2], [2, 4], [4, 6]], 10, 1)
+    variance = 4 / 3 + 1
+    half = scipy.stats.t.ppf(0.975, variance**2 / ((4 / 3) ** 2 / 2 + 1 / 1)) * variance**0.5
+    assert interval == pytest.approx((3, 3 - half, 3 + half))
+
+
+def test_the_mean_of_fewer_seeds_has_the_interval_of_the_photos_alone():
+    errors = np.random.default_rng(0).gamma(2, 2, (2, 50))
+    assert mean_interval(errors, 200, 1) == bootstrap_interval(errors.mean(axis=0), 200, 1)
 
 
 def test_the_photos_of_one_seed_alone_are_far_too_sure():

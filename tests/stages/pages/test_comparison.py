@@ -5,8 +5,10 @@ import dataclasses
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 from model.scores.curve_gap import CurveGap
+from model.scores.statistics import Interval
 from stages.pages.comparison import (
     Comparison,
     Correlation,
@@ -15,10 +17,8 @@ from stages.pages.comparison import (
     Summary,
     compare,
     largest_gain,
-    loss_rises,
     passes_in_all,
     rank_correlation,
-    still_falling,
     summarise,
 )
 from stages.pages.thesis_reference import Claim
@@ -31,55 +31,6 @@ SUMMARIES = {
     "prn": Summary(3, 4032, 2, 0, 2.0, 3.0, 97.0, 0.0),
     "final": Summary(4, 12096, None, 0, 2.0, 3.0, 97.0, 0.0),
 }
-
-
-def test_rises_of_the_loss_are_from_the_best_so_far_of_its_output_also_where_a_phase_begins():
-    phases = ["brief", "brief", "refinement", "refinement", "all", "all"]
-    run = pd.DataFrame({"phase": phases, "val_loss": [4.0, 5.0, 10.0, 8.0, 10.192, 9.0]})
-    # The final output's from 10 to 8, and from the best, 8, to 10.192 at the change of phase and to 9; brief's, another
-    # loss, from 4 to 5.
-    assert loss_rises(run).tolist() == pytest.approx([-20, 27.4, 12.5, 25])
-
-
-@pytest.mark.parametrize(
-    ("losses", "expected"),
-    [
-        # Ten validations of 100 passes: the last tenth is the last one.
-        ([9, 8, 7, 6, 5, 4, 3, 2, 1.0, 0.98], True),
-        # Lower by exactly 1 % is not more than 1 %.
-        ([9, 8, 7, 6, 5, 4, 3, 2, 1.0, 0.99], False),
-        # Falling again after a rise, but not below the best before.
-        ([9, 8, 2, 6, 5, 4, 3.5, 3, 2.5, 2.0], False),
-        ([2, 3], False),
-        ([3, 2], True),
-        ([3], None),
-    ],
-)
-def test_a_loss_was_still_falling_if_its_last_tenth_has_a_best_over_1_percent_below_that_before(losses, expected):
-    passes = 100 * np.arange(1, len(losses) + 1)
-    assert still_falling(pd.DataFrame({"passes": passes, "phase": "all", "val_loss": losses})) is expected
-
-
-def test_a_tenth_of_twenty_validations_has_two():
-    losses = np.full(20, 5.0)
-    losses[18] = 4.0
-    run = pd.DataFrame({"passes": 50 * np.arange(1, 21), "phase": "all", "val_loss": losses})
-    assert still_falling(run) is True
-    assert still_falling(run.assign(val_loss=np.roll(losses, -1))) is False
-
-
-@pytest.mark.parametrize(
-    ("phases", "expected"),
-    [
-        # The brief output has another loss, 1 before the end: only the final one's are compared, 5 to 4.
-        (["brief", "refinement", "all"], True),
-        # The final output was validated once.
-        (["brief", "brief", "refinement"], None),
-    ],
-)
-def test_only_losses_of_the_last_output_tell_whether_they_were_falling(phases, expected):
-    run = pd.DataFrame({"passes": [100, 200, 300], "phase": phases, "val_loss": [1.0, 5.0, 4.0]})
-    assert still_falling(run) is expected
 
 
 def results_with(name, *passes):
@@ -123,7 +74,7 @@ def test_without_ranks_there_is_no_correlation(first, second):
 
 
 def test_the_metrics_file_has_variants_correlation_and_claims():
-    summary = Summary(3, 700, 2, 1, 2.0, 3.0, 97.0, 5.0)
+    summary = Summary(3, 700, 2, 1, 2.0, 3.0, 97.0, 5.0, {"nme68_2d": Interval(4.0, 3.5, 4.5)})
     difference = Difference(-1.0, -2.0, -0.5, 30.0, 15.0, 60.0, 3, 1)
     gap = CurveGap(np.array([1.0, 2.25, 3.0]), np.array([20.0, 40.0, 0.0]), 12.5)
     gains = {("joint", "prn", "thesis_68"): LargestGain(gap, 3, 1)}
@@ -138,6 +89,9 @@ def test_the_metrics_file_has_variants_correlation_and_claims():
             "thesis_mesh": 3.0,
             "smooth_15deg": 97.0,
             "worst_rise": 5.0,
+            "nme68_2d_over_seeds": 4.0,
+            "nme68_2d_over_seeds_low": 3.5,
+            "nme68_2d_over_seeds_high": 4.5,
         },
         "rank_correlation": {"rho": 0.5, "low": 0.25, "high": 0.75},
         "claims": {
@@ -285,8 +239,35 @@ def test_jumps_are_rises_of_more_than_a_tenth_and_each_seed_rises_and_falls_for_
     )
     means = {"thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_prediction": 97.0, "smooth_truth": 99.0}
     protocols = pd.DataFrame([{"error": name, "group": "all", "mean": mean} for name, mean in means.items()])
-    per_seed = pd.DataFrame({"seed": [1, 2], "sample_id": "a"})
-    summary = summarise(dataclasses.replace(AHEAD, seeds=seeds, protocols=protocols, per_seed=per_seed), 96)
+    # Of each error, two photos of 1 and 3 by seed 1, and of 2 and 4 by seed 2: a photo's mean is 1.5 or 3.5.
+    per_seed = pd.DataFrame({"seed": [1, 1, 2, 2], "sample_id": list("abab")})
+    for name in ("nme68_2d", "thesis_68", "thesis_mesh", "smooth_prediction"):
+        per_seed[name] = [1.0, 3, 2, 4]
+    summary = summarise(dataclasses.replace(AHEAD, seeds=seeds, protocols=protocols, per_seed=per_seed), 96, PARAMS)
     # 9, 12 and -10 %; 12, 0 and 8 %. The first ends below its best before, the second does not.
     errors = {"thesis_68": 2.0, "thesis_mesh": 3.0, "smooth_15deg": 97.0}
-    assert summary == Summary(seeds=2, passes=96, falling=1, jumps=2, **errors, worst_rise=12.0)
+    means = dict.fromkeys(("nme68_2d", "thesis_68", "thesis_mesh", "smooth_15deg"), Interval(2.5, 1.5, 3.5))
+    assert summary == Summary(seeds=2, passes=96, falling=1, jumps=2, **errors, worst_rise=12.0, over_seeds=means)
+
+
+def test_a_mean_over_three_seeds_has_the_spread_of_photos_and_seeds():
+    columns = ["nme68_2d", "thesis_68", "thesis_mesh", "smooth_prediction"]
+    result = results_of("final", [97.0, 98, 96, 97], AHEAD_MESH, (-1, 0, 1))
+    more = result.per_seed.assign(nme68_2d=1.0, thesis_68=2.0)
+    tables = {error: more.pivot(index="seed", columns="sample_id", values=error) for error in columns}
+    expected = {error: by_hand(table.to_numpy()) for error, table in tables.items()}
+    protocols = pd.DataFrame([{"error": name, "group": "all", "mean": 1.0} for name in columns])
+    seeds = pd.DataFrame({"seed": [], "phase": [], "passes": [], "val_loss": []})
+    summary = summarise(dataclasses.replace(result, per_seed=more, protocols=protocols, seeds=seeds), 1, PARAMS)
+    for (name, found), error in zip(summary.over_seeds.items(), columns, strict=True):
+        assert found == pytest.approx(expected[error], abs=6e-4), name
+
+
+def by_hand(errors):
+    """Mean of the errors (seeds, photos), and Student's interval with the variances of photos and of seeds."""
+    means = [errors.mean(axis=axis) for axis in (0, 1)]
+    parts = [(mean.var(ddof=1) / mean.size, mean.size - 1) for mean in means]
+    variance = sum(part for part, _ in parts)
+    freedom = variance**2 / sum(part**2 / count for part, count in parts) if variance else 1
+    half = scipy.stats.t(freedom).ppf(0.975) * variance**0.5
+    return errors.mean(), errors.mean() - half, errors.mean() + half

@@ -6,7 +6,10 @@ import re
 import pandas as pd
 import pytest
 
-from stages.pages.methods import method_header, method_row, read_foreign
+from model.scores.statistics import Interval
+from stages.pages.costs import Cost
+from stages.pages.methods import describe_survey, method_header, method_row, read_foreign, read_survey
+from stages.project.survey_params import SurveyMethod, SurveyParams
 
 SCORES = {"images": 5, "failed": 2, "nme68_2d": 3.987, "nme68_2d_low": 3.8, "nme68_2d_high": 4}
 
@@ -16,7 +19,38 @@ def test_a_method_s_row_fits_its_head_and_leaves_empty_what_it_lacks():
     assert (row["method"], row["seeds"]) == ("theirs", "")
     assert dict(zip(method_header(), method_row("ours", SCORES, 3), strict=True))["seeds"] == 3
     assert row["95 % interval"] == "3.800\u00a0to\u00a04.000"
-    assert (row["nme68 2d"], row["dense 3d"], row["dense 2d"], row["mean of bins"]) == (3.987, 2.5, "", "")
+    assert (row["nme68 2d, mean over seeds"], row["nme68 2d, kept network"]) == (3.987, "")
+    assert (row["dense 3d"], row["dense 2d"], row["mean of bins"]) == (2.5, "", "")
+
+
+def test_the_mean_over_seeds_comes_before_the_kept_network_of_ours():
+    row = method_row("ours", SCORES | {"nme68_2d_bins": 4.5}, 3, Interval(4.125, 3.0, 5.25))
+    told = dict(zip(method_header(), row, strict=True))
+    assert (told["nme68 2d, mean over seeds"], told["95 % interval"]) == (4.125, "3.000\u00a0to\u00a05.250")
+    assert (told["nme68 2d, kept network"], told["mean of bins"]) == (3.987, 4.5)
+
+
+def test_a_row_has_its_cost_and_may_lack_the_landmarks():
+    row = dict(zip(method_header(), method_row("free", {"images": 5, "failed": 1, "surface": 2.5}), strict=True))
+    assert (row["surface"], row["nme68 2d, mean over seeds"], row["95 % interval"], row["MB"]) == (2.5, "", "", "")
+    row = dict(zip(method_header(), method_row("ours", SCORES, 3, cost=Cost(12.5, 0.25)), strict=True))
+    assert (row["ms a face"], row["MB"]) == (12.5, 0.25)
+
+
+def test_the_survey_s_methods_are_read_and_what_is_not_there_is_said(tmp_path):
+    made = {name: SurveyMethod("fit", "facemesh", "data/none") for name in ("first", "second", "third")}
+    for name, metrics in (("first", {"images": 5, "failed": 0, "surface": 2.5}), ("second", {"images": 5})):
+        (tmp_path / f"runs/survey/{name}/scores").mkdir(parents=True)
+        (tmp_path / f"runs/survey/{name}/scores/metrics.json").write_text(json.dumps(metrics))
+    methods, left_out = read_survey(tmp_path, SurveyParams(made))
+    assert methods == {"first": {"images": 5, "failed": 0, "surface": 2.5}}
+    assert next(reason for reason in left_out if "second" in reason).endswith(
+        "lacks failed: run `python -m stages.survey second`."
+    )
+    assert next(reason for reason in left_out if "third" in reason).endswith(": run `python -m stages.survey third`.")
+    assert [reason for reason in left_out if reason.startswith("CANDIDE-3")]
+    names = describe_survey(SurveyParams(made))
+    assert names["first"] == "first (3DMM fitted to the landmarks, each a vertex; landmarks: facemesh)"
 
 
 def test_foreign_metrics_are_read_by_name_in_order(tmp_path):

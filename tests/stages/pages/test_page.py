@@ -7,7 +7,7 @@ import jinja2
 import numpy as np
 import pytest
 
-from stages.pages.page import data_uri, interval_text, render, three_digits
+from stages.pages.page import data_uri, drop_empty_columns, interval_text, mean_text, render, three_digits
 from stages.pages.provenance import Provenance
 
 ROOT = Path(__file__).parents[3]
@@ -24,6 +24,15 @@ def test_a_number_with_a_fraction_has_3_digits_and_nothing_else_is_touched(value
 def test_an_interval_stays_on_one_line_whatever_a_foreign_file_has_for_its_ends():
     assert interval_text(1.23456, 4) == "1.235\u00a0to\u00a04.000"
     assert interval_text("low", None) == "low\u00a0to\u00a0None"
+
+
+def test_a_mean_stays_on_one_line_with_its_interval():
+    assert mean_text(-1.23456, -2.0, 0.5) == "-1.235\u00a0(-2.000\u00a0to\u00a00.500)"
+
+
+def test_columns_that_no_row_fills_are_left_out():
+    rows = [("x", "", 0, ""), ("y", "", "", 2.5)]
+    assert drop_empty_columns(("a", "b", "c", "d"), rows) == (["a", "c", "d"], [("x", 0, ""), ("y", "", 2.5)])
 
 
 @pytest.mark.parametrize(("start", "kind"), [(b"\x89PNG\r\n", "png"), (b"\xff\xd8\xff", "jpeg")])
