@@ -76,6 +76,7 @@ def _printable(name: str) -> str:
     help="Kinds of files, with commas between them.",
 )
 @click.option("--mask", type=click.Path(path_type=Path), help="Picture of what covers the face, in white; or a folder.")
+@click.option("--detail", is_flag=True, help="Give the mesh the detail that the photo's shading tells.")
 @click.option("--fill", is_flag=True, help="Fill hidden parts of textures by the face's symmetry.")
 @click.option("--unit", type=click.Choice(UNITS), default="px", show_default=True, help="Of the meshes.")
 @click.option("--pupil-distance", type=float, help="In mm, for --unit mm; by default the irises tell the size.")
@@ -88,6 +89,7 @@ def main(
     options: ReconstructorOptions,
     write: tuple[list[str], ...],
     mask: Path | None,
+    detail: bool,
     fill: bool,
     unit: str,
     pupil_distance: float | None,
@@ -112,7 +114,7 @@ def main(
         named = name_frames(video, every) if video else name_photos(list_named("reconstruct", photos), mask)
         if isinstance(named, list):
             check_folder(out, [photo.name for photo in named], [path for photo in named for path in photo.files])
-        wanted = WriteOptions(kinds, fill, unit, pupil_distance)
+        wanted = WriteOptions(kinds, fill, unit, pupil_distance, detail)
         batch = Batch(options, wanted, out, digest_maker(options, wanted))
         results = []
         with holding(out):

@@ -13,7 +13,7 @@ from ..face.camera import project
 from ..store.arrays import Floats
 from .face import MICROMETRES, ProceduralFace
 from .paint import Look, noise, paint_face, to_linear
-from .scene import CLOTHES, FACE, HAIR, MOUTH, SKIN, TEETH, build_scene
+from .scene import CLOTHES, FACE, HAIR, MOUTH, SKIN, TEETH, Part, build_scene
 from .surface import smoothstep
 
 SUPERSAMPLING = 1.25
@@ -171,9 +171,47 @@ def draw_photo(
     (S, S, 3) uint8
         RGB.
     """
+    parts = build_scene(face, vertices, look, body_turn)
+    return photograph(parts, sky_seen(face, parts), pose, look, setting, grain)
+
+
+def sky_seen(face: ProceduralFace, parts: Sequence[Part]) -> list[Floats]:
+    """Share of the sky that each vertex of each part of a scene sees, the face first, on a mean head."""
+    openness = _openness(face.mean.tobytes(), face.triangles.tobytes())
+    ends = [openness[face.bottom].mean(), openness[face.top].mean()]
+    return [openness, *(np.interp(part.places[:, 1], [-100, 80], ends) for part in parts[1:])]
+
+
+def photograph(
+    parts: Sequence[Part],
+    sky: Sequence[Floats],
+    pose: Floats,
+    look: Look,
+    setting: Setting,
+    grain: np.random.Generator,
+) -> NDArray[np.uint8]:
+    """Take a photo of a scene.
+
+    Parameters
+    ----------
+    parts : sequence of Part
+        Of `build_scene`: the face first, and the shoulders last.
+    sky : sequence of (V,) float
+        What `sky_seen` says of them.
+    pose : (7,) float
+        As in ``Pose_Para``, for a photo of the setting's size.
+    look : Look
+    setting : Setting
+    grain : Generator
+        For the camera's noise.
+
+    Returns
+    -------
+    (S, S, 3) uint8
+        RGB.
+    """
     size = len(setting.background)
     fine = round(size * SUPERSAMPLING)
-    parts = build_scene(face, vertices, look, body_turn)
     first = np.cumsum([0] + [len(part.vertices) for part in parts])
     triangles = np.concatenate([part.triangles + start for part, start in zip(parts, first[:-1], strict=True)])
     material = np.repeat([part.material for part in parts], [len(part.triangles) for part in parts])
@@ -184,15 +222,10 @@ def draw_photo(
     shadow = np.ones(len(pixels))
     head = first[-2]  # the shoulders come last; they neither cast nor catch shadows
     shadow[:head] = lit(pixels[:head], triangles[: len(triangles) - len(parts[-1].triangles)], setting.light, 144)
-    openness = _openness(face.mean.tobytes(), face.triangles.tobytes())
-    around = np.interp(
-        places[len(openness) :, 1], [-100, 80], [openness[face.bottom].mean(), openness[face.top].mean()]
-    )
-    openness = np.append(openness, around)
     facing = rendering.facing_viewer(pixels, triangles) | (material == HAIR)  # long hair shows its inside
     triangles, material = triangles[facing], material[facing]
     ids, weights = rendering.rasterize(pixels, triangles, fine, fine)
-    attributes = np.column_stack([places, normals, openness, shadow])
+    attributes = np.column_stack([places, normals, np.concatenate(sky), shadow])
     seen = ids >= 0
     carried = rendering.interpolate(attributes.astype(np.float32), triangles, ids, weights)[seen]
     colour, gloss = paint(carried[:, :3], material[ids[seen]], look)

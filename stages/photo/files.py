@@ -42,12 +42,15 @@ class WriteOptions:
         Of the meshes.
     pupil_distance : float or None
         The face's own in mm, where it is known; otherwise its irises tell how large it is.
+    detail : bool
+        Whether the mesh gets the detail that shading tells.
     """
 
     kinds: tuple[str, ...]
     fill: bool = False
     unit: str = "px"
     pupil_distance: float | None = None
+    detail: bool = False
 
 
 def write_faces(
@@ -91,15 +94,17 @@ def write_faces(
     paged = "page" in options.kinds
     with filling(folder) as part, ThreadPoolExecutor(1) as beside:
         for number, face in enumerate(faces, start=1):
-            found = reconstructor.reconstruct(photo, face)
+            found, by = reconstructor.reconstruct(photo, face), reconstructor
+            if options.detail:
+                from stages.photo.detailing import with_detail  # scipy's sparse matrices take some time to import
+
+                found, by = with_detail(photo, found, reconstructor, covered)
             size = measure(photo, found, reconstructor, options)
             scale = size.get("mm_per_px", 1.0)
-            placed = FaceInPhoto(
-                photo, picture, reduced, found, reconstructor, options.fill, scale, covered, options.unit == "mm"
-            )
+            placed = FaceInPhoto(photo, picture, reduced, found, by, options.fill, scale, covered, options.unit == "mm")
             if paged and threads > 1:
                 beside.submit(_begin_page, placed)
-            described = describe(face, found) | {"made_by": reconstructor.made_by} | size
+            described = describe(face, found) | {"made_by": by.made_by} | size
             numbers.append(described | write_face(part / f"face{number}", placed, options.kinds))
             if paged:
                 shown.append(placed)
@@ -202,15 +207,15 @@ def _write_map(stem: Path, face: FaceInPhoto) -> list[Path]:
     picture = map_picture(face.found.position_map, face.reconstructor.surface.face_mask)
     return [
         _write(stem, "map.png", encode_image(picture, ".png")),
-        _write(stem, "map.npy", _npy(face.position_map)),
+        _write(stem, "map.npy", npy(face.position_map)),
     ]
 
 
 def _write_depth(stem: Path, face: FaceInPhoto) -> list[Path]:
     return [
         _write(stem, "depth.png", encode_grey(face.depth_picture[0])),
-        _write(stem, "depth.npy", _npy(face.depth)),
-        _write(stem, "visible.npy", _npy(face.visible)),
+        _write(stem, "depth.npy", npy(face.depth)),
+        _write(stem, "visible.npy", npy(face.visible)),
     ]
 
 
@@ -220,7 +225,8 @@ def _write(stem: Path, ending: str, content: bytes) -> Path:
     return path
 
 
-def _npy(values: NDArray) -> bytes:
+def npy(values: NDArray) -> bytes:
+    """Bytes of a .npy file."""
     buffer = io.BytesIO()
     np.save(buffer, values)
     return buffer.getvalue()

@@ -31,7 +31,7 @@ from stages.photo.options import ReconstructorOptions
 from stages.project.strict import check, check_all
 
 
-@dataclasses.dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True, eq=False)
 class Reconstructor:
     """What every face of every photo is reconstructed by.
 

@@ -14,6 +14,7 @@ from pipeline.face.candide import fit_candide, place_candide, read_wireframe
 from pipeline.face.contour_fit import Outline, fit_with_contour, make_outline
 from pipeline.face.face_model import FaceModel, at_landmarks
 from pipeline.face.fit import Prior, fit_face, place
+from pipeline.photo.detail import add_detail, refine
 from pipeline.store.arrays import Array, Image
 from pipeline.uv.position_map import UVLayout
 from pipeline.uv.surface import Surface
@@ -115,6 +116,14 @@ def _outline(tools: Tools) -> Outline:
     return make_outline(tools.model, tools.surface.vertices)
 
 
+def fit_shading(face: SurveyFace, tools: Tools) -> Array:
+    """Fit the face model as `fit_contour` does, and move what is seen of it by what the photo's shading tells."""
+    vertices = fit_contour(face, tools)
+    detail = add_detail(face.photo, vertices[tools.surface.vertices], tools.surface, refine(tools.surface, 0))
+    vertices[tools.surface.vertices] = detail.vertices
+    return vertices
+
+
 def fit_wireframe(face: SurveyFace, tools: Tools) -> FreeMesh:
     """Fit CANDIDE-3, whose file ``needs`` names, to those of the landmarks that it has."""
     model = _wireframe(tools.needs)
@@ -149,4 +158,5 @@ KINDS: dict[str, Kind] = {
     "contour": Kind(fit_contour),
     "candide": Kind(fit_wireframe, ()),
     "multilinear": Kind(fit_multilinear, ()),
+    "shading": Kind(fit_shading),
 }

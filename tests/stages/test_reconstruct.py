@@ -138,6 +138,17 @@ class TestCommand:
             assert len(face["landmarks"]) == 68
             assert set(face["pose"]) == {"yaw", "pitch", "roll", "tx", "ty", "tz", "scale"}
 
+    def test_with_detail_all_files_are_of_a_finer_mesh(self, photos, tmp_path):
+        out = tmp_path / "out"
+        assert self.call(photos / "a.png", "--out", out, "--detail", "--write", ",".join(KINDS)).exit_code == 0
+        face = json.loads((out / "faces.json").read_text())[0]["faces"][0]
+        assert face["made_by"] == "made up, with the detail of its shading"
+        assert set(face["files"]) | {"index.html"} == {path.name for path in (out / "a").iterdir()}
+        for ending in ("obj", "ply", "glb"):
+            mesh = trimesh.load(out / f"a/face1.{ending}", force="mesh", process=False)
+            assert len(mesh.faces) == 16 * len(grid_triangles())
+        assert len(np.load(out / "a/face1_visible.npy")) == (4 * GRID - 3) ** 2
+
     def test_only_what_is_asked_for_is_written(self, photos, tmp_path):
         self.call(photos / "a.png", "--out", tmp_path / "out", "--write", "depth")
         names = sorted(path.name for path in (tmp_path / "out/a").iterdir())

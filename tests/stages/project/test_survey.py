@@ -1,5 +1,7 @@
 """Methods of the survey on a small project: what they see, how their results are scored, and what they cost."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -263,3 +265,13 @@ def test_what_is_absent_is_said_until_it_is_asked_for():
 def test_what_a_stage_makes_may_be_missing_yet():
     made = SurveyParams({"a": SurveyMethod("fit", "annotated", "runs/vrn/model.weights.h5"), "b": METHOD})
     assert list(made.problems()) == []
+
+
+def test_shading_moves_the_face_alone_and_keeps_the_rest_of_the_mesh(monkeypatch):
+    vertices = np.zeros((6, 3))
+    tools = SimpleNamespace(surface=SimpleNamespace(vertices=np.array([1, 3, 4])))
+    monkeypatch.setattr(survey_methods, "fit_contour", lambda *_: vertices.copy())
+    monkeypatch.setattr(survey_methods, "refine", lambda *_: None)
+    monkeypatch.setattr(survey_methods, "add_detail", lambda _, seen, *__: SimpleNamespace(vertices=seen + 2))
+    moved = survey_methods.fit_shading(SimpleNamespace(photo=None), tools)
+    assert np.array_equal(moved, np.array([0, 2, 0, 2, 2, 0])[:, None] * np.ones(3))
