@@ -85,7 +85,6 @@ def register(path: Path, out: Path, landmarks: Path | None, template: FaceModel)
         If something can't be written.
     """
     scan = read_scan(path)
-    marked: NDArray[np.integer]
     if landmarks is None:
         places = find_places(scan)
         marked: NDArray[np.integer] = find_seen(template)
