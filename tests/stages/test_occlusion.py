@@ -167,7 +167,7 @@ class TestPage:
         shutil.copytree(project, copy, symlinks=True)
         shutil.copytree(root / "runs", copy / "runs", dirs_exist_ok=True)
         data = DataParams("data/demo", SUBSETS, SIZE, ["on"], 4, 0.5)
-        setup = thesis.Setup("final", SETTINGS, LAYERS, STARTS, data, 1.5, ["main", "prn"])
+        setup = thesis.Setup("final", SETTINGS, LAYERS, STARTS, data, 1.5, occluded=["main", "prn"])
         thesis.thesis(copy, setup, PARAMS)
         page = (copy / "reports/index.html").read_text()
         section = page.partition('<h2 id="occlusion">')[2].partition("<h2")[0]

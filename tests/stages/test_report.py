@@ -86,7 +86,12 @@ class TestPages:
 
     def test_every_number_of_the_comparison_is_in_a_metrics_file_or_a_table_of_protocols(self, project):
         known = described_numbers(project, "main") | described_numbers(project, "prn")
-        for name in ("metrics/thesis.json", "runs/main/scores/metrics.json", "runs/prn/scores/metrics.json"):
+        for name in (
+            "metrics/thesis.json",
+            "runs/main/scores/metrics.json",
+            "runs/prn/scores/metrics.json",
+            "runs/vrn/scores/metrics.json",
+        ):
             known |= numbers_of(read_json(project / name))
         known |= {value for _, *angles in PUBLISHED_POSE for value in angles}
         shown = [float(text) for text in Page(project / "reports/index.html").numbers if "." in text]
