@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import os
+import platform
 import re
 import subprocess
 import sys
@@ -321,3 +322,12 @@ def test_make_clean_all_deletes_when_told_to(used_clone):
     assert make(clone, "clean-all", "YES=1").returncode == 0
     assert [file for file in made + costly if file.exists()] == []
     assert [name for name, file in kept.items() if not file.exists()] == []
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="other processors have other kernels")
+def test_openblas_takes_the_kernels_that_every_processor_has():
+    # Those of AVX-512 sum up in another order: the data had other bytes on such a machine.
+    script = "import stages, scipy.linalg, threadpoolctl as t; print(*{i['architecture'] for i in t.threadpool_info()})"
+    environment = {name: value for name, value in os.environ.items() if name != "OPENBLAS_CORETYPE"}
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, env=environment, capture_output=True, check=True)
+    assert set(done.stdout.decode().split()) <= {"Haswell", "Zen"}
