@@ -41,7 +41,7 @@ def import_closure(root: Path, entry: Path) -> set[Path]:
     """Files of the project, from `root`, that a module needs.
 
     These are itself, the modules that it imports, wherever in it, what these import in turn, and what lies in their
-    folders and is no module: templates and tables.
+    folders and is no module: templates and tables; and what a package does before its modules are imported.
     """
     found: set[Path] = set()
     waiting = {entry}
@@ -49,6 +49,8 @@ def import_closure(root: Path, entry: Path) -> set[Path]:
         file = waiting.pop()
         found.add(file)
         waiting |= imported_modules(root, file) - found
+    packages = {folder / "__init__.py" for file in found for folder in file.parents}
+    found |= {path for path in packages if (root / path).is_file() and (root / path).stat().st_size}
     folders = {file.parent for file in found}
     return found | {path for path in _data_files(root) if _module_folder(root, path) in folders}
 

@@ -65,14 +65,15 @@ def test_the_closure_is_what_python_itself_finds(stage):
     finder = ModuleFinder(path=[str(ROOT)])
     finder.run_script(str(ROOT / f"stages/{stage}.py"))
     known = {Path(module.__file__).relative_to(ROOT) for module in finder.modules.values() if module.__file__}
-    known = {path for path in known if path.name != "__init__.py"}
+    known = {path for path in known if (ROOT / path).stat().st_size}
     found = {path for path in code.import_closure(ROOT, Path(f"stages/{stage}.py")) if path.suffix == ".py"}
     assert found == known
     script = f"import sys, stages.{stage}; files = [getattr(m, '__file__', None) for m in sys.modules.values()]"
     script += "; print(*filter(None, files))"
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {Path(name).relative_to(ROOT) for name in done.stdout.split() if Path(name).is_relative_to(ROOT)}
-    inside = {path for path in loaded if path.parts[0] in code.PACKAGES and path.name != "__init__.py"}
+    inside = {path for path in loaded if path.parts[0] in code.PACKAGES and (ROOT / path).stat().st_size}
+    assert Path("stages/__init__.py") in inside
     assert len(inside) > 5
     assert inside <= found
 
