@@ -1,10 +1,13 @@
-"""The stages and the commands; what must hold before one of them imports numpy."""
+"""The stages and the commands; what must hold before one of them imports numpy or OpenCV."""
 
 import os
 from pathlib import Path
 
-_PROCESSOR = Path("/proc/cpuinfo")
-# With AVX-512 OpenBLAS takes other kernels, whose sums differ in the last digit, and so would the data's bytes: all
-# processors take those of AVX2.
-if _PROCESSOR.is_file() and " avx512f " in _PROCESSOR.read_text(errors="replace"):
-    os.environ.setdefault("OPENBLAS_CORETYPE", "Haswell")
+# With AVX-512 these libraries compute by other instructions, whose results differ in the last digit, and so would the
+# data's bytes: all processors take what is there for AVX2.
+SAME_EVERYWHERE = {"OPENBLAS_CORETYPE": "Haswell", "NPY_DISABLE_CPU_FEATURES": "X86_V4", "OPENCV_IPP": "avx2"}
+
+_processor = Path("/proc/cpuinfo")
+if _processor.is_file() and " avx512vl " in _processor.read_text(errors="replace"):
+    for _name, _value in SAME_EVERYWHERE.items():
+        os.environ.setdefault(_name, _value)
