@@ -329,7 +329,8 @@ def test_make_clean_all_deletes_when_told_to(used_clone):
 def test_numpy_and_openblas_compute_by_what_every_processor_has():
     # By AVX-512 sums and sines differ in the last digit: the data had other bytes on such a machine.
     script = (
-        "import stages, numpy, scipy.linalg, threadpoolctl as t; print(*{i['architecture'] for i in t.threadpool_info()})"
+        "import stages, numpy, scipy.linalg, threadpoolctl as t"
+        "; print(*{i['architecture'] for i in t.threadpool_info()})"
         "; print(numpy._core._multiarray_umath.__cpu_features__['X86_V4'])"
     )
     environment = {name: value for name, value in os.environ.items() if name not in stages.SAME_EVERYWHERE}
