@@ -1,8 +1,8 @@
 """Compare the demo's data, as this machine made it, with what every machine makes: docs/results/demo/data.txt.
 
 ``python .ci/same_bytes.py`` compares, ``python .ci/same_bytes.py --write`` writes the list anew, or, on a processor
-with AVX-512, what differs of it. There, with the instructions that `stages` asks for, all is the same but the position maps
-of one subset and what is made of them: by what, is not known yet.
+with AVX-512, what differs of it. There, with the instructions that `stages` asks for, all is the same but the position
+maps of one subset and what is made of them: by what, is not known yet.
 """
 
 import sys
