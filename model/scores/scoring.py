@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from model.scaling import Scaling, to_network, to_pixels
 from model.scores import protocols as evaluation
-from pipeline.face.nearest import apply_fit, lay_over
-from pipeline.face.similarity import fit_similarity
+from pipeline.face.nearest import align_surface
+from pipeline.face.similarity import fit_similarity, move
 from pipeline.uv.surface import Points
 
 # Percentile of the depths at which a surface without correspondences is laid over the truth first.
@@ -37,7 +37,7 @@ def score(
     ValueError
         If the true points have no extent.
     """
-    fitted = apply_fit(fit_similarity(predicted.texels, truth.texels), predicted.vertices)
+    fitted = move(fit_similarity(predicted.texels, truth.texels), predicted.vertices)
     errors = {
         "dense_2d": evaluation.error_prnet(predicted.texels, truth.texels, dimensions=2),
         "dense_3d": evaluation.error_prnet(predicted.texels, truth.texels, dimensions=3),
@@ -125,8 +125,8 @@ def score_surface(
     placed = np.array(vertices, np.float64)
     # The parts of both that are nearest to the viewer begin at one depth.
     placed[:, 2] += np.percentile(truth.vertices[:, 2], NEAR) - np.percentile(placed[:, 2], NEAR)
-    fit = lay_over(placed, triangles, evaluation.surface_points(truth.vertices))
-    error = evaluation.error_surface(apply_fit(fit, placed), triangles, truth.vertices, true_landmarks)
+    fit = align_surface(placed, triangles, evaluation.surface_points(truth.vertices))
+    error = evaluation.error_surface(move(fit, placed), triangles, truth.vertices, true_landmarks)
     return {"surface": float(error)}
 
 

@@ -1,4 +1,8 @@
-"""The nearest point of a mesh to each of some points, and the similarity that lays a surface over points."""
+"""The nearest point of a mesh to each of some points, and the similarity that lays a surface over points.
+
+Fast, for scores of every photo: among the triangles with the nearest middles. `surface_search` is exact, whatever the
+triangles are, in three to seven times the time, for scores against scans.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -8,13 +12,13 @@ import scipy.spatial
 from numpy.typing import NDArray
 
 from ..store.arrays import Array
-from .similarity import SimilarityFit, fit_similarity
+from .similarity import SimilarityFit, fit_similarity, move, move_back
 
 # Triangles that are tried for the one nearest to a point: those with the nearest middles. That of a large one says
 # little: those of a mesh with fewer than so many are cut into equal parts, each of which has a middle of its own.
 NEAREST, PARTS = 24, 5000
-# Rounds of `lay_over` at most, points of the target that it looks at, triangles that it tries for each, and the part of
-# the extent below which a round moves nothing.
+# Rounds of `align_surface` at most, points of the target that it looks at, triangles that it tries for each, and the
+# part of the extent below which a round moves nothing.
 ROUNDS, POINTS, TRIED, STILL = 50, 500, 6, 1e-4
 
 
@@ -95,8 +99,8 @@ def _middles(parts: int) -> Array:
     return np.stack([first, second, parts - first - second], axis=1) / parts
 
 
-def lay_over(vertices: NDArray, triangles: NDArray[np.integer], target: NDArray) -> SimilarityFit:
-    """Lay a mesh over points without correspondences, by iterative closest points with a scale.
+def align_surface(vertices: NDArray, triangles: NDArray[np.integer], target: NDArray) -> SimilarityFit:
+    """Fit the similarity that lays a mesh over points without correspondences: iterative closest points with a scale.
 
     Each round takes to each target point the nearest one of the mesh, and fits a similarity to these pairs.
 
@@ -123,15 +127,10 @@ def lay_over(vertices: NDArray, triangles: NDArray[np.integer], target: NDArray)
     find, placed, back = make_finder(source, triangles, TRIED), source, target
     for _ in range(ROUNDS):
         fit = fit_similarity(find(back).points, target)
-        moved = apply_fit(fit, source)
-        back = (target - fit.translation) @ fit.rotation / fit.scale
+        moved = move(fit, source)
+        back = move_back(fit, target)
         still = float(np.abs(moved - placed).max()) < STILL * extent
         placed = moved
         if still:
             break
     return fit
-
-
-def apply_fit(fit: SimilarityFit, points: NDArray) -> Array:
-    """Move points (K, 3) by a similarity in space."""
-    return fit.scale * np.asarray(points, np.float64) @ fit.rotation.T + fit.translation

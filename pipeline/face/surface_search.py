@@ -1,4 +1,4 @@
-"""The nearest point of a mesh's surface to each of many points, exactly."""
+"""The nearest point of a mesh's surface to each of many points, exactly; `nearest` is faster, and nearly exact."""
 
 import dataclasses
 from collections.abc import Iterator, Sequence

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from pipeline.face.camera import rotation_matrix
-from pipeline.face.nearest import apply_fit, lay_over, nearest_points
+from pipeline.face.nearest import align_surface, nearest_points
+from pipeline.face.similarity import move
 from tests.helpers.meshes import grid_mesh
 
 LARGE = np.array([[0.0, 0, 0], [90, 0, 0], [0, 90, 0], [90, 90, 90]]), np.array([[0, 1, 2], [1, 3, 2]])
@@ -46,6 +47,6 @@ def test_a_surface_is_laid_over_points_by_its_form():
     vertices, triangles = grid_mesh(25, 21)
     vertices = vertices + 4 * np.exp(-((vertices[:, :1] - 3) ** 2) / 4 - (vertices[:, 1:2] + 2) ** 2 / 30) * [0, 0, 1]
     moved = 0.9 * vertices @ rotation_matrix(0.05, -0.08, 0.04).T + [0.7, -0.5, 1.5]
-    placed = apply_fit(lay_over(moved, triangles, vertices), moved)
+    placed = move(align_surface(moved, triangles, vertices), moved)
     assert np.linalg.norm(moved - vertices, axis=1).mean() > 1
     assert np.linalg.norm(placed - vertices, axis=1).mean() < 0.15
