@@ -2,6 +2,7 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,31 +54,47 @@ def read_scan(path: Path) -> ScanFile:
     Raises
     ------
     ValueError
-        If the file is of another kind, can't be read, or has no points, or some that are not finite.
+        If the file is of another kind, can't be read, has no points, or some that are not finite, or faces
+        of vertices that it lacks.
     """
-    import trimesh  # half a second to import
-
     if path.suffix.lower() not in SUFFIXES:
         raise ValueError(f"{path} is no scan that can be read; expected one of {', '.join(SUFFIXES)}.")
     if not path.is_file():
         raise ValueError(f"{path} is missing, or no file.")
-    if path.stat().st_size > MOST_BYTES:
-        raise ValueError(f"{path} has {path.stat().st_size:,} bytes; expected the scan of one face.")
+    size = path.stat().st_size
+    if not 0 < size <= MOST_BYTES:
+        raise ValueError(f"{path} has {size:,} bytes; expected the scan of one face.")
     try:
-        loaded = trimesh.load(path, process=False, maintain_order=True, skip_materials=True)
-        if isinstance(loaded, trimesh.Scene):
-            loaded = loaded.to_mesh()
-        vertices = np.array(getattr(loaded, "vertices", ()), np.float64)
-        triangles = getattr(loaded, "faces", None)
+        vertices, triangles = _load_ply(path) if path.suffix.lower() == ".ply" else _load(path)
+        vertices, triangles = np.array(vertices, np.float64), np.array(triangles, np.int64)
     except Exception as error:  # of trimesh, numpy and the system: kinds of many sorts
         reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ValueError(f"{path} can't be read: {reason}.") from error
+        raise ValueError(f"{path} can't be read as a mesh: {reason}.") from error
     if vertices.ndim != 2 or vertices.shape[1:] != (3,) or not len(vertices):
         raise ValueError(f"{path} has no points.")
     if not np.isfinite(vertices).all():
         raise ValueError(f"{path} has points that are not finite.")
-    some = triangles is not None and len(triangles) > 0
-    return ScanFile(vertices, np.array(triangles, np.int64) if some else None)
+    if triangles.size and not 0 <= triangles.min() <= triangles.max() < len(vertices):
+        raise ValueError(f"{path} has faces of vertices that it has not.")
+    return ScanFile(vertices, triangles.reshape(-1, 3) if triangles.size else None)
+
+
+def _load(path: Path) -> tuple[Any, Any]:
+    import trimesh  # half a second to import
+
+    loaded = trimesh.load(path, process=False, maintain_order=True, skip_materials=True)
+    if isinstance(loaded, trimesh.Scene):
+        loaded = loaded.to_mesh()
+    return getattr(loaded, "vertices", ()), getattr(loaded, "faces", ())
+
+
+def _load_ply(path: Path) -> tuple[Any, Any]:
+    """Without textures, for whose seams trimesh would give vertices a new order."""
+    from trimesh.exchange.ply import load_ply
+
+    with path.open("rb") as file:
+        found = load_ply(file, resolver=None, fix_texture=False, skip_materials=True)
+    return found["vertices"], found.get("faces", ())
 
 
 def read_mesh_set(folder: Path, count: int) -> MeshSet:

@@ -9,11 +9,13 @@ from numpy.typing import NDArray
 
 from ..store.arrays import Array
 from .point_files import MOST_BYTES, read_point_file
+from .scan_files import read_scan
 
 SURFACES = (".obj", ".ply")
 # MeshLab's picked points, which NoW's scans come with, and tables.
 LANDMARKS = (".pp", ".npy", ".txt", ".lmks")
 POINT = re.compile(r"<point\b[^>]*>")
+NO_TRIANGLES = np.zeros((0, 3), np.int64)
 COORDINATE = re.compile(r'\b([xyz])="([^"]*)"')
 
 
@@ -53,7 +55,8 @@ def read_surface(path: Path) -> tuple[Array, NDArray[np.int64]]:
         If the file can't be read, has no triangles or another kind of points, or triangles of vertices it lacks.
     """
     if path.suffix == ".ply":
-        vertices, triangles = _read_ply(path)
+        scan = read_scan(path)
+        vertices, triangles = scan.vertices, scan.triangles if scan.triangles is not None else NO_TRIANGLES
     else:
         vertices, triangles = read_point_file(path, np.inf), _read_obj_triangles(path)
     if vertices.shape[1] != 3 or not np.isfinite(vertices).all():
@@ -77,22 +80,6 @@ def _read_obj_triangles(path: Path) -> NDArray[np.int64]:
             corners = [corner - 1 if corner > 0 else corner + count for corner in corners]
             triangles += [(corners[0], *pair) for pair in itertools.pairwise(corners[1:])]
     return np.array(triangles, np.int64).reshape(-1, 3)
-
-
-def _read_ply(path: Path) -> tuple[Array, NDArray[np.int64]]:
-    from trimesh.exchange.ply import load_ply  # trimesh takes half a second to import
-
-    size = path.stat().st_size
-    if not 0 < size <= MOST_BYTES:
-        raise ValueError(f"{path} has {size:,} bytes; expected the mesh of one face.")
-    try:
-        with path.open("rb") as file:
-            # Without a resolver it opens no other file; vertices stay as they are.
-            mesh = load_ply(file, resolver=None, fix_texture=False)
-        return np.array(mesh["vertices"], np.float64), np.array(mesh["faces"], np.int64).reshape(-1, 3)
-    except Exception as error:  # of trimesh and the system: kinds of many sorts
-        reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
-        raise ValueError(f"{path} can't be read as a mesh: {reason}.") from error
 
 
 def read_landmarks(path: Path, count: int) -> Array:

@@ -32,6 +32,22 @@ def test_a_file_of_points_has_no_triangles(tmp_path):
     assert scan.triangles is None
 
 
+def test_a_seam_of_a_texture_gives_vertices_no_new_order(tmp_path):
+    """Each corner with a place of its own in a picture, as scanners write them."""
+    head = (
+        "ply\nformat ascii 1.0\ncomment TextureFile missing.png\nelement vertex 4\nproperty float x\nproperty float y\n"
+        "property float z\nelement face 2\nproperty list uchar int vertex_indices\nproperty list uchar float texcoord\n"
+        "end_header\n"
+    )
+    points = [[3, 0, 0], [0, 2, 0], [1, 1, 0], [0, 0, 1]]
+    rows = [" ".join(map(str, point)) for point in points]
+    faces = ["3 2 0 1 6 0 0 1 0 0 1", "3 3 1 0 6 0.5 0.5 1 1 0.2 0.1"]
+    (tmp_path / "seam.ply").write_text(head + "\n".join([*rows, *faces]) + "\n")
+    scan = read_scan(tmp_path / "seam.ply")
+    np.testing.assert_array_equal(scan.vertices, points)
+    np.testing.assert_array_equal(scan.triangles, [[2, 0, 1], [3, 1, 0]])
+
+
 def test_quads_become_triangles(tmp_path):
     (tmp_path / "quad.obj").write_text("v 0 0 0\nv 1 0 0\nv 1 1 0\nv 0 1 0\nf 1 2 3 4\n")
     assert read_scan(tmp_path / "quad.obj").triangles.shape == (2, 3)
@@ -42,11 +58,15 @@ def test_what_is_no_scan_is_refused(tmp_path):
     (tmp_path / "b.ply").write_bytes(b"ply\nformat ascii 1.0\nelement vertex 1000\n")
     (tmp_path / "c.obj").write_text("v 0 0 nan\nv 1 0 0\nv 0 1 0\nf 1 2 3\n")
     (tmp_path / "d.obj").write_text("")
+    write(tmp_path / "f.ply")
+    content = (tmp_path / "f.ply").read_bytes()
+    (tmp_path / "f.ply").write_bytes(content[:-4] + np.int32(20).tobytes())
     for name, reason in (
         ("a.txt", "no scan that can be read"),
         ("b.ply", "can't be read"),
         ("c.obj", "not finite"),
-        ("d.obj", "can't be read|has no points"),
+        ("d.obj", "has 0 bytes"),
+        ("f.ply", "faces of vertices that it has not"),
         ("e.ply", "missing"),
     ):
         with pytest.raises(ValueError, match=reason):
