@@ -1,48 +1,84 @@
-"""Print what a run came to: the metrics of the main model, and where the report is. A command, not a stage."""
+"""Print what a run came to: a line of errors for each variant, and where the reports are. A command, not a stage."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 
 import click
 
 from model.backend import check_backend
-from stages.project.json_file import is_number, read_json
-from stages.project.paths import EVALUATION, MAIN_PAGE, MAIN_RUN, SETTINGS, THESIS_METRICS, THESIS_PAGE
+from stages.project.json_file import read_json, read_metrics
+from stages.project.paths import (
+    MAIN_PAGE,
+    MAIN_RUN,
+    RUNS,
+    SETTINGS,
+    SURVEY,
+    THESIS_METRICS,
+    THESIS_PAGE,
+    scores_of,
+)
 from stages.project.sentences import sentences
-from stages.project.strict import check
 from stages.project.variants import settings_of
 
-METRICS = (EVALUATION, THESIS_METRICS)
 REPORTS = (MAIN_PAGE, THESIS_PAGE)
+HEADER = ("", "68-2D % (95 % interval)", "dense 3D %", "surface %", "smooth %", "photos")
+SHOWN = ("nme68_2d", "nme68_2d_low", "nme68_2d_high", "dense_3d", "surface", "smooth_15deg")
+COUNTS = ("images", "failed")
+DAMAGED = "run the stage that makes it"
 
 
 @click.command()
 def main() -> None:
-    """Print the metrics as a table, and the path of each report that there is."""
+    """Print a table of the main run, and of all others once `make thesis` has compared them."""
     with sentences():
-        # Where nothing is stale no stage looks at the environment.
-        if SETTINGS.is_dir():
-            check_backend(settings_of(MAIN_RUN).train.backend)
-        for path in METRICS:
-            if path.is_file():
-                rows = list(flatten(read_json(path)))
-                wrong = [name for name, value in rows if not is_number(value)]
-                check(not wrong, f"{path} has no finite number as {', '.join(wrong)}: run the stage that makes it.")
-                width = max((len(name) for name, _ in rows), default=0)
-                click.echo(f"\n{path}")
-                for name, value in rows:
-                    click.echo(f"  {name:<{width}}  {value:>10g}")
+        rows = [_row(name, read_metrics(path, COUNTS, (*SHOWN, *COUNTS), DAMAGED)) for name, path in _scored()]
+        if rows:
+            widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
+            for name, *cells in (HEADER, *rows):
+                numbers = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
+                click.echo("  ".join((name.ljust(widths[0]), *numbers)))
+            click.echo("Of the test photos in annotated boxes; what each column means is in docs/evaluation.md.")
     for path in REPORTS:
         if path.is_file():
-            click.echo(f"\nreport: {path.resolve()}")
+            click.echo(f"report: {path.resolve()}")
 
 
-def flatten(values: dict, prefix: str = "") -> Iterator[tuple[str, float]]:
-    """Names of nested metrics joined by dots, with their numbers."""
-    for name, value in values.items():
-        if isinstance(value, dict):
-            yield from flatten(value, f"{prefix}{name}.")
-        else:
-            yield f"{prefix}{name}", value
+def _scored() -> Iterator[tuple[str, Path]]:
+    """Names of what was scored, and the files with their metrics."""
+    name = MAIN_RUN
+    # Where nothing is stale no stage looks at the environment.
+    if SETTINGS.is_dir():
+        settings = settings_of(MAIN_RUN)
+        check_backend(settings.train.backend)
+        name = f"{settings.variant} ({MAIN_RUN})"
+    yield from _metrics_of(MAIN_RUN, name)
+    if THESIS_METRICS.is_file():
+        # The first is the main run's variant. What else is in the file has no run of its name.
+        for other in list(read_json(THESIS_METRICS))[1:]:
+            yield from _metrics_of(other, other)
+        for folder in sorted(SURVEY.glob("*")):
+            yield from _metrics_of(run := folder.relative_to(RUNS).as_posix(), run)
+
+
+def _metrics_of(run: str, name: str) -> Iterator[tuple[str, Path]]:
+    path = scores_of(run) / "metrics.json"
+    if path.is_file():
+        yield name, path
+
+
+def _row(name: str, metrics: Mapping[str, float]) -> tuple[str, ...]:
+    """One line; what a run is not scored by is a dash, as are maps that a volume has not."""
+
+    def number(key: str, places: int = 2) -> str:
+        return f"{metrics[key]:.{places}f}" if key in metrics else "-"
+
+    error = number("nme68_2d")
+    if "nme68_2d_low" in metrics:
+        error += f" ({number('nme68_2d_low')} to {number('nme68_2d_high')})"
+    photos = f"{metrics['images']:.0f}"
+    if metrics["failed"]:
+        photos += f" ({metrics['failed']:.0f} failed)"
+    return name, error, number("dense_3d"), number("surface"), number("smooth_15deg", 1), photos
 
 
 if __name__ == "__main__":

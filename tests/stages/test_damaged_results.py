@@ -177,18 +177,43 @@ def test_a_photo_that_was_replaced_after_the_index_is_not_drawn(damaged, run):
 
 def test_metrics_that_are_no_metrics_are_not_printed(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    Path("metrics").mkdir()
-    Path("metrics/evaluation.json").write_text("[1]")
+    path = Path("runs/main/scores/metrics.json")
+    path.parent.mkdir(parents=True)
+    path.write_text("[1]")
     result = CliRunner().invoke(print_metrics.main)
-    assert (result.exit_code, result.stderr) == (
-        1,
-        "Error: metrics/evaluation.json holds no metrics: run the stage that makes it.\n",
-    )
-    Path("metrics/evaluation.json").write_text('{"images": "many"}')
+    assert (result.exit_code, result.stderr) == (1, f"Error: {path} holds no metrics: run the stage that makes it.\n")
+    path.write_text('{"images": "many", "failed": 0}')
     result = CliRunner().invoke(print_metrics.main)
-    assert result.stderr == (
-        "Error: metrics/evaluation.json has no finite number as images: run the stage that makes it.\n"
-    )
+    assert result.stderr == f"Error: {path} has no finite number as images: run the stage that makes it.\n"
+
+
+def test_what_was_scored_is_printed_a_line_each(tmp_path, monkeypatch):
+    """Variants in the thesis's order, without what it compares them by; then the survey; a volume has no landmarks."""
+    monkeypatch.chdir(tmp_path)
+    errors = {"nme68_2d": 4.834, "nme68_2d_low": 4.3, "nme68_2d_high": 5.315, "dense_3d": 5.75, "smooth_15deg": 78.44}
+    scores = {
+        "main": {"images": 60, "failed": 0, **errors},
+        "vrn": {"images": 58, "failed": 2, "surface": 4.2},
+        "survey/fit": {"images": 60, "failed": 0, "nme68_2d": 0.364, "surface": 1.0},
+        "older": {"images": 60, "failed": 0},
+    }
+    for run, values in scores.items():
+        folder = Path("runs", run, "scores")
+        folder.mkdir(parents=True)
+        (folder / "metrics.json").write_text(json.dumps(values))
+    for name in ("metrics/thesis.json", "reports/index.html"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(json.dumps({"best": {}, "vrn": {}, "claims": {}}))
+    lines = CliRunner().invoke(print_metrics.main, catch_exceptions=False).stdout.splitlines()
+    assert [line.split() for line in lines[1:4]] == [
+        ["main", "4.83", "(4.30", "to", "5.32)", "5.75", "-", "78.4", "60"],
+        ["vrn", "-", "-", "4.20", "-", "58", "(2", "failed)"],
+        ["survey/fit", "0.36", "-", "1.00", "-", "60"],
+    ]
+    assert lines[4:] == [
+        "Of the test photos in annotated boxes; what each column means is in docs/evaluation.md.",
+        f"report: {tmp_path / 'reports/index.html'}",
+    ]
 
 
 def test_parameters_of_something_else_are_told_by_the_command_that_takes_only_their_variants(tmp_path, monkeypatch):
