@@ -173,7 +173,8 @@ thesis-scale-dry: $(READY_DEV)
 MADE := dvc_plots runs reports metrics work .pytest_cache .ruff_cache .mypy_cache .hypothesis \
   data/demo data/face_model data/uv_embedding data/code data/settings data/validation data/index data/split \
   data/detected data/meshes data/aligned data/position_maps data/augmented data/asm \
-  data/landmark_map data/coefficient_prior data/found data/profiled data/multilinear_model
+  data/landmark_map data/coefficient_prior data/found data/profiled data/multilinear_model \
+  data/data_card.md data/croissant.json
 clean:
 	git clean -ffdXq -- $(MADE)
 	find pipeline model stages tests benchmarks -name __pycache__ -type d -exec rm -rf {} +

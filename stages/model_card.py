@@ -10,6 +10,7 @@ from pipeline.photo.bundle import load_bundle
 from pipeline.store.files import digest_file
 from stages.pages.model_card import CardData, CardFiles, model_card
 from stages.project.beginning import begin_stage
+from stages.project.occlusion import read_shares
 from stages.project.params import CropParams, DataParams
 from stages.project.params_file import read
 from stages.project.paths import BUNDLE, DEMO, MAIN_RUN, MODEL_CARD, weights_of
@@ -46,7 +47,8 @@ def main() -> None:
             Path(data.root) == DEMO, data.size, read("crop", CropParams).margin, subsets, count_parts(Path())
         )
         results = read_results(Path(), settings.variant, main=True)
-        card = model_card(settings, faces, results, describe_files(weights_of(MAIN_RUN), BUNDLE))
+        files = describe_files(weights_of(MAIN_RUN), BUNDLE)
+        card = model_card(settings, faces, results, files, read_shares(Path(), MAIN_RUN))
         MODEL_CARD.write_text(card, encoding="utf-8")
     click.echo(f"model_card: {settings.variant}, {results.metrics['images']} test images; {MODEL_CARD}")
 

@@ -1,4 +1,7 @@
-"""Stage `occlusion@run`: a network's errors on test photos with something before the face, by the covered share."""
+"""Stage `occlusion`: a network's errors on test photos with something before the face, by the covered share.
+
+``python -m stages.occlusion`` does so to the main run, ``python -m stages.occlusion NAME`` to another variant.
+"""
 
 from pathlib import Path
 
@@ -14,9 +17,9 @@ from pipeline.store.arrays import Image
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
 from stages.project.beginning import begin_stage
-from stages.project.occlusion import Case, contact_sheet, cover_sample, describe_occlusion, score_case
+from stages.project.occlusion import BY_SHARE, Case, contact_sheet, cover_sample, describe_occlusion, score_case
 from stages.project.params_file import read
-from stages.project.paths import LAYOUT, MODEL, occlusion_of, weights_of
+from stages.project.paths import LAYOUT, MAIN_RUN, MODEL, occlusion_of, weights_of
 from stages.project.result_params import EvaluateParams, OcclusionParams
 from stages.project.results import write_csv
 from stages.project.runs import choose_regression, load_run
@@ -30,9 +33,10 @@ SHOWN = 3
 
 
 @click.command()
-@click.argument("run")
-def main(run: str) -> None:
-    """Cover test photos, and score what the network of RUN makes of them: main, or a variant."""
+@click.argument("variant", required=False)
+def main(variant: str | None) -> None:
+    """Cover test photos, and score what the network of the main run, or of VARIANT, makes of them."""
+    run = variant or MAIN_RUN
     with sentences():
         folder = occlusion_of(run)
         begin_stage(f"occlusion@{run}", folder)
@@ -69,9 +73,9 @@ def main(run: str) -> None:
         described = describe_occlusion(table, read("evaluate", EvaluateParams))
         folder.mkdir(parents=True)
         write_csv(table, folder / "per_image.csv", "%.4f")
-        write_csv(described, folder / "by_share.csv", "%.4f")
+        write_csv(described, folder / BY_SHARE, "%.4f")
         (folder / "examples.png").write_bytes(encode_image(np.vstack(sheets), ".png"))
-    click.echo(f"occlusion: {settings.variant}, {len(places)} test photos, {len(rows)} cases; {folder}/by_share.csv")
+    click.echo(f"occlusion: {settings.variant}, {len(places)} test photos, {len(rows)} cases; {folder / BY_SHARE}")
 
 
 if __name__ == "__main__":

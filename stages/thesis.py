@@ -124,7 +124,7 @@ def main() -> None:
         starts = {name: start for name, start in starts.items() if name not in volumes}
         costs = measure_networks(Path(), runs) | measure_methods(Path(), surveyed.methods, open_landmarks, data)
         layers = network_layers(settings, data.size)
-        margin, occluded = read("crop", CropParams).margin, read("occlusion", OcclusionParams).runs
+        margin, occluded = read("crop", CropParams).margin, [MAIN_RUN, *read("occlusion", OcclusionParams).runs]
         setup = Setup(main_variant, settings, layers, starts, data, margin, surveyed, costs, volumes, occluded)
         comparison = thesis(Path(), setup, read("evaluate", EvaluateParams))
     errors = {name: summary.over_seeds["thesis_mesh"].mean for name, summary in comparison.variants.items()}

@@ -8,11 +8,9 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from stages.pages.plots import COLOURS, encode_figure
-from stages.project.occlusion import ANYTHING, NOTHING
+from stages.project.occlusion import ANYTHING, NOTHING, read_shares
 from stages.project.paths import MAIN_RUN, occlusion_of
-from stages.project.strict import check
 
-COLUMNS = ("kind", "share", "error", "images", "mean", "low", "high")
 # What figures and tables show.
 SHOWN = {"nme68_2d": "68 landmarks, xy", "dense_3d": "dense, xyz"}
 
@@ -44,20 +42,8 @@ def read_occlusion(root: Path, runs: Sequence[str], main: str) -> Occlusion | No
     """
     if not runs:
         return None
-    tables = {main if run == MAIN_RUN else run: _read(root / occlusion_of(run) / "by_share.csv") for run in runs}
+    tables = {main if run == MAIN_RUN else run: read_shares(root, run) for run in runs}
     return Occlusion(tables, (root / occlusion_of(runs[0]) / "examples.png").read_bytes())
-
-
-def _read(path: Path) -> pd.DataFrame:
-    if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing: run the stage occlusion.")
-    try:
-        table = pd.read_csv(path)
-    except (ValueError, pd.errors.ParserError) as error:
-        raise ValueError(f"{path} is no table ({' '.join(str(error).split())}): run the stage occlusion.") from error
-    missing = [name for name in COLUMNS if name not in table]
-    check(not missing, f"{path} lacks the column {', '.join(missing)}: run the stage occlusion.")
-    return table
 
 
 def share_header(occlusion: Occlusion) -> tuple[str, ...]:

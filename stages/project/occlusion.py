@@ -1,6 +1,7 @@
 """Errors of a network on test photos with something before the face, by the share of the face that is covered."""
 
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -18,13 +19,18 @@ from pipeline.face.similarity import apply_similarity
 from pipeline.store.arrays import Image
 from pipeline.uv.position_map import sample_map
 from pipeline.uv.surface import Surface, read_points
+from stages.project.paths import occlusion_of
 from stages.project.result_params import EvaluateParams, OcclusionParams
 from stages.project.samples import Truth
+from stages.project.strict import check
 
 # What is said of a photo as it is, and of the mean of all kinds.
 NOTHING, ANYTHING = "none", "all"
 # Errors that are described; percent, but for the pose, whose degrees are of the mean face over the predicted mesh.
 ERRORS = ("nme68_2d", "nme68_3d", "dense_2d", "dense_3d", "reconstruction", "thesis_mesh", "pose_mae", "eyes", "mouth")
+BY_SHARE = "by_share.csv"
+# What is read of it.
+COLUMNS = ("kind", "share", "error", "images", "mean", "low", "high")
 
 
 class Case(NamedTuple):
@@ -104,6 +110,28 @@ def describe_occlusion(table: pd.DataFrame, params: EvaluateParams) -> pd.DataFr
         for interval in [bootstrap_interval(values, params.bootstrap, params.seed)]
     ]
     return pd.DataFrame(rows)
+
+
+def read_shares(root: Path, run: str) -> pd.DataFrame:
+    """Read what the stage `occlusion` wrote of a run, a table of `describe_occlusion`.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is none.
+    ValueError
+        If it is damaged.
+    """
+    path = root / occlusion_of(run) / BY_SHARE
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing: run the stage occlusion.")
+    try:
+        table = pd.read_csv(path)
+    except (ValueError, pd.errors.ParserError) as error:
+        raise ValueError(f"{path} is no table ({' '.join(str(error).split())}): run the stage occlusion.") from error
+    missing = [name for name in COLUMNS if name not in table]
+    check(not missing, f"{path} lacks the column {', '.join(missing)}: run the stage occlusion.")
+    return table
 
 
 def contact_sheet(cases: Sequence[Case]) -> Image:

@@ -23,6 +23,8 @@ FOUND = Path("data/found")
 # Pairs, as published, of turned copies: a folder for each subset that they are copies of.
 PROFILED = Path("data/profiled")
 AUGMENTED = Path("data/augmented")
+# What the prepared set is; Croissant names files from where it lies, so that both lie above all shards.
+DATA_CARD, CROISSANT = Path("data/data_card.md"), Path("data/croissant.json")
 VALIDATION = Path("data/validation")
 RUNS = Path("runs")
 # The systems that the thesis surveys, a folder each as a run has one.

@@ -42,7 +42,7 @@ class OcclusionParams:
     Attributes
     ----------
     runs : list of str
-        Folders in runs/ of the networks that see covered photos.
+        Variants whose networks see covered photos, beside the main run's.
     kinds : list of str
         What is put before a face, of `OCCLUDERS`.
     shares : list of float

@@ -31,12 +31,15 @@ VARIANTS = {
 TESTED = {
     "predict",
     "evaluate",
+    "occlusion",
     "export",
     "model_card",
     "report",
     "data_report",
+    "data_card",
     "ablation:predict",
     "ablation:evaluate",
+    "ablation:occlusion",
     "ablation:survey",
 }
 
@@ -85,6 +88,7 @@ def shrink(params) -> None:
     params["export"] |= {"samples": 2, "calibration": 2}
     params["evaluate"]["bootstrap"] = 100
     params["report"]["samples"] = 2
+    params["occlusion"] |= {"runs": ["prn"], "photos": 2}
     for name in [name for name in params["thesis"]["variants"] if name not in VARIANTS]:
         del params["thesis"]["variants"][name]
     for name, source in VARIANTS.items():
@@ -226,7 +230,8 @@ def test_an_experiment_re_runs_training_alone_and_the_old_value_restores_the_old
     before = (project / "metrics/evaluation.json").read_text()
     weights = (project / "runs/main/model.weights.h5").read_bytes()
     again = ran(run(project, "dvc", "exp", "run", "-n", "faster", "-S", "train.lr=0.001"))
-    assert again == {"settings", "train", "predict", "evaluate", "export", "model_card", "report"}
+    tested = {"predict", "evaluate", "occlusion", "export", "model_card", "report"}
+    assert again == {"settings", "train", *tested}
     assert (project / "runs/main/model.weights.h5").read_bytes() != weights
     assert "metrics/evaluation.json" in run(project, "dvc", "metrics", "diff")
     assert ran(run(project, "dvc", "exp", "run", "-S", "train.lr=0.003")) == set()

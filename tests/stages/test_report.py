@@ -34,6 +34,7 @@ from tests.helpers.small_project import (
     numbers_of,
     read_json,
     read_rows,
+    write_occlusion,
     write_run,
 )
 
@@ -295,6 +296,7 @@ class TestCommands:
     @pytest.fixture
     def root(self, tmp_path, monkeypatch):
         make_project(tmp_path)
+        write_occlusion(tmp_path, "main")
         (tmp_path / "params.yaml").write_text(
             "data:\n  root: raw\n  subsets:\n    train: {folder: train, use: learn, boxes: meshes}\n"
             "    test: {folder: test, use: test, boxes: meshes}\n"
