@@ -24,6 +24,7 @@ from stages.project.params import DataParams
 from stages.project.paths import LEVELLED_STAGES, PARTS, SPLIT, SUBSET_STAGES
 from stages.project.samples import REJECTED_COLUMNS, subset_of
 from stages.project.shard_stage import REJECTED
+from stages.project.strict import check
 
 ANGLES = ("pitch", "yaw", "roll")
 # Numbers in a reason, which differ from sample to sample of the same reason.
@@ -85,15 +86,26 @@ def read_members(root: Path, data: DataParams) -> dict[str, Members]:
 
 
 def read_part_facts(root: Path, data: DataParams) -> dict[str, PartFacts]:
-    """Describe poses, expressions and photos of each part that has samples."""
+    """Describe poses, expressions and photos of each part that has samples.
+
+    Raises
+    ------
+    FileNotFoundError
+        If a table or shard is missing.
+    ValueError
+        If one is damaged, or the split has a sample that no index accepted.
+    """
     accepted = {row["sample_id"]: row for subset in data.subsets for row in _accepted(root, data, subset)}
     closed = dict(_closed(root, data))
     facts = {}
     for part in PARTS:
         identities = _identities(root, part)
-        rows = [accepted[sample_id] for sample_id in identities]
-        if not rows:
+        if not identities:
             continue
+        other = [sample_id for sample_id in identities if sample_id not in accepted]
+        told = f"{part}.csv has the sample {', '.join(other[:1])}, which no index accepted: run dvc repro split."
+        check(not other, told)
+        rows = [accepted[sample_id] for sample_id in identities]
         angles = wrap_degrees(np.rad2deg([[float(row[name]) for name in ANGLES] for row in rows]))
         sides = np.min([[int(row["width"]), int(row["height"])] for row in rows], axis=1)
         bins = Counter(yaw_bin(angles[:, 1]).tolist())
@@ -162,11 +174,17 @@ def _accepted(root: Path, data: DataParams, subset: str) -> Iterator[dict[str, s
 
 
 def _closed(root: Path, data: DataParams) -> Iterator[tuple[str, dict[str, bool]]]:
-    """Whether eyes and mouth of each prepared sample are closed, by its landmarks."""
+    """Whether eyes and mouth of each prepared sample are closed, by ``pt3d_68`` where it is annotated, as in scores."""
     for subset in data.subsets:
         for path in list_shards(root / data.shards("position_maps", subset, data.levels[0])):
             shard = read_shard(path, ["sample_id", "landmarks"])
-            percent = _openings(shard["landmarks"])
+            annotated = read_shard(root / data.shards("index", subset) / path.name, ["sample_id", "true_landmarks"])
+            truths = dict(zip(*annotated.values(), strict=True))
+            landmarks = [
+                truths[name] if np.isfinite(truths[name]).all() else own
+                for name, own in zip(*shard.values(), strict=True)
+            ]
+            percent = _openings(np.array(landmarks))
             for row, sample_id in enumerate(shard["sample_id"]):
                 yield sample_id, {name: bool(percent[name][row] < limit) for name, limit in CLOSED_BELOW.items()}
 
