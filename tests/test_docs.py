@@ -8,7 +8,8 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "CODE_OF_CONDUCT.md")),
+    ROOT / ".github/pull_request_template.md",
     *sorted((ROOT / "docs").rglob("*.md")),
     *(ROOT / folder / "README.md" for folder in ("metrics/foreign", "runs/random", "data/none")),
 ]
@@ -21,6 +22,8 @@ CODE = [
     *(ROOT / name for name in ("Makefile", "params.yaml", "dvc.yaml", "ablation/stages.yaml", "pyproject.toml")),
     *sorted(ROOT.glob("requirements*.txt")),
     *sorted((ROOT / "requirements").glob("*.in")),
+    *sorted((ROOT / ".github").rglob("*.yml")),
+    ROOT / "Dockerfile",
 ]
 READERS_PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 LINK = re.compile(r"!?\[[^\]]*\]\(([^)\s]+)\)")
