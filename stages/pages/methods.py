@@ -13,11 +13,12 @@ from stages.pages.page import interval_text
 from stages.project.json_file import read_metrics
 from stages.project.paths import scores_of, survey_scores_of
 from stages.project.results import METRICS
-from stages.project.survey_params import ANNOTATED, KINDS, SurveyParams
+from stages.project.survey_params import ANNOTATED, FEWER_LANDMARKS, KINDS, SurveyParams
 
 # What every row shows; what a method lacks of the other protocols is left empty.
 NEEDED = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high")
 SHOWN = tuple(dict.fromkeys((*NEEDED, "nme68_2d_bins", *PROTOCOLS)))
+OWN_LANDMARKS = ("nme68_2d", "nme68_2d_low", "nme68_2d_high", "nme68_2d_bins", "nme68_3d", "thesis_68")
 TRUTH = ["sample_id", "truth", "yaw_deg"]
 # Degrees; annotated angles are written with four digits.
 SAME_YAW = 0.01
@@ -66,10 +67,16 @@ def read_survey(root: Path, params: SurveyParams) -> tuple[dict[str, Metrics], l
     """
     methods: dict[str, Metrics] = {}
     left_out: list[str] = []
-    for name in params.methods:
+    for name, method in params.methods.items():
         path = root / survey_scores_of(name) / METRICS
+        if not path.parent.is_dir():
+            left_out.append(f"{name} was not run: `dvc repro ablation/dvc.yaml:survey@{name}` does.")
+            continue
         try:
-            methods[name] = read_metrics(path, NEEDED[:2], SHOWN, f"run `python -m stages.survey {name}`")
+            metrics = read_metrics(path, NEEDED[:2], SHOWN, f"run `python -m stages.survey {name}`")
+            # An error of fewer landmarks is none to set beside that of 68.
+            own = OWN_LANDMARKS if method.kind in FEWER_LANDMARKS else ()
+            methods[name] = {error: value for error, value in metrics.items() if error not in own}
         except (ValueError, OSError) as error:
             left_out.append(str(error))
     return methods, left_out
@@ -90,9 +97,9 @@ def read_run(root: Path, run: str) -> Metrics:
 
 def describe_survey(params: SurveyParams) -> dict[str, str]:
     """What the survey's methods are, and whose landmarks they see, by their names."""
-    seen = {ANNOTATED: "annotated landmarks, which are truth"}
+    seen = {ANNOTATED: "by annotated landmarks, which no photo of one's own has: a bound"}
     return {
-        name: f"{KINDS[method.kind]}; {seen.get(method.landmarks, f'landmarks by {method.landmarks}')}"
+        name: f"{KINDS[method.kind]}; {seen.get(method.landmarks, f'by landmarks of {method.landmarks}')}"
         for name, method in params.methods.items()
     }
 

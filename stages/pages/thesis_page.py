@@ -69,6 +69,8 @@ class Findings:
         Metrics of the survey's methods by their names.
     survey_texts : dict of str to str
         What they are, and whose landmarks they see.
+    survey_bounds : set of str
+        Those that see annotated landmarks.
     foreign : dict of str to mapping
         Metrics of other methods by their names.
     left_out : list of str
@@ -94,6 +96,7 @@ class Findings:
     volumes: dict[str, tuple[Metrics, int]]
     survey: dict[str, Metrics]
     survey_texts: dict[str, str]
+    survey_bounds: set[str]
     foreign: dict[str, Metrics]
     left_out: list[str]
     costs: Mapping[str, Cost]
@@ -122,6 +125,8 @@ def thesis_page(findings: Findings) -> str:
         for name, (metrics, seeds) in networks.items()
     ]
     surveyed = [method_row(name, metrics, cost=costs.get(name)) for name, metrics in findings.survey.items()]
+    bounds = {name: metrics for name, metrics in findings.survey.items() if name in findings.survey_bounds}
+    found = {name: metrics for name, metrics in findings.survey.items() if name not in bounds}
     others = [method_row(name, metrics) for name, metrics in findings.foreign.items()]
     header, methods = drop_empty_columns(method_header(), ours + surveyed + others)
     return render(
@@ -159,7 +164,7 @@ def thesis_page(findings: Findings) -> str:
         method_header=header,
         surveyed={name: findings.survey_texts[name] for name in findings.survey},
         methods=methods,
-        cost_curves=draw_costs([{name: metrics for name, (metrics, _) in networks.items()}, findings.survey], costs),
+        cost_curves=draw_costs([{name: metrics for name, (metrics, _) in networks.items()}, found, bounds], costs),
         left_out=findings.left_out,
         poses=pose_rows(results, findings.foreign),
         pose_floors=pose_floors(results),

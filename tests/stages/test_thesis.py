@@ -188,7 +188,7 @@ class TestMainRunOfOurOwn:
     def test_the_survey_has_its_rows_with_their_costs_and_a_figure(self, root):
         page = (root / "reports/index.html").read_text()
         section = page.partition('<h2 id="methods">')[2]
-        name = "annotated (3DMM fitted to the landmarks, each a vertex; landmarks: annotated)"
+        name = "annotated (bound)"
         row = next(row for row in section.split("<tr>") if name in row)
         for number in ("7", "2", "1.234", "1.500", "33.000"):
             assert f">{number}<" in row
