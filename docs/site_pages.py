@@ -86,5 +86,6 @@ def from_docs(text: str, at_top: bool) -> str:
             return f"{shown}"
         return f"{mark}[{shown}]({place}{hash_mark}{anchor})"
 
-    pieces = re.split(r"(^```.*?^```$)", MERMAID.sub(DAG, text), flags=re.DOTALL | re.MULTILINE)
-    return "".join(piece if piece.startswith("```") else LINK.sub(move, piece) for piece in pieces)
+    pieces = re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE)
+    moved = "".join(piece if piece.startswith("```") else LINK.sub(move, piece) for piece in pieces)
+    return MERMAID.sub(DAG, moved)
