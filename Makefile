@@ -1,6 +1,6 @@
 # Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, dag, real, real-gpu,
 # real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-all, bench-data, bench-model, bench-faces, bench-masks,
-# bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, requirements, clean, clean-all.
+# bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, site, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -16,7 +16,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
 .PHONY: install repro thesis thesis-seeds baseline table dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-occlusion bench-pose bench-photos bench-start \
-  bench-shading bench-video bench-all check requirements clean clean-all
+  bench-shading bench-video bench-all check site requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
 BRIEFLY := | { grep --line-buffered -v -e "didn't change, skipping" -e '^Updating lock file' -e '^To track the changes' \
@@ -127,6 +127,17 @@ $(READY_DEV): requirements-dev.txt $(READY)
 
 requirements:
 	requirements/compile.sh
+
+# docs/ as pages below work/site, in an environment of its own: it reads the code's docstrings and imports nothing.
+SITE := work/mkdocs
+site: $(SITE)/.ready
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
+	@echo "work/site/index.html; its search needs a server: python3 -m http.server --directory work/site"
+
+$(SITE)/.ready: requirements-docs.txt
+	@test -x $(SITE)/bin/pip || $(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@
 
 # The same pipeline on real faces, in a clone of HEAD that shares the cache and leaves the demo's results alone: `real` is our
 # own network, in an hour on two cores; `real-gpu` at 128 px, in about five minutes on a large GPU; `real-thesis`
