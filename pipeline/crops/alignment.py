@@ -131,4 +131,6 @@ def resample(photo: NDArray[np.uint8], similarity: NDArray, size: int) -> NDArra
 def contrast(crop: Image) -> float:
     """Standard deviation of the grey values, 0 to 255, in the middle half of a crop (S, S, 3), where the face is."""
     start, end = len(crop) // 4, len(crop) - len(crop) // 4
-    return float(crop[start:end, start:end].mean(axis=2).std())
+    # Three times the grey values, exactly: numpy's mean along three channels takes ten times as long.
+    sums = crop[start:end, start:end] @ np.ones(3, np.float32)
+    return float(sums.std(dtype=np.float64) / 3)

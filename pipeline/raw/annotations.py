@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -150,13 +151,20 @@ def list_pairs(folder: Path) -> tuple[list[Pair], list[tuple[str, str]]]:
 
 
 def _second_copies(folder: Path, pairs: Iterable[Pair]) -> dict[str, str]:
-    """Photos whose pair has the bytes of an earlier one, and why; photos are read only where annotations agree."""
-    alike: dict[tuple[bytes, int], list[str]] = {}
-    for photo, annotation in pairs:
+    """Photos whose pair has the bytes of an earlier one, and why.
+
+    Annotations are read only where pairs have the same sizes, photos only where annotations agree.
+    """
+    sizes: dict[Pair, tuple[int, int]] = {}
+    for pair in pairs:
         with contextlib.suppress(OSError):  # said by whoever reads it next
-            if 0 < (folder / annotation).stat().st_size <= MAX_ANNOTATION_BYTES:
-                key = _digest(folder / annotation), (folder / photo).stat().st_size
-                alike.setdefault(key, []).append(photo)
+            sizes[pair] = (folder / pair.annotation).stat().st_size, (folder / pair.photo).stat().st_size
+    often = Counter(sizes.values())
+    alike: dict[tuple[bytes, int], list[str]] = {}
+    for (photo, annotation), size in sizes.items():
+        if often[size] > 1 and 0 < size[0] <= MAX_ANNOTATION_BYTES:
+            with contextlib.suppress(OSError):
+                alike.setdefault((_digest(folder / annotation), size[1]), []).append(photo)
     copies = {}
     for photos in alike.values():
         first: dict[bytes, str] = {}
