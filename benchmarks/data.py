@@ -204,7 +204,8 @@ def time_reference(
     photos = sorted((project / "raw" / SUBSET).glob("*_000.jpg"))
     chosen = [photos[i] for i in np.linspace(0, len(photos) - 1, count).astype(int)]
     output = project / "reference"
-    output.mkdir(exist_ok=True)
+    shutil.rmtree(output, ignore_errors=True)  # written anew, as the stages' own files are
+    output.mkdir()
     every = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {min(every)})
     try:

@@ -61,9 +61,9 @@ def gains_of(ones: Sequence[Run], manys: Sequence[Run], cores: int) -> Gains:
 def report_gains(one: Mapping[str, Run], many: Mapping[str, Run], summed: Sequence[str], cores: int) -> Gains:
     """Print what more cores gain of each stage; the gains of the summed ones together."""
     click.echo(
-        "Seconds on one core, and of these outside of shards. Gains: measured; by the processor's seconds, which work of\n"
-        "others on this machine does not lengthen; on paper, without loss and, in brackets, with each core as much slower\n"
-        "as the measured ones were."
+        "Seconds on one core, and of these outside of shards. Gains: measured; by the processor's seconds, which work\n"
+        "of others on this machine does not lengthen; on paper, without loss and, in brackets, with that of the\n"
+        "measured cores."
     )
     whole = gains_of([one[stage] for stage in summed], [many[stage] for stage in summed], cores)
     heads = "".join(f"{f'{count} on paper':>15s}" for count in whole.paper)
