@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..face.landmarks import LANDMARKS
 from .matlab import read_arrays
-from .pairs import NO_PHOTO, PHOTO_SUFFIXES, Pair, describe_passed_over, list_folder
+from .pairs import NO_PHOTO, PHOTO_SUFFIXES, Listing, Pair, describe_passed_over, list_folder
 
 SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS = 199, 29
 # An annotation has a few kB; compressed data may unfold to a thousand times their size.
@@ -120,7 +120,7 @@ def hash_pair(photo: bytes, annotation: bytes) -> str:
     return digest.hexdigest()
 
 
-def list_pairs(folder: Path) -> tuple[list[Pair], list[tuple[str, str]]]:
+def list_pairs(folder: Path) -> Listing:
     """Pair the photos of a folder with their annotations as `list_folder` does, and leave out second copies of a pair.
 
     Parameters
@@ -129,8 +129,7 @@ def list_pairs(folder: Path) -> tuple[list[Pair], list[tuple[str, str]]]:
 
     Returns
     -------
-    pairs : list of (photo's name, annotation's name)
-    rejected : list of (name, reason)
+    Listing
 
     Raises
     ------
@@ -142,12 +141,13 @@ def list_pairs(folder: Path) -> tuple[list[Pair], list[tuple[str, str]]]:
             f"The folder of photos {folder} is missing; docs/data.md says where to get it, and "
             "data.root and data.subsets in params.yaml say where it is."
         )
-    pairs, rejected, passed = list_folder(folder)
-    if not pairs and all(reason.startswith(NO_PHOTO) for _, reason in rejected):
-        seen = f" It holds {describe_passed_over(passed)}." if passed else ""
+    listing = list_folder(folder)
+    if not listing.pairs and all(reason.startswith(NO_PHOTO) for _, reason in listing.rejected):
+        seen = f" It holds {describe_passed_over(listing.passed_over)}." if listing.passed_over else ""
         raise FileNotFoundError(f"The folder {folder} holds no photos ({', '.join(PHOTO_SUFFIXES)}).{seen}")
-    copies = _second_copies(folder, pairs)
-    return [pair for pair in pairs if pair.photo not in copies], rejected + list(copies.items())
+    copies = _second_copies(folder, listing.pairs)
+    kept = [pair for pair in listing.pairs if pair.photo not in copies]
+    return listing._replace(pairs=kept, rejected=listing.rejected + list(copies.items()))
 
 
 def _second_copies(folder: Path, pairs: Iterable[Pair]) -> dict[str, str]:

@@ -53,7 +53,7 @@ def test_links_to_themselves_and_to_nothing_are_set_aside(tmp_path):
     (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
     (tmp_path / "round").symlink_to(tmp_path / "round")
-    pairs, rejected = list_pairs(tmp_path)
+    pairs, rejected, _ = list_pairs(tmp_path)
     assert pairs == [("good.jpg", "good.mat")]
     assert {name for name, reason in rejected if "a link to nothing or to itself" in reason} == {"loop.jpg", "gone.jpg"}
 
@@ -61,7 +61,7 @@ def test_links_to_themselves_and_to_nothing_are_set_aside(tmp_path):
 @pytest.mark.parametrize("sign", ["\r", "\n", "\t", "\x1b", "\x7f", "\x85"])
 def test_a_control_character_in_a_name_is_refused_in_one_line(tmp_path, sign):
     touch(tmp_path, f"a{sign}b.jpg", f"a{sign}b.mat", "c.jpg", "c.mat")
-    pairs, rejected = list_pairs(tmp_path)
+    pairs, rejected, _ = list_pairs(tmp_path)
     assert pairs == [("c.jpg", "c.mat")]
     assert rejected == [
         (f"a\\x{ord(sign):02x}b.jpg", "The name has a control character; rename the photo and its annotation.")
@@ -90,7 +90,7 @@ def test_second_copies_are_named_and_annotations_without_another_of_their_size_n
         (tmp_path / f"{stem}.mat").write_text(annotation)
     read, digest = [], annotations._digest
     monkeypatch.setattr(annotations, "_digest", lambda path: read.append(path.name) or digest(path))
-    kept, rejected = list_pairs(tmp_path)
+    kept, rejected, _ = list_pairs(tmp_path)
     assert [pair.photo for pair in kept] == ["a.jpg", "b.jpg", "e.jpg", "f.jpg"]
     copy = "The pair is a copy of {} and its annotation."
     assert rejected == [("d.jpg", copy.format("a.jpg")), ("c.jpg", copy.format("b.jpg"))]
