@@ -9,7 +9,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
@@ -21,8 +21,8 @@ from .parent import start_worker
 
 Result = TypeVar("Result")
 CONNECT_SECONDS = 10
-# For so long this process makes shards itself, where nobody asks for a number: others take a second each to start.
-ALONE_SECONDS = 5.0
+# Where nobody asks for a number, others are started for so much work: they take a second each to start.
+SHARED_SECONDS = 3.0
 # So often processes may die in turn without a shard made.
 DEATHS = 3
 
@@ -39,7 +39,8 @@ def map_shards(
     tasks : sequence of tuple
         Small arguments: paths and numbers, no arrays of samples.
     workers : int
-        Local processes; 0 for one a core, once this process has worked alone for `ALONE_SECONDS`.
+        Local processes; 0 for one a core where, by the last shard's time, more than `SHARED_SECONDS` of work are left.
+        This process makes shards until they have started.
     scheduler : str
         Address of a running Dask scheduler, as in ``tls://host:port``; empty for local processes.
     title : str
@@ -59,22 +60,36 @@ def map_shards(
     -----
     Each task computes with one thread, so that the bytes it writes do not depend on where it runs.
     """
-    waiting = deque(tasks)
-    end = time.perf_counter() + (0.0 if workers or scheduler else ALONE_SECONDS)
     with tqdm(total=len(tasks), desc=title, unit="shard", disable=None, leave=False) as bar:
-        while waiting and time.perf_counter() < end:
-            yield _one_thread(function, waiting.popleft())
-            bar.update()
-        count = min(workers or os.cpu_count() or 1, len(waiting))
         if scheduler:
-            results = _map_on_cluster(function, list(waiting), scheduler)
-        elif count > 1:
-            results = _map_in_processes(function, list(waiting), count)
+            results = _map_on_cluster(function, tasks, scheduler)
+        elif workers > 1 and len(tasks) > 1:
+            results = _map_in_processes(function, tasks, min(workers, len(tasks)))
+        elif workers == 1 or _cores() == 1:
+            results = (_one_thread(function, task) for task in tasks)
         else:
-            results = (_one_thread(function, task) for task in waiting)
+            results = _map_where_faster(function, tasks)
         for result in results:
             bar.update()
             yield result
+
+
+def _map_where_faster(function: Callable[..., Result], tasks: Sequence[tuple]) -> Iterator[Result]:
+    """In this process, until the work that is left is worth one a core."""
+    for number, task in enumerate(tasks, 1):
+        start = time.perf_counter()
+        result = _one_thread(function, task)
+        left = len(tasks) - number
+        shared = left > 1 and left * (time.perf_counter() - start) > SHARED_SECONDS
+        yield result
+        if shared:
+            yield from _map_in_processes(function, tasks[number:], min(_cores(), left), helping=True)
+            return
+
+
+def _cores() -> int:
+    """Cores that this process may use: a batch system gives it some of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _one_thread(function: Callable[..., Result], task: tuple) -> Result:
@@ -86,19 +101,28 @@ def _one_thread(function: Callable[..., Result], task: tuple) -> Result:
         return function(*task)
 
 
-def _map_in_processes(function: Callable[..., Result], tasks: Sequence[tuple], workers: int) -> Iterator[Result]:
+def _map_in_processes(
+    function: Callable[..., Result], tasks: Sequence[tuple], workers: int, helping: bool = False
+) -> Iterator[Result]:
+    """In processes; `helping`: until the first of them has made a shard, this one makes some, too."""
     left, deaths = deque(tasks), 0
     while left:
         before = len(left)
         pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), start_worker)
         try:
-            coming, waiting = iter(list(left)), deque[Future[Result]]()
+            coming, begun = iter(list(left)), deque[Future[Result]]()
             while left:
-                ahead = itertools.islice(coming, 2 * workers - len(waiting))
-                waiting.extend(pool.submit(_one_thread, function, task) for task in ahead)
-                result = waiting.popleft().result()
-                left.popleft()
-                yield result
+                ahead = itertools.islice(coming, 2 * workers - sum(not future.done() for future in begun))
+                begun.extend(pool.submit(_one_thread, function, task) for task in ahead)
+                if helping and not begun[0].done() and (task := next(coming, None)) is not None:
+                    begun.append(_done(_one_thread(function, task)))
+                    continue
+                helping = False
+                wait([future for future in begun if not future.done()], return_when=FIRST_COMPLETED)
+                while begun and begun[0].done():
+                    result = begun.popleft().result()
+                    left.popleft()
+                    yield result
         except BrokenProcessPool as error:
             # One that dies takes the others along. What they had made whole is found again.
             deaths = 1 if len(left) < before else deaths + 1
@@ -106,6 +130,12 @@ def _map_in_processes(function: Callable[..., Result], tasks: Sequence[tuple], w
                 raise _dying(error) from error
         finally:
             pool.shutdown(cancel_futures=True)
+
+
+def _done(result: Result) -> Future[Result]:
+    future = Future[Result]()
+    future.set_result(result)
+    return future
 
 
 def _map_on_cluster(function: Callable[..., Result], tasks: Sequence[tuple], scheduler: str) -> Iterator[Result]:
