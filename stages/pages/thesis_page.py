@@ -124,7 +124,10 @@ def thesis_page(findings: Findings) -> str:
         method_row(name, metrics, seeds, means.get(name), costs.get(name))
         for name, (metrics, seeds) in networks.items()
     ]
-    surveyed = [method_row(name, metrics, cost=costs.get(name)) for name, metrics in findings.survey.items()]
+    surveyed = [
+        method_row(f"{name} (bound)" if name in findings.survey_bounds else name, metrics, cost=costs.get(name))
+        for name, metrics in findings.survey.items()
+    ]
     bounds = {name: metrics for name, metrics in findings.survey.items() if name in findings.survey_bounds}
     found = {name: metrics for name, metrics in findings.survey.items() if name not in bounds}
     others = [method_row(name, metrics) for name, metrics in findings.foreign.items()]
