@@ -1,6 +1,6 @@
-# Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, dag, real, real-gpu,
-# real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-data, bench-model, bench-faces, bench-masks,
-# bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, requirements, clean, clean-all.
+# Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, report, dag,
+# real, real-gpu, real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-data, bench-model, bench-faces,
+# bench-masks, bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+READY_REMOTES := $(VENV)/.ready-remotes
 FACE_DATA ?= ../shared/data
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
@@ -15,7 +16,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
-.PHONY: install repro thesis thesis-seeds baseline table dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-occlusion bench-pose bench-photos bench-start \
+.PHONY: install repro thesis thesis-seeds baseline table report dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-occlusion bench-pose bench-photos bench-start \
   bench-shading bench-video check requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
@@ -62,6 +63,11 @@ baseline:
 table: $(READY)
 	@dvc exp show --md --only-changed --drop '^(data|model|pipeline|stages|params.yaml|runs|reports|metrics/(data|export|thesis)).*'
 
+# The page on the main run: from the remote it takes what it lacks, and nothing is trained that git knows the results of.
+report: $(READY)
+	@$(MEND)
+	dvc repro --pull --allow-missing report $(BRIEFLY)
+
 dag: $(READY)
 	@python -m stages.dag
 
@@ -69,7 +75,7 @@ dag: $(READY)
 test: $(READY_DEV)
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-test-all: test
+test-all: test $(READY_REMOTES)
 	pytest -m slow
 
 bench-data: $(READY_DEV)
@@ -120,6 +126,10 @@ $(READY): requirements.txt requirements-networks.txt
 
 $(READY_DEV): requirements-dev.txt $(READY)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(READY_REMOTES): requirements-remotes.txt $(READY)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-remotes.txt
 	@touch $@
 
 requirements:

@@ -1,5 +1,6 @@
 """Files that several machines share: each waits until it sees them as the others do, which NFS shows late."""
 
+import functools
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -35,8 +36,8 @@ def await_stamped(stamps: Sequence[Stamp]) -> None:
     OSError
         If it does not after `LATE_SECONDS`.
     """
-    for path, *expected in stamps:
-        if not _in_time(path, lambda path=path, expected=expected: _seen(path) == tuple(expected)):
+    for path, size, seconds in stamps:
+        if not _in_time(path, functools.partial(_is_as, path, (size, seconds))):
             raise OSError(
                 f"{path} is not on {os.uname().nodename} what it is where the stage runs. Start each worker in the "
                 "project's folder, on a file system that all machines share."
@@ -62,6 +63,10 @@ def await_files(paths: Iterable[Path]) -> None:
 def _seen(path: Path) -> tuple[int, int]:
     status = path.stat()
     return status.st_size, int(status.st_mtime)
+
+
+def _is_as(path: Path, expected: tuple[int, int]) -> bool:
+    return _seen(path) == expected
 
 
 def _in_time(path: Path, holds: Callable[[], bool]) -> bool:

@@ -74,7 +74,7 @@ def run_stage(
     start = time.perf_counter()
     code = digest_code(ROOT, CODE)
     names = {folder: f"{stage}-{folder}" if folder else stage for folder in tasks}
-    jobs = [(work, code, names[folder], make, *task) for folder, group in tasks.items() for task in group]
+    jobs: list[tuple] = [(work, code, names[folder], make, *task) for folder, group in tasks.items() for task in group]
     make_shard: Callable[..., Receipt] = make_once
     if compute.scheduler:
         make_shard = _make_elsewhere
