@@ -63,10 +63,13 @@ baseline:
 table: $(READY)
 	@dvc exp show --md --only-changed --drop '^(data|model|pipeline|stages|params.yaml|runs|reports|metrics/(data|export|thesis)).*'
 
-# The page on the main run: from the remote it takes what it lacks, and nothing is trained that git knows the results of.
+# The page on the main run. Where it lacks something that git knows the results of, that comes from the remote: the page, or all
+# that a new one needs.
 report: $(READY)
 	@$(MEND)
-	dvc repro --pull --allow-missing report $(BRIEFLY)
+	@if dvc remote list | grep -q . && ! dvc repro --dry --allow-missing report 2>/dev/null | grep -q 'are up to date'; then dvc pull; fi
+	dvc repro --allow-missing report $(BRIEFLY)
+	@test -f reports/main.html || dvc pull report
 
 dag: $(READY)
 	@python -m stages.dag

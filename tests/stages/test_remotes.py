@@ -1,22 +1,22 @@
 """Results shared by the remotes that people have, from real servers on this machine: who pulls them trains nothing."""
 
+import contextlib
 import getpass
 import importlib.util
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 from tests.helpers.dask_cluster import free_port
-from tests.helpers.places import ROOT
 from tests.helpers.stage_runs import digests
-from tests.stages.test_graph import change, ran, run, shrink
+from tests.helpers.whole_project import change, copy_project, ran, run
 
 pytestmark = pytest.mark.slow
 
@@ -43,13 +43,7 @@ def needs(package):
 def finished(tmp_path_factory):
     """A small project, committed, whose main run was made."""
     folder = tmp_path_factory.mktemp("finished") / "project"
-    listed = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
-    for name in listed:
-        if name and (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "benchmarks/")):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    change(folder, shrink)
-    change(folder, lambda params: params["occlusion"].update(runs=["prn"], photos=2))
+    copy_project(folder)
     run(folder, "git", "init", "-q")
     for name, value in (("user.email", "somebody@example.org"), ("user.name", "somebody")):
         run(folder, "git", "config", name, value)
@@ -60,27 +54,22 @@ def finished(tmp_path_factory):
     return folder
 
 
-def await_port(process, port, log):
-    for _ in range(600):
-        assert process.poll() is None, log.read_text()
-        try:
-            urllib.request.urlopen(f"http://127.0.0.1:{port}", timeout=5).close()
-        except urllib.error.HTTPError:
-            return
-        except urllib.error.URLError as error:
-            if not isinstance(error.reason, ConnectionRefusedError):
-                return
-        except (OSError, ValueError):  # who speaks ssh answers in no HTTP
-            return
-        time.sleep(0.1)
-    raise AssertionError(log.read_text())
-
-
-def serve(folder, *command):
-    """Start a server, and wait until it listens: process."""
+@contextlib.contextmanager
+def serving(folder, port, *command):
+    """Run a server that listens on a port of this machine."""
     log = folder / "server.txt"
     with log.open("w") as output:
-        return subprocess.Popen(command, stdout=output, stderr=output, cwd=folder), log
+        process = subprocess.Popen(command, stdout=output, stderr=output, cwd=folder)
+    try:
+        for _ in range(600):
+            assert process.poll() is None, log.read_text()
+            with contextlib.suppress(ConnectionRefusedError), socket.create_connection(("127.0.0.1", port), 10):
+                break
+            time.sleep(0.1)
+        yield
+    finally:
+        process.terminate()
+        process.wait(30)
 
 
 @pytest.fixture
@@ -102,11 +91,8 @@ def ssh(tmp_path, monkeypatch):
         Path("/run/sshd").mkdir(exist_ok=True)  # sshd of root wants it
     monkeypatch.setenv("HOME", str(home))
     monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
-    process, log = serve(folder, SSHD, "-D", "-e", "-f", folder / "config", "-p", str(port))
-    await_port(process, port, log)
-    yield f"ssh://{getpass.getuser()}@127.0.0.1:{port}{tmp_path}/storage", {"keyfile": folder / "user_key"}
-    process.terminate()
-    process.wait(30)
+    with serving(folder, port, SSHD, "-D", "-e", "-f", folder / "config", "-p", str(port)):
+        yield f"ssh://{getpass.getuser()}@127.0.0.1:{port}{tmp_path}/storage", {"keyfile": folder / "user_key"}
 
 
 @pytest.fixture
@@ -115,22 +101,20 @@ def s3(tmp_path, monkeypatch):
     needs("dvc_s3")
     needs("moto")
     port = free_port()
-    process, log = serve(tmp_path, sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port))
-    await_port(process, port, log)
-    request = urllib.request.Request(f"http://127.0.0.1:{port}/results", method="PUT")
-    urllib.request.urlopen(request, timeout=30).close()
     for name, value in (("ACCESS_KEY_ID", "made"), ("SECRET_ACCESS_KEY", "up"), ("DEFAULT_REGION", "us-east-1")):
         monkeypatch.setenv(f"AWS_{name}", value)
-    yield "s3://results/faces", {"endpointurl": f"http://127.0.0.1:{port}"}
-    process.terminate()
-    process.wait(30)
+    address = f"http://127.0.0.1:{port}"
+    with serving(tmp_path, port, sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)):
+        bucket = urllib.request.Request(f"{address}/results", method="PUT")
+        urllib.request.urlopen(bucket, timeout=30).close()
+        yield "s3://results/faces", {"endpointurl": address}
 
 
 @pytest.fixture(params=["ssh", "s3"])
-def clone(request, finished, tmp_path):
-    """A clone of a project that has pushed its results to a remote."""
+def clones(request, finished, tmp_path):
+    """Two clones of a project that has pushed its results to a remote, and is gone."""
     url, settings = request.getfixturevalue(request.param)
-    first, second = tmp_path / "first", tmp_path / "second"
+    first, second, third = (tmp_path / name for name in ("first", "second", "third"))
     shutil.copytree(finished, first, symlinks=True)
     run(first, "dvc", "remote", "add", "-d", "results", url)
     for name, value in settings.items():
@@ -138,21 +122,22 @@ def clone(request, finished, tmp_path):
     run(first, "git", "commit", "-qam", "Remote")
     run(first, "dvc", "push")
     run(tmp_path, "git", "clone", "-q", str(first), str(second))
+    run(tmp_path, "git", "clone", "-q", str(first), str(third))
     shutil.rmtree(first)
-    return second
+    return second, third
 
 
-def test_a_clone_pulls_the_report_makes_it_with_other_samples_and_trains_nothing(finished, clone):
+def test_a_clone_pulls_the_report_and_all_results_or_makes_another_report_and_trains_nothing(finished, clones):
     report = ("make", "--no-print-directory", "-o", ".venv/.ready", "report")
-    assert ran(run(clone, *report)) == set()
-    assert digests(clone / "reports").items() <= digests(finished / "reports").items()
-    assert (clone / "reports/main.html").read_bytes() == (finished / "reports/main.html").read_bytes()
-    change(clone, lambda params: params["report"].update(samples=1))
-    assert ran(run(clone, *report)) == {"settings", "report"}
-    assert (clone / "reports/main.html").read_bytes() != (finished / "reports/main.html").read_bytes()
-    assert not (clone / "runs/main/model.weights.h5").exists()
-    run(clone, "git", "checkout", "params.yaml")
-    run(clone, "dvc", "pull")
-    assert all(digests(clone / name) == digests(finished / name) for name in MADE)
-    assert ran(run(clone, "dvc", "repro")) == set()
-    assert run(clone, "git", "status", "--porcelain") == ""
+    for clone in clones:
+        assert ran(run(clone, *report)) == set()
+        assert (clone / "reports/main.html").read_bytes() == (finished / "reports/main.html").read_bytes()
+        assert not (clone / "runs/main/model.weights.h5").exists()
+    second, third = clones
+    run(second, "dvc", "pull")
+    assert all(digests(second / name) == digests(finished / name) for name in MADE)
+    assert ran(run(second, "dvc", "repro")) == set()
+    assert run(second, "git", "status", "--porcelain") == ""
+    change(third, lambda params: params["report"].update(samples=1))
+    assert ran(run(third, *report)) == {"settings", "report"}
+    assert (third / "reports/main.html").read_bytes() != (finished / "reports/main.html").read_bytes()
