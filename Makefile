@@ -1,4 +1,4 @@
-# Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, dag, real, real-gpu,
+# Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, report, dag, real, real-gpu,
 # real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-all, bench-data, bench-model, bench-faces, bench-masks,
 # bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, site, requirements, clean, clean-all.
 SHELL := /bin/bash
@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+READY_REMOTES := $(VENV)/.ready-remotes
 FACE_DATA ?= ../shared/data
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
@@ -15,7 +16,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
-.PHONY: install repro thesis thesis-seeds baseline table dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-occlusion bench-pose bench-photos bench-start \
+.PHONY: install repro thesis thesis-seeds baseline table report dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-occlusion bench-pose bench-photos bench-start \
   bench-shading bench-video bench-all check site requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
@@ -62,6 +63,14 @@ baseline:
 table: $(READY)
 	@dvc exp show --md --only-changed --drop '^(data|model|pipeline|stages|params.yaml|runs|reports|metrics/(data|export|thesis)).*'
 
+# The page on the main run. Where it lacks something that git knows the results of, that comes from the remote: the page, or all
+# that a new one needs.
+report: $(READY)
+	@$(MEND)
+	@if dvc remote list | grep -q . && ! dvc repro --dry --allow-missing report 2>/dev/null | grep -q 'are up to date'; then dvc pull; fi
+	dvc repro --allow-missing report $(BRIEFLY)
+	@test -f reports/main.html || dvc pull report
+
 dag: $(READY)
 	@python -m stages.dag
 
@@ -69,7 +78,7 @@ dag: $(READY)
 test: $(READY_DEV)
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-test-all: test
+test-all: test $(READY_REMOTES)
 	pytest -m slow
 
 bench-data: $(READY_DEV)
@@ -123,6 +132,10 @@ $(READY): requirements.txt requirements-networks.txt
 
 $(READY_DEV): requirements-dev.txt $(READY)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
+	@touch $@
+
+$(READY_REMOTES): requirements-remotes.txt $(READY)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-remotes.txt
 	@touch $@
 
 requirements:

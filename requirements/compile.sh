@@ -20,3 +20,4 @@ compile dev requirements-dev.txt
 compile gpu requirements-gpu.txt
 compile networks requirements-networks.txt --no-deps
 compile docs requirements-docs.txt
+compile remotes requirements-remotes.txt

@@ -4,12 +4,14 @@ Nothing here listens for others: local processes talk by pipes, a cluster by TLS
 """
 
 import itertools
+import logging
 import multiprocessing
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
@@ -54,7 +56,7 @@ def map_shards(
     Raises
     ------
     OSError
-        If no scheduler answers, or processes keep dying; whatever the function raises is passed on.
+        If no scheduler answers, or no longer, or processes keep dying; whatever the function raises is passed on.
 
     Notes
     -----
@@ -142,17 +144,37 @@ def _map_on_cluster(function: Callable[..., Result], tasks: Sequence[tuple], sch
     import distributed  # half a second, and not needed without a cluster
 
     with _connect(scheduler) as client:
-        ahead = 2 * max(1, len(client.nthreads()))
-        waiting: list[distributed.Future] = []
+        left, waiting = deque(tasks), deque[Any]()
+        if not _count_workers(client, scheduler):
+            tqdm.write(f"No worker is at {scheduler} yet; waiting for one.", file=sys.stderr)
         try:
-            for task in tasks:
-                waiting.append(client.submit(_one_thread, function, task, pure=False))
-                if len(waiting) > ahead:
-                    yield waiting.pop(0).result()
-            for future in waiting:
-                yield future.result()
+            while left or waiting:
+                # Counted each time: workers come later, as jobs of a queue do, and go.
+                ahead = 2 * max(1, _count_workers(client, scheduler))
+                while left and len(waiting) <= ahead:
+                    waiting.append(client.submit(_one_thread, function, left.popleft(), pure=False))
+                yield waiting.popleft().result()
         except distributed.KilledWorker as error:
             raise _dying(error) from error
+        except (CancelledError, OSError) as error:
+            gone = isinstance(error, CancelledError | distributed.comm.CommClosedError) or client.status != "running"
+            if gone:
+                raise _lost(scheduler) from error
+            raise  # by the function: a full disk, say
+
+
+def _count_workers(client: Any, scheduler: str) -> int:
+    try:
+        return len(client.nthreads())
+    except OSError as error:
+        raise _lost(scheduler) from error
+
+
+def _lost(scheduler: str) -> OSError:
+    return OSError(
+        f"The Dask scheduler at {scheduler} answers no more. Start it and its workers again, and then `dvc repro`: it "
+        "goes on with the shards that are whole."
+    )
 
 
 def _dying(error: Exception) -> OSError:
@@ -165,6 +187,8 @@ def _dying(error: Exception) -> OSError:
 def _connect(scheduler: str) -> Any:
     import distributed
 
+    # It would print tracebacks of a scheduler that is gone, see `_lost`.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         return distributed.Client(scheduler, timeout=CONNECT_SECONDS)
     except TypeError as error:  # what Dask raises where it has no certificate

@@ -4,8 +4,10 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 
+import distributed
 import psutil
 import pytest
 
@@ -123,6 +125,27 @@ def test_a_process_that_is_killed_costs_no_shard(tmp_path):
 def test_processes_that_keep_dying_are_told_in_a_sentence():
     with pytest.raises(OSError, match=r"^Processes kept dying over one shard: .* Set compute\.workers or"):
         list(map_shards(die, [(number,) for number in range(6)], 2, "", "dying"))
+
+
+MEETING = threading.Barrier(6)
+
+
+def meet(number):
+    """The first three take a while; each other one waits until six of them are under way at once."""
+    if number < 3:
+        time.sleep(0.7)
+    else:
+        MEETING.wait(15)
+    return number
+
+
+def test_workers_that_come_to_a_cluster_later_get_work_too_and_that_none_is_there_is_said(capfd):
+    where = {"n_workers": 0, "processes": False, "protocol": "inproc", "dashboard_address": None}
+    with distributed.LocalCluster(**where) as cluster:
+        address = cluster.scheduler_address
+        threading.Timer(0.2, cluster.scale, (6,)).start()
+        assert list(map_shards(meet, [(number,) for number in range(9)], 0, address, "late")) == list(range(9))
+    assert f"No worker is at {address} yet; waiting for one." in capfd.readouterr().err
 
 
 def test_local_processes_end_with_the_one_that_started_them():
