@@ -1,6 +1,6 @@
-# Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, dag, real, real-gpu,
-# real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-data, bench-model, bench-faces, bench-masks,
-# bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, requirements, clean, clean-all.
+# Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, report, dag, real, real-gpu,
+# real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-all, bench-data, bench-model, bench-faces, bench-masks,
+# bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, site, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -8,6 +8,7 @@ PYTHON ?= python3
 VENV := .venv
 READY := $(VENV)/.ready
 READY_DEV := $(VENV)/.ready-dev
+READY_REMOTES := $(VENV)/.ready-remotes
 FACE_DATA ?= ../shared/data
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export DVC_NO_ANALYTICS := 1
@@ -15,8 +16,8 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
-.PHONY: install repro thesis thesis-seeds baseline table dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-occlusion bench-pose bench-photos bench-start \
-  bench-shading bench-video check requirements clean clean-all
+.PHONY: install repro thesis thesis-seeds baseline table report dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-occlusion bench-pose bench-photos bench-start \
+  bench-shading bench-video bench-all check site requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
 BRIEFLY := | { grep --line-buffered -v -e "didn't change, skipping" -e '^Updating lock file' -e '^To track the changes' \
@@ -40,7 +41,7 @@ thesis: $(READY)
 	@$(ABLATION)
 	@$(MEND)
 	dvc repro -P $(BRIEFLY)
-	@python -m stages.print_metrics
+	@python -m stages.print_metrics --all
 	@$(SAY_NEW)
 
 # Three seeds of every run, so that every conclusion has its verdict: an experiment, which leaves params.yaml with these seeds.
@@ -49,7 +50,7 @@ thesis-seeds: $(READY)
 	@$(ABLATION)
 	@$(MEND)
 	dvc exp run --all-pipelines -S 'train.seeds=[1,2,3]' $(BRIEFLY)
-	@python -m stages.print_metrics
+	@python -m stages.print_metrics --all
 
 SAY_NEW = test -z "$$($(NEW))" || echo "git sees new results in dvc.lock and metrics/: training differs by processor, so \
 	none are published. 'make baseline' commits these, and 'dvc metrics diff' then compares with them."
@@ -62,6 +63,14 @@ baseline:
 table: $(READY)
 	@dvc exp show --md --only-changed --drop '^(data|model|pipeline|stages|params.yaml|runs|reports|metrics/(data|export|thesis)).*'
 
+# The page on the main run. Where it lacks something that git knows the results of, that comes from the remote: the page, or all
+# that a new one needs.
+report: $(READY)
+	@$(MEND)
+	@if dvc remote list | grep -q . && ! dvc repro --dry --allow-missing report 2>/dev/null | grep -q 'are up to date'; then dvc pull; fi
+	dvc repro --allow-missing report $(BRIEFLY)
+	@test -f reports/main.html || dvc pull report
+
 dag: $(READY)
 	@python -m stages.dag
 
@@ -69,7 +78,7 @@ dag: $(READY)
 test: $(READY_DEV)
 	pytest --numprocesses auto --maxprocesses 4 --dist loadfile
 
-test-all: test
+test-all: test $(READY_REMOTES)
 	pytest -m slow
 
 bench-data: $(READY_DEV)
@@ -103,6 +112,9 @@ bench-video: $(READY_DEV)
 bench-shading: $(READY_DEV)
 	python -m benchmarks.shading
 
+bench-all: $(READY_DEV)
+	python -m benchmarks.all
+
 check: $(READY_DEV)
 	ruff check .
 	ruff format --check .
@@ -122,8 +134,23 @@ $(READY_DEV): requirements-dev.txt $(READY)
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-dev.txt
 	@touch $@
 
+$(READY_REMOTES): requirements-remotes.txt $(READY)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check -r requirements-remotes.txt
+	@touch $@
+
 requirements:
 	requirements/compile.sh
+
+# docs/ as pages below work/site, in an environment of its own: it reads the code's docstrings and imports nothing.
+SITE := work/mkdocs
+site: $(SITE)/.ready
+	NO_MKDOCS_2_WARNING=1 $(SITE)/bin/mkdocs build --quiet --strict
+	@echo "work/site/index.html; its search needs a server: python3 -m http.server --directory work/site"
+
+$(SITE)/.ready: requirements-docs.txt
+	@test -x $(SITE)/bin/pip || $(PYTHON) -m venv $(SITE)
+	$(SITE)/bin/pip install --quiet --disable-pip-version-check -r requirements-docs.txt
+	@touch $@
 
 # The same pipeline on real faces, in a clone of HEAD that shares the cache and leaves the demo's results alone: `real` is our
 # own network, in an hour on two cores; `real-gpu` at 128 px, in about five minutes on a large GPU; `real-thesis`
@@ -150,6 +177,7 @@ real-thesis: OVERRIDES := ablation/real_thesis.txt
 # Every variant on 300W-LP at the thesis's scale, as ablation/thesis_scale.txt has it; `thesis-scale-dry` says what that takes.
 thesis-scale: REAL_DATA := data.root=data/raw
 thesis-scale: OVERRIDES := ablation/thesis_scale.txt
+real-thesis thesis-scale: PRINTED := --all
 real-thesis thesis-scale: REAL_FLAGS = --all-pipelines $(FASTER) $$overrides
 real-thesis thesis-scale: REAL_FIRST = $(ABLATION) && overrides=$$(python -m stages.print_overrides $(OVERRIDES)) &&
 real real-gpu real-thesis thesis-scale: $(READY)
@@ -162,7 +190,7 @@ real real-gpu real-thesis thesis-scale: $(READY)
 	faces=$$(cd "$$FACE_DATA" && pwd) && cd $(REAL) && dvc config --local cache.dir ../../.dvc/cache && mkdir -p data && \
 	  ln -sfn "$$faces" data/raw && $(MEND) && \
 	  $(REAL_FIRST) dvc exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) \
-	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) && python -m stages.print_metrics
+	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) && python -m stages.print_metrics $(PRINTED)
 
 thesis-scale-dry: $(READY_DEV)
 	python -m benchmarks.thesis_scale

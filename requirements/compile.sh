@@ -19,3 +19,5 @@ compile cpu requirements.txt
 compile dev requirements-dev.txt
 compile gpu requirements-gpu.txt
 compile networks requirements-networks.txt --no-deps
+compile docs requirements-docs.txt
+compile remotes requirements-remotes.txt

@@ -16,7 +16,7 @@ from pipeline.raw.annotations import (
     list_pairs,
     read_annotation,
 )
-from pipeline.raw.pairs import Pair, describe_passed_over, list_folder
+from pipeline.raw.pairs import Pair, describe_passed_over
 from pipeline.raw.photos import check_photo, hash_photo, read_content
 from pipeline.store.resume import ShardContent
 from pipeline.store.shards import list_shards, read_shard
@@ -39,12 +39,11 @@ def main(subset: str) -> None:
     with sentences():
         data, compute = read("data", DataParams), read("compute", ComputeParams)
         output, folder = data.shards("index", subset), data.folder(subset)
-        pairs, unpaired = list_pairs(folder)
+        pairs, unpaired, others = list_pairs(folder)
         step = data.samples_per_shard
         tasks = {WHOLE: [_task(subset, folder, pairs[i : i + step]) for i in range(0, len(pairs), step)]}
-        passed_over = describe_passed_over(list_folder(folder).passed_over)
-        if passed_over:
-            click.echo(f"index@{subset}: passed over in {folder}: {passed_over}")
+        if others:
+            click.echo(f"index@{subset}: passed over in {folder}: {describe_passed_over(others)}")
         run_stage(f"index@{subset}", read_pairs, tasks, output, data.max_reject_fraction, compute, unpaired)
         write_table(output / "accepted.csv", (*FILE_COLUMNS, *POSE_COLUMNS), _rows(output))
 

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import click
 import numpy as np
+from threadpoolctl import threadpool_limits
 
 from pipeline.crops.alignment import landmark_box
 from pipeline.face.camera import project
 from pipeline.face.face_model import at_landmarks, deform, load_model, select_coefficients
+from pipeline.face.landmarks import LANDMARKS
 from pipeline.face.meshes import read_vertices
 from pipeline.raw.agreement import doubt_model, find_disagreement, landmark_distances
 from pipeline.store.resume import ShardContent
@@ -95,10 +97,9 @@ def _doubt_model(index: Path, meshes: Path) -> str | None:
         annotated = read_shard(index / path.name, ["sample_id", "true_landmarks"])
         truths = dict(zip(annotated["sample_id"], annotated["true_landmarks"], strict=True))
         shard = read_shard(path, ["sample_id", "landmarks"])
-        distances = [
-            landmark_distances(landmarks, truths[name]).mean() for name, landmarks in zip(*shard.values(), strict=True)
-        ]
-        means += [distance for distance in distances if np.isfinite(distance)]
+        true_landmarks = np.array([truths[name] for name in shard["sample_id"]]).reshape(-1, LANDMARKS, 3)
+        distances = landmark_distances(shard["landmarks"], true_landmarks).mean(axis=1)
+        means += distances[np.isfinite(distances)].tolist()
     return doubt_model(float(np.mean(means))) if means else None
 
 
@@ -109,7 +110,8 @@ def _save_first(output: Path) -> None:
     model = load_model(MODEL)
     for path in list_shards(output):
         if count_samples(path):
-            vertices = read_vertices(path, model, slice(0, 1))[0] * (1, -1, 1)
+            with threadpool_limits(1):  # as shards are made: BLAS rounds otherwise with more threads
+                vertices = read_vertices(path, model, slice(0, 1))[0] * (1, -1, 1)
             trimesh.Trimesh(vertices, model.triangles, process=False).export(output / "first.ply")
             return
 

@@ -27,7 +27,7 @@ from stages.project.paths import FOREIGN, LANDMARK_MAP, MAIN_RUN, THESIS_MESHES,
 from stages.project.result_params import EvaluateParams, OcclusionParams
 from stages.project.results import read_results
 from stages.project.sentences import sentences
-from stages.project.survey_params import SurveyParams
+from stages.project.survey_params import ANNOTATED, SurveyParams
 from stages.project.variants import ThesisParams, VariantSettings, settings_of
 from stages.survey import open_landmarks
 
@@ -95,7 +95,8 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
         choice=examples.choice,
         volumes={name: (read_run(root, name), seeds) for name, seeds in setup.volumes.items()},
         survey=survey,
-        survey_names=describe_survey(setup.survey),
+        survey_texts=describe_survey(setup.survey),
+        survey_bounds={name for name, each in setup.survey.methods.items() if each.landmarks == ANNOTATED},
         foreign=foreign,
         left_out=[f"{system}: {reason}" for system, reason in setup.survey.absent.items()] + left_out,
         costs=setup.costs,

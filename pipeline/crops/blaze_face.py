@@ -26,9 +26,6 @@ MIN_SCORE = 0.5
 SAME_FACE = 0.3
 # Side in px of the last halving of a photo: no network sees less.
 SMALLEST_LEVEL = 256
-# OpenCV turns a picture of four channels in half the time of one of three, to the same pixels; in a larger one than
-# this, in px, to add the fourth takes longer than that saves.
-MOST_FOURFOLD = 1_000_000
 
 # From an array (1, S, S, 3) float32 to a network's outputs.
 Run = Callable[[NDArray[np.float32]], list[NDArray[np.float32]]]
@@ -95,10 +92,7 @@ def see(levels: list[Image], region: Region, size: int) -> tuple[Image, Array]:
     level = min(int(max(np.log2(region.side / size), 0)), len(levels) - 1)
     factor = 2.0**level
     to_photo = make_similarity(factor, 0.0, (0, 0), ((factor - 1) / 2, (factor - 1) / 2))
-    photo = levels[level]
-    if photo.shape[0] * photo.shape[1] <= MOST_FOURFOLD:
-        photo = np.asarray(cv2.cvtColor(photo, cv2.COLOR_RGB2RGBA), np.uint8)
-    return resample(photo, similarity @ to_photo, size)[..., :3], similarity
+    return resample(levels[level], similarity @ to_photo, size), similarity
 
 
 def detect(levels: list[Image], region: Region, kind: str, networks: dict[str, Network]) -> list[Detection]:

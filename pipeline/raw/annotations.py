@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import hashlib
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..face.landmarks import LANDMARKS
 from .matlab import read_arrays
-from .pairs import NO_PHOTO, PHOTO_SUFFIXES, Pair, describe_passed_over, list_folder
+from .pairs import NO_PHOTO, PHOTO_SUFFIXES, Listing, Pair, describe_passed_over, list_folder
 
 SHAPE_COEFFICIENTS, EXPRESSION_COEFFICIENTS = 199, 29
 # An annotation has a few kB; compressed data may unfold to a thousand times their size.
@@ -119,7 +120,7 @@ def hash_pair(photo: bytes, annotation: bytes) -> str:
     return digest.hexdigest()
 
 
-def list_pairs(folder: Path) -> tuple[list[Pair], list[tuple[str, str]]]:
+def list_pairs(folder: Path) -> Listing:
     """Pair the photos of a folder with their annotations as `list_folder` does, and leave out second copies of a pair.
 
     Parameters
@@ -128,8 +129,7 @@ def list_pairs(folder: Path) -> tuple[list[Pair], list[tuple[str, str]]]:
 
     Returns
     -------
-    pairs : list of (photo's name, annotation's name)
-    rejected : list of (name, reason)
+    Listing
 
     Raises
     ------
@@ -141,22 +141,30 @@ def list_pairs(folder: Path) -> tuple[list[Pair], list[tuple[str, str]]]:
             f"The folder of photos {folder} is missing; docs/data.md says where to get it, and "
             "data.root and data.subsets in params.yaml say where it is."
         )
-    pairs, rejected, passed = list_folder(folder)
-    if not pairs and all(reason.startswith(NO_PHOTO) for _, reason in rejected):
-        seen = f" It holds {describe_passed_over(passed)}." if passed else ""
+    listing = list_folder(folder)
+    if not listing.pairs and all(reason.startswith(NO_PHOTO) for _, reason in listing.rejected):
+        seen = f" It holds {describe_passed_over(listing.passed_over)}." if listing.passed_over else ""
         raise FileNotFoundError(f"The folder {folder} holds no photos ({', '.join(PHOTO_SUFFIXES)}).{seen}")
-    copies = _second_copies(folder, pairs)
-    return [pair for pair in pairs if pair.photo not in copies], rejected + list(copies.items())
+    copies = _second_copies(folder, listing.pairs)
+    kept = [pair for pair in listing.pairs if pair.photo not in copies]
+    return listing._replace(pairs=kept, rejected=listing.rejected + list(copies.items()))
 
 
 def _second_copies(folder: Path, pairs: Iterable[Pair]) -> dict[str, str]:
-    """Photos whose pair has the bytes of an earlier one, and why; photos are read only where annotations agree."""
-    alike: dict[tuple[bytes, int], list[str]] = {}
-    for photo, annotation in pairs:
+    """Photos whose pair has the bytes of an earlier one, and why.
+
+    Annotations are read only where pairs have the same sizes, photos only where annotations agree.
+    """
+    sizes: dict[Pair, tuple[int, int]] = {}
+    for pair in pairs:
         with contextlib.suppress(OSError):  # said by whoever reads it next
-            if 0 < (folder / annotation).stat().st_size <= MAX_ANNOTATION_BYTES:
-                key = _digest(folder / annotation), (folder / photo).stat().st_size
-                alike.setdefault(key, []).append(photo)
+            sizes[pair] = (folder / pair.annotation).stat().st_size, (folder / pair.photo).stat().st_size
+    often = Counter(sizes.values())
+    alike: dict[tuple[bytes, int], list[str]] = {}
+    for (photo, annotation), size in sizes.items():
+        if often[size] > 1 and 0 < size[0] <= MAX_ANNOTATION_BYTES:
+            with contextlib.suppress(OSError):
+                alike.setdefault((_digest(folder / annotation), size[1]), []).append(photo)
     copies = {}
     for photos in alike.values():
         first: dict[bytes, str] = {}

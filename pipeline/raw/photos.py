@@ -65,11 +65,9 @@ def check_photo(content: bytes, path: Path) -> tuple[int, int]:
                         _check_chunks(content)
                     if content.startswith(JPEG_START):
                         check_scans(content)
-                    # Of a JPEG all data are read, and an eighth of the pixels made.
-                    picture.draft("L", (max(width // 8, 1), max(height // 8, 1)))
-                    picture.load()
-                    if content.startswith(JPEG_START):
-                        _check_jpeg(content, mode)
+                        _check_jpeg(content, picture)
+                    else:
+                        picture.load()
     except PIL.UnidentifiedImageError as error:
         raise ValueError(f"{path} is damaged or no picture of kind {' or '.join(PHOTO_FORMATS)}.") from error
     except PIL.Image.DecompressionBombError as error:
@@ -110,12 +108,18 @@ def check_scans(content: bytes) -> None:
             raise ValueError(f"it has more than {MAX_SCANS} scans; save it anew")
 
 
-def _check_jpeg(content: bytes, mode: str) -> None:
-    """Decode an eighth of the pixels of a JPEG, and take libjpeg's warnings for errors."""
+def _check_jpeg(content: bytes, picture: PIL.Image.Image) -> None:
+    """Read all data of a JPEG and make an eighth of its pixels, and take libjpeg's warnings for errors."""
     import simplejpeg  # for this alone
 
     small = {"min_height": 1, "min_width": 1, "min_factor": 8, "strict": True}
-    simplejpeg.decode_jpeg(content, "CMYK" if mode == "CMYK" else "Gray", **small)
+    try:
+        simplejpeg.decode_jpeg(content, "CMYK" if picture.mode == "CMYK" else "Gray", **small)
+    except ValueError:
+        # Pillow says more plainly what is wrong, where it finds it: that a file is cut off, and how much of it is left.
+        picture.draft("L", (max(picture.width // 8, 1), max(picture.height // 8, 1)))
+        picture.load()
+        raise
 
 
 def _check_chunks(content: bytes) -> None:

@@ -4,12 +4,14 @@ Nothing here listens for others: local processes talk by pipes, a cluster by TLS
 """
 
 import itertools
+import logging
 import multiprocessing
 import os
+import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures import FIRST_COMPLETED, CancelledError, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
@@ -21,8 +23,8 @@ from .parent import start_worker
 
 Result = TypeVar("Result")
 CONNECT_SECONDS = 10
-# For so long this process makes shards itself, where nobody asks for a number: others take a second each to start.
-ALONE_SECONDS = 5.0
+# Where nobody asks for a number, others are started for so much work: they take a second each to start.
+SHARED_SECONDS = 3.0
 # So often processes may die in turn without a shard made.
 DEATHS = 3
 
@@ -39,7 +41,8 @@ def map_shards(
     tasks : sequence of tuple
         Small arguments: paths and numbers, no arrays of samples.
     workers : int
-        Local processes; 0 for one a core, once this process has worked alone for `ALONE_SECONDS`.
+        Local processes; 0 for one a core where, by the last shard's time, more than `SHARED_SECONDS` of work are left.
+        This process makes shards until they have started.
     scheduler : str
         Address of a running Dask scheduler, as in ``tls://host:port``; empty for local processes.
     title : str
@@ -53,28 +56,42 @@ def map_shards(
     Raises
     ------
     OSError
-        If no scheduler answers, or processes keep dying; whatever the function raises is passed on.
+        If no scheduler answers, or no longer, or processes keep dying; whatever the function raises is passed on.
 
     Notes
     -----
     Each task computes with one thread, so that the bytes it writes do not depend on where it runs.
     """
-    waiting = deque(tasks)
-    end = time.perf_counter() + (0.0 if workers or scheduler else ALONE_SECONDS)
     with tqdm(total=len(tasks), desc=title, unit="shard", disable=None, leave=False) as bar:
-        while waiting and time.perf_counter() < end:
-            yield _one_thread(function, waiting.popleft())
-            bar.update()
-        count = min(workers or os.cpu_count() or 1, len(waiting))
         if scheduler:
-            results = _map_on_cluster(function, list(waiting), scheduler)
-        elif count > 1:
-            results = _map_in_processes(function, list(waiting), count)
+            results = _map_on_cluster(function, tasks, scheduler)
+        elif workers > 1 and len(tasks) > 1:
+            results = _map_in_processes(function, tasks, min(workers, len(tasks)))
+        elif workers == 1 or _cores() == 1:
+            results = (_one_thread(function, task) for task in tasks)
         else:
-            results = (_one_thread(function, task) for task in waiting)
+            results = _map_where_faster(function, tasks)
         for result in results:
             bar.update()
             yield result
+
+
+def _map_where_faster(function: Callable[..., Result], tasks: Sequence[tuple]) -> Iterator[Result]:
+    """In this process, until the work that is left is worth one a core."""
+    for number, task in enumerate(tasks, 1):
+        start = time.perf_counter()
+        result = _one_thread(function, task)
+        left = len(tasks) - number
+        shared = left > 1 and left * (time.perf_counter() - start) > SHARED_SECONDS
+        yield result
+        if shared:
+            yield from _map_in_processes(function, tasks[number:], min(_cores(), left), helping=True)
+            return
+
+
+def _cores() -> int:
+    """Cores that this process may use: a batch system gives it some of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _one_thread(function: Callable[..., Result], task: tuple) -> Result:
@@ -86,19 +103,28 @@ def _one_thread(function: Callable[..., Result], task: tuple) -> Result:
         return function(*task)
 
 
-def _map_in_processes(function: Callable[..., Result], tasks: Sequence[tuple], workers: int) -> Iterator[Result]:
+def _map_in_processes(
+    function: Callable[..., Result], tasks: Sequence[tuple], workers: int, helping: bool = False
+) -> Iterator[Result]:
+    """In processes; `helping`: until the first of them has made a shard, this one makes some, too."""
     left, deaths = deque(tasks), 0
     while left:
         before = len(left)
         pool = ProcessPoolExecutor(workers, multiprocessing.get_context("spawn"), start_worker)
         try:
-            coming, waiting = iter(list(left)), deque[Future[Result]]()
+            coming, begun = iter(list(left)), deque[Future[Result]]()
             while left:
-                ahead = itertools.islice(coming, 2 * workers - len(waiting))
-                waiting.extend(pool.submit(_one_thread, function, task) for task in ahead)
-                result = waiting.popleft().result()
-                left.popleft()
-                yield result
+                ahead = itertools.islice(coming, 2 * workers - sum(not future.done() for future in begun))
+                begun.extend(pool.submit(_one_thread, function, task) for task in ahead)
+                if helping and not begun[0].done() and (task := next(coming, None)) is not None:
+                    begun.append(_done(_one_thread(function, task)))
+                    continue
+                helping = False
+                wait([future for future in begun if not future.done()], return_when=FIRST_COMPLETED)
+                while begun and begun[0].done():
+                    result = begun.popleft().result()
+                    left.popleft()
+                    yield result
         except BrokenProcessPool as error:
             # One that dies takes the others along. What they had made whole is found again.
             deaths = 1 if len(left) < before else deaths + 1
@@ -108,21 +134,47 @@ def _map_in_processes(function: Callable[..., Result], tasks: Sequence[tuple], w
             pool.shutdown(cancel_futures=True)
 
 
+def _done(result: Result) -> Future[Result]:
+    future = Future[Result]()
+    future.set_result(result)
+    return future
+
+
 def _map_on_cluster(function: Callable[..., Result], tasks: Sequence[tuple], scheduler: str) -> Iterator[Result]:
     import distributed  # half a second, and not needed without a cluster
 
     with _connect(scheduler) as client:
-        ahead = 2 * max(1, len(client.nthreads()))
-        waiting: list[distributed.Future] = []
+        left, waiting = deque(tasks), deque[Any]()
+        if not _count_workers(client, scheduler):
+            tqdm.write(f"No worker is at {scheduler} yet; waiting for one.", file=sys.stderr)
         try:
-            for task in tasks:
-                waiting.append(client.submit(_one_thread, function, task, pure=False))
-                if len(waiting) > ahead:
-                    yield waiting.pop(0).result()
-            for future in waiting:
-                yield future.result()
+            while left or waiting:
+                # Counted each time: workers come later, as jobs of a queue do, and go.
+                ahead = 2 * max(1, _count_workers(client, scheduler))
+                while left and len(waiting) <= ahead:
+                    waiting.append(client.submit(_one_thread, function, left.popleft(), pure=False))
+                yield waiting.popleft().result()
         except distributed.KilledWorker as error:
             raise _dying(error) from error
+        except (CancelledError, OSError) as error:
+            gone = isinstance(error, CancelledError | distributed.comm.CommClosedError) or client.status != "running"
+            if gone:
+                raise _lost(scheduler) from error
+            raise  # by the function: a full disk, say
+
+
+def _count_workers(client: Any, scheduler: str) -> int:
+    try:
+        return len(client.nthreads())
+    except OSError as error:
+        raise _lost(scheduler) from error
+
+
+def _lost(scheduler: str) -> OSError:
+    return OSError(
+        f"The Dask scheduler at {scheduler} answers no more. Start it and its workers again, and then `dvc repro`: it "
+        "goes on with the shards that are whole."
+    )
 
 
 def _dying(error: Exception) -> OSError:
@@ -135,6 +187,8 @@ def _dying(error: Exception) -> OSError:
 def _connect(scheduler: str) -> Any:
     import distributed
 
+    # It would print tracebacks of a scheduler that is gone, see `_lost`.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         return distributed.Client(scheduler, timeout=CONNECT_SECONDS)
     except TypeError as error:  # what Dask raises where it has no certificate

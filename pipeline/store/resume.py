@@ -41,6 +41,10 @@ class Receipt:
     made: int
     sha256: str
 
+    def files(self) -> tuple[Path, Path]:
+        """The shard, and the note that says that it is whole."""
+        return self.path, _note_path(self.path)
+
     def rejected(self) -> list[tuple[str, str]]:
         """(sample or file, reason) of each that was set aside."""
         return [tuple(row) for row in json.loads(_note_path(self.path).read_text(encoding="utf-8"))["rejected"]]
@@ -159,7 +163,7 @@ def publish(work: Path, shards: Mapping[Path, Sequence[Receipt]]) -> None:
             except OSError:
                 with replacing(target) as part:
                     shutil.copyfile(receipt.path, part)
-    kept = {path for receipts in shards.values() for each in receipts for path in (each.path, _note_path(each.path))}
+    kept = {path for receipts in shards.values() for receipt in receipts for path in receipt.files()}
     for path in set(work.iterdir()) - kept:
         path.unlink(missing_ok=True)
 

@@ -13,11 +13,12 @@ from stages.pages.page import interval_text
 from stages.project.json_file import read_metrics
 from stages.project.paths import scores_of, survey_scores_of
 from stages.project.results import METRICS
-from stages.project.survey_params import KINDS, SurveyParams
+from stages.project.survey_params import ANNOTATED, FEWER_LANDMARKS, KINDS, SurveyParams
 
 # What every row shows; what a method lacks of the other protocols is left empty.
 NEEDED = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high")
 SHOWN = tuple(dict.fromkeys((*NEEDED, "nme68_2d_bins", *PROTOCOLS)))
+OWN_LANDMARKS = ("nme68_2d", "nme68_2d_low", "nme68_2d_high", "nme68_2d_bins", "nme68_3d", "thesis_68")
 TRUTH = ["sample_id", "truth", "yaw_deg"]
 # Degrees; annotated angles are written with four digits.
 SAME_YAW = 0.01
@@ -66,10 +67,16 @@ def read_survey(root: Path, params: SurveyParams) -> tuple[dict[str, Metrics], l
     """
     methods: dict[str, Metrics] = {}
     left_out: list[str] = []
-    for name in params.methods:
+    for name, method in params.methods.items():
         path = root / survey_scores_of(name) / METRICS
+        if not path.parent.is_dir():
+            left_out.append(f"{name} was not run: `dvc repro ablation/dvc.yaml:survey@{name}` does.")
+            continue
         try:
-            methods[name] = read_metrics(path, NEEDED[:2], SHOWN, f"run `python -m stages.survey {name}`")
+            metrics = read_metrics(path, NEEDED[:2], SHOWN, f"run `python -m stages.survey {name}`")
+            # An error of fewer landmarks is none to set beside that of 68.
+            own = OWN_LANDMARKS if method.kind in FEWER_LANDMARKS else ()
+            methods[name] = {error: value for error, value in metrics.items() if error not in own}
         except (ValueError, OSError) as error:
             left_out.append(str(error))
     return methods, left_out
@@ -89,9 +96,11 @@ def read_run(root: Path, run: str) -> Metrics:
 
 
 def describe_survey(params: SurveyParams) -> dict[str, str]:
-    """What the rows of the survey's methods are called, by their names."""
+    """What the survey's methods are, and whose landmarks they see, by their names."""
+    seen = {ANNOTATED: "by annotated landmarks, which no photo of one's own has: a bound"}
     return {
-        name: f"{name} ({KINDS[method.kind]}; landmarks: {method.landmarks})" for name, method in params.methods.items()
+        name: f"{KINDS[method.kind]}; {seen.get(method.landmarks, f'by landmarks of {method.landmarks}')}"
+        for name, method in params.methods.items()
     }
 
 
@@ -128,8 +137,8 @@ def method_header() -> tuple[str, ...]:
     # Without their underscores the names can be broken into lines, so that the table is no wider than the page.
     first, *others = (name.replace("_", " ") for name in PROTOCOLS)
     mean = (f"{first}, mean over seeds", "95 % interval")
-    head = ("method", "seeds", "images", "failed", *mean, f"{first}, kept network", "mean of bins")
-    return (*head, *others, "ms a face", "MB")
+    head = ("method", "ms a face", "MB", "seeds", "images", "failed", *mean, f"{first}, kept network", "mean of bins")
+    return (*head, *others)
 
 
 def method_row(
@@ -142,6 +151,6 @@ def method_row(
     """
     kept = metrics.get("nme68_2d", "")
     mean, *ends = over_seeds or (kept, *(metrics[end] for end in ("nme68_2d_low", "nme68_2d_high") if end in metrics))
-    counts = (name, seeds, metrics["images"], metrics["failed"], mean, interval_text(*ends) if ends else "")
-    head = (*counts, kept if over_seeds else "", metrics.get("nme68_2d_bins", ""))
-    return (*head, *(metrics.get(error, "") for error in list(PROTOCOLS)[1:]), *(cost or ("", "")))
+    counts = (seeds, metrics["images"], metrics["failed"], mean, interval_text(*ends) if ends else "")
+    head = (name, *(cost or ("", "")), *counts, kept if over_seeds else "", metrics.get("nme68_2d_bins", ""))
+    return (*head, *(metrics.get(error, "") for error in list(PROTOCOLS)[1:]))

@@ -67,8 +67,10 @@ class Findings:
         Metrics of our variants that regress volumes, whose surface alone is scored, and their seeds.
     survey : dict of str to mapping
         Metrics of the survey's methods by their names.
-    survey_names : dict of str to str
-        What their rows are called.
+    survey_texts : dict of str to str
+        What they are, and whose landmarks they see.
+    survey_bounds : set of str
+        Those that see annotated landmarks.
     foreign : dict of str to mapping
         Metrics of other methods by their names.
     left_out : list of str
@@ -93,7 +95,8 @@ class Findings:
     choice: Choice
     volumes: dict[str, tuple[Metrics, int]]
     survey: dict[str, Metrics]
-    survey_names: dict[str, str]
+    survey_texts: dict[str, str]
+    survey_bounds: set[str]
     foreign: dict[str, Metrics]
     left_out: list[str]
     costs: Mapping[str, Cost]
@@ -122,9 +125,11 @@ def thesis_page(findings: Findings) -> str:
         for name, (metrics, seeds) in networks.items()
     ]
     surveyed = [
-        method_row(findings.survey_names[name], metrics, cost=costs.get(name))
+        method_row(f"{name} (bound)" if name in findings.survey_bounds else name, metrics, cost=costs.get(name))
         for name, metrics in findings.survey.items()
     ]
+    bounds = {name: metrics for name, metrics in findings.survey.items() if name in findings.survey_bounds}
+    found = {name: metrics for name, metrics in findings.survey.items() if name not in bounds}
     others = [method_row(name, metrics) for name, metrics in findings.foreign.items()]
     header, methods = drop_empty_columns(method_header(), ours + surveyed + others)
     return render(
@@ -160,8 +165,9 @@ def thesis_page(findings: Findings) -> str:
         claims_by_crop=claim_rows(reference.claims, findings.by_crop),
         error_scatter=scatter_figure(per_image["thesis_68"], per_image["thesis_mesh"]),
         method_header=header,
+        surveyed={name: findings.survey_texts[name] for name in findings.survey},
         methods=methods,
-        cost_curves=draw_costs([{name: metrics for name, (metrics, _) in networks.items()}, findings.survey], costs),
+        cost_curves=draw_costs([{name: metrics for name, (metrics, _) in networks.items()}, found, bounds], costs),
         left_out=findings.left_out,
         poses=pose_rows(results, findings.foreign),
         pose_floors=pose_floors(results),

@@ -1,11 +1,13 @@
 """What every stage that makes shards owes: nothing lost, nothing made twice, and one line at the end."""
 
+import functools
 import itertools
 import json
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import click
 
@@ -13,6 +15,7 @@ import pipeline
 from pipeline.store.files import replacing
 from pipeline.store.parallel import map_shards
 from pipeline.store.resume import Receipt, ShardContent, digest_code, end, make_once, open_work, publish
+from pipeline.store.shared_storage import Stamp, await_files, await_stamped, stamp
 from pipeline.store.tables import write_table
 from stages.project.beginning import WORK, begin_stage
 from stages.project.json_file import read_metrics
@@ -71,14 +74,37 @@ def run_stage(
     start = time.perf_counter()
     code = digest_code(ROOT, CODE)
     names = {folder: f"{stage}-{folder}" if folder else stage for folder in tasks}
-    jobs = [(work, code, names[folder], make, *task) for folder, group in tasks.items() for task in group]
-    made = map_shards(make_once, jobs, compute.workers, compute.scheduler, stage)
+    jobs: list[tuple] = [(work, code, names[folder], make, *task) for folder, group in tasks.items() for task in group]
+    make_shard: Callable[..., Receipt] = make_once
+    if compute.scheduler:
+        make_shard = _make_elsewhere
+        jobs = [(stamp(task.inputs), *job) for task, job in zip(itertools.chain(*tasks.values()), jobs, strict=True)]
+    made = map_shards(make_shard, jobs, compute.workers, compute.scheduler, stage)
     receipts = {folder: list(itertools.islice(made, len(group))) for folder, group in tasks.items()}
+    if compute.scheduler:
+        await_files(path for group in receipts.values() for receipt in group for path in receipt.files())
     publish(work, {output / folder: group for folder, group in receipts.items()})
     seconds = time.perf_counter() - start
     for folder, group in receipts.items():
         _report(names[folder], group, unpaired, output / folder, max_reject_fraction, seconds)
     end(work)
+
+
+@functools.cache
+def _own_code() -> str:
+    """The code that this process has: it reads a module once, whatever becomes of the file."""
+    return digest_code(ROOT, CODE)
+
+
+def _make_elsewhere(stamps: Sequence[Stamp], work: Path, code: str, *rest: Any) -> Receipt:
+    """Make a shard as `make_once` does, on a worker that was started before, perhaps on another machine."""
+    check(
+        code == _own_code(),
+        f"A Dask worker on {os.uname().nodename} has other code or libraries than the stage: start the workers anew, "
+        "in the project's folder and environment.",
+    )
+    await_stamped(stamps)
+    return make_once(work, code, *rest)
 
 
 def _report(

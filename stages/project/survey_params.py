@@ -11,10 +11,12 @@ from stages.project.strict import check_all
 KINDS = {
     "fit": "3DMM fitted to the landmarks, each a vertex",
     "contour": "3DMM fitted to the landmarks, the jaw line's hidden ones on the silhouette",
-    "shading": "the same, moved along its normals by the photo's shading",
+    "shading": "3DMM fitted as contour does, then moved along its normals by the photo's shading",
     "candide": "CANDIDE-3 fitted to the 37 of the 68 landmarks that it has",
     "multilinear": "Multilinear face model fitted to the landmarks",
 }
+# Kinds that have no vertex of their own for some of the 68 landmarks.
+FEWER_LANDMARKS = ("candide",)
 # What has to be there for a method of a kind that no run has unasked, and how it is asked for.
 ABSENT = {
     "candide": (

@@ -197,7 +197,7 @@ def test_huge_files_with_equal_annotations_are_compared_without_being_held(tmp_p
         (tmp_path / f"{stem}.jpg").write_bytes(stem.encode())
         with (tmp_path / f"{stem}.mat").open("wb") as file:
             file.truncate(2**40)
-    assert list_pairs(tmp_path) == ([("a.jpg", "a.mat"), ("b.jpg", "b.mat")], [])
+    assert list_pairs(tmp_path)[:2] == ([("a.jpg", "a.mat"), ("b.jpg", "b.mat")], [])
 
 
 def test_a_program_in_place_of_a_photo_is_not_started(tmp_path, monkeypatch):

@@ -1,6 +1,5 @@
 """Full disks, files that get too large and folders that may not be written are named, and nothing half is left."""
 
-import contextlib
 import os
 import resource
 import shutil
@@ -11,19 +10,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.helpers.small_disk import assert_nothing_half, small_disk
 from tests.helpers.stage_runs import STAGES, assert_one_sentence, copy_code, digests, stage_run
 
 pytestmark = pytest.mark.slow
 
 OTHER_USER = 65534
-
-
-def assert_nothing_half(run, expected):
-    """Under a final name there are whole files only, and under a passing one nothing."""
-    for folder in (run.work, run.output):
-        found = digests(folder) if folder.exists() else {}
-        assert not [name for name in found if name.endswith(".part")]
-        assert {digest for name, digest in found.items() if name.endswith(".h5")} <= set(expected.values())
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -38,20 +30,6 @@ def test_a_file_that_gets_too_large_is_named_and_nothing_half_is_left(undisturbe
     assert not run.output.exists()
     run.finish()
     assert digests(run.output) == expected
-
-
-@contextlib.contextmanager
-def small_disk(folder, kilobytes):
-    """A file system of its own at a folder."""
-    folder.mkdir(parents=True, exist_ok=True)
-    command = ["mount", "-t", "tmpfs", "-o", f"size={kilobytes}k", "tmpfs", folder]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"This user may not mount a file system: {done.stderr.strip()}")
-    try:
-        yield
-    finally:
-        subprocess.run(["umount", folder], check=True)
 
 
 @pytest.mark.skipif(shutil.which("mount") is None, reason="There is no mount command.")

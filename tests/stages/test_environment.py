@@ -70,7 +70,12 @@ def compiled(name: str) -> dict[str, tuple[str, int]]:
     return {package: (version, rest.count("--hash=")) for package, version, rest in entries}
 
 
-LISTS = {"requirements.txt": "cpu", "requirements-gpu.txt": "gpu", "requirements-dev.txt": "dev"}
+LISTS = {
+    "requirements.txt": "cpu",
+    "requirements-gpu.txt": "gpu",
+    "requirements-dev.txt": "dev",
+    "requirements-docs.txt": "docs",
+}
 
 
 @pytest.mark.parametrize("name", LISTS)

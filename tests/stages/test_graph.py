@@ -6,10 +6,7 @@ Each test works on a copy of one small finished project, whose path has a space,
 import importlib.util
 import json
 import os
-import re
 import shutil
-import subprocess
-import sys
 from modulefinder import ModuleFinder
 from pathlib import Path
 from unittest import mock
@@ -18,16 +15,10 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.helpers.lookups import watch
+from tests.helpers.whole_project import change, copy_project, ran, run
 
-ROOT = Path(__file__).parents[2]
-BIN = Path(sys.executable).parent
 pytestmark = pytest.mark.slow
 
-# Of the variants two: one learns from another policy, one from another level.
-VARIANTS = {
-    "prn": {"init": "random", "policy": "mild", "level": "on"},
-    "prn_plain": {"init": "random", "policy": "none", "level": "off"},
-}
 TESTED = {
     "predict",
     "evaluate",
@@ -44,55 +35,8 @@ TESTED = {
 }
 
 
-def run(folder: Path, *command: str, fails: bool = False) -> str:
-    """Run a command of the project's environment in a folder; returns what it prints."""
-    names = {"DVC_NO_ANALYTICS": "1", "PATH": f"{BIN}:{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
-    done = subprocess.run(command, cwd=folder, env=os.environ | names, capture_output=True, text=True, check=False)
-    assert (done.returncode != 0) == fails, done.stdout[-3000:] + done.stderr[-3000:]
-    return done.stdout + done.stderr
-
-
-def ran(output: str) -> set[str]:
-    """Stages that DVC ran, those of ablation/dvc.yaml as ``ablation:<name>``."""
-    names = re.findall(r"Running stage '(.+?)'", output)
-    return {name.replace("ablation/dvc.yaml:", "ablation:") for name in names}
-
-
 def groups(stages: set[str]) -> set[str]:
     return {stage.partition("@")[0] for stage in stages}
-
-
-def change(folder: Path, edit) -> None:
-    yaml = YAML()
-    path = folder / "params.yaml"
-    params = yaml.load(path)
-    edit(params)
-    yaml.dump(params, path)
-
-
-def shrink(params) -> None:
-    """As small as a run can be."""
-    params["demo_data"] |= {"photos_per_subset": 9, "test_photos": 6, "photo_size": 96}
-    subsets = params["data"]["subsets"]
-    for name in [name for name in subsets if name not in ("AFW", "AFLW2000")]:
-        del subsets[name]
-    params["data"]["size"] = 32
-    policies = params["augmented"]["policies"]
-    del policies["full"]
-    params["network"] |= {"width": 1, "residual_width": 2, "residual_head_width": 2}
-    params["train"] |= {"variant": "final", "policy": "mild", "strategy": "joint"}
-    for name in ("final", *VARIANTS):
-        params["variants"][name].pop("train", None)
-    params["recipes"]["thesis"]["budget"] = 40
-    params["asm"]["components"] = 2
-    params["export"] |= {"samples": 2, "calibration": 2}
-    params["evaluate"]["bootstrap"] = 100
-    params["report"]["samples"] = 2
-    params["occlusion"] |= {"runs": ["prn"], "photos": 2}
-    for name in [name for name in params["thesis"]["variants"] if name not in VARIANTS]:
-        del params["thesis"]["variants"][name]
-    for name, source in VARIANTS.items():
-        params["thesis"]["variants"][name] = source
 
 
 @pytest.fixture(scope="module")
@@ -104,12 +48,7 @@ def watched(tmp_path_factory):
 def finished(tmp_path_factory, watched):
     """A small project in which everything has been made while one watched, and its baseline committed."""
     folder = tmp_path_factory.mktemp("a project") / "with spaces"
-    listed = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
-    for name in listed:
-        if name and (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "benchmarks/")):
-            (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(ROOT / name, folder / name)
-    change(folder, shrink)
+    copy_project(folder)
     shutil.copy(folder / "ablation/stages.yaml", folder / "ablation/dvc.yaml")
     for command in (
         "git init -q",

@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
 
-from pipeline.crops.alignment import align, face_roll, resample
+from pipeline.crops import alignment
+from pipeline.crops.alignment import align, contrast, face_roll, resample
 from pipeline.crops.augmentation import disturb, draw_similarity, sample_rng
 from pipeline.crops.detection import choose_by_union, choose_face
 from pipeline.crops.policy import MOST_NOISES, AugmentationPolicy
@@ -79,6 +80,23 @@ def test_shrinking_averages_and_keeps_the_pixel_centres():
     image = resample(photo, make_similarity(0.25, 0, (17.5, 9.5), (4, 2)), 10)
     assert image[2, 4].tolist() == [200] * 3
     assert image.astype(int).sum() == 3 * 200
+
+
+@pytest.mark.parametrize("scale", [0.3, 0.5, 0.9, 1.7])
+def test_a_photo_of_four_channels_has_the_pixels_of_one_of_three(scale, monkeypatch):
+    photo = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
+    similarity = make_similarity(scale, 0.4, (60, 45), (24, 30))  # the photo's rim is in sight
+    image = resample(photo, similarity, 64)
+    monkeypatch.setattr(alignment, "MOST_FOURFOLD", 0)
+    assert image.shape == (64, 64, 3)
+    assert np.array_equal(image, resample(photo, similarity, 64))
+
+
+def test_contrast_is_the_deviation_of_the_grey_values_in_the_middle():
+    crop = np.full((8, 8, 3), 255, np.uint8)
+    crop[2:6, 2:6] = 0
+    crop[2:6, 4:6] = (30, 61, 92)  # of mean 61: half of the pixels, the others are black
+    assert contrast(crop) == 30.5
 
 
 def test_the_detected_box_that_holds_the_face_is_chosen_and_none_beside_it():

@@ -160,7 +160,7 @@ def test_the_tree_is_the_real_data_s(root):
     sets = [f"300W_LP/{name}{flip}" for name in ("AFW", "HELEN", "IBUG", "LFPW") for flip in ("", "_Flip")]
     assert folders == sorted(["300W_LP", "AFLW2000", "bfm", *sets])
     for subset in sets:
-        pairs, alone = annotations.list_pairs(root / subset)
+        pairs, alone, _ = annotations.list_pairs(root / subset)
         assert len(pairs) == 3
         assert not alone
         identities = {identity(f"{subset.split('/')[1]}/{Path(photo).stem}") for photo, _ in pairs}

@@ -98,7 +98,7 @@ def test_a_damaged_photo_is_refused(tmp_path, content):
 def test_pairs_are_sorted_and_what_is_alone_is_named(tmp_path):
     for name in ("b.jpg", "b.mat", "a.jpg", "a.mat", "only.jpg", "only_too.mat", "a.png", "notes.txt"):
         (tmp_path / name).touch()
-    pairs, alone = list_pairs(tmp_path)
+    pairs, alone, _ = list_pairs(tmp_path)
     assert pairs == [("a.jpg", "a.mat"), ("b.jpg", "b.mat")]
     assert {name for name, _ in alone} == {"only.jpg", "only_too.mat", "a.png"}
 

@@ -6,6 +6,7 @@ import unicodedata
 
 import pytest
 
+from pipeline.raw import annotations
 from pipeline.raw.annotations import list_pairs
 from pipeline.raw.pairs import describe_passed_over, list_annotations, list_folder, photo_of
 
@@ -52,7 +53,7 @@ def test_links_to_themselves_and_to_nothing_are_set_aside(tmp_path):
     (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
     (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
     (tmp_path / "round").symlink_to(tmp_path / "round")
-    pairs, rejected = list_pairs(tmp_path)
+    pairs, rejected, _ = list_pairs(tmp_path)
     assert pairs == [("good.jpg", "good.mat")]
     assert {name for name, reason in rejected if "a link to nothing or to itself" in reason} == {"loop.jpg", "gone.jpg"}
 
@@ -60,7 +61,7 @@ def test_links_to_themselves_and_to_nothing_are_set_aside(tmp_path):
 @pytest.mark.parametrize("sign", ["\r", "\n", "\t", "\x1b", "\x7f", "\x85"])
 def test_a_control_character_in_a_name_is_refused_in_one_line(tmp_path, sign):
     touch(tmp_path, f"a{sign}b.jpg", f"a{sign}b.mat", "c.jpg", "c.mat")
-    pairs, rejected = list_pairs(tmp_path)
+    pairs, rejected, _ = list_pairs(tmp_path)
     assert pairs == [("c.jpg", "c.mat")]
     assert rejected == [
         (f"a\\x{ord(sign):02x}b.jpg", "The name has a control character; rename the photo and its annotation.")
@@ -80,6 +81,21 @@ def test_many_photos_that_share_an_annotation_cost_no_more_than_others(tmp_path)
 
     seconds(10)
     assert seconds(1600) < 20 * seconds(200)  # 8 times as many; all against all would be 64 times
+
+
+def test_second_copies_are_named_and_annotations_without_another_of_their_size_not_read(tmp_path, monkeypatch):
+    pairs = {"a": ("1", "x"), "b": ("2", "y"), "c": ("2", "y"), "d": ("1", "x"), "e": ("22", "x"), "f": ("3", "x")}
+    for stem, (photo, annotation) in pairs.items():
+        (tmp_path / f"{stem}.jpg").write_text(photo)
+        (tmp_path / f"{stem}.mat").write_text(annotation)
+    read, digest = [], annotations._digest
+    monkeypatch.setattr(annotations, "_digest", lambda path: read.append(path.name) or digest(path))
+    kept, rejected, _ = list_pairs(tmp_path)
+    assert [pair.photo for pair in kept] == ["a.jpg", "b.jpg", "e.jpg", "f.jpg"]
+    copy = "The pair is a copy of {} and its annotation."
+    assert rejected == [("d.jpg", copy.format("a.jpg")), ("c.jpg", copy.format("b.jpg"))]
+    assert "a.mat" in read
+    assert "e.mat" not in read  # its photo has two bytes, all others one
 
 
 def test_annotations_of_folders_without_a_pair_are_passed_over(tmp_path):

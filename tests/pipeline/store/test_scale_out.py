@@ -1,35 +1,20 @@
 """More workers, machines and photos: the same bytes, in the same memory; and the work of one clone serves another."""
 
-import contextlib
-import http.client
 import os
-import re
-import shlex
 import shutil
-import socket
-import ssl
 import subprocess
 import sys
-import time
 
-import psutil
 import pytest
 
 from tests.helpers.dvc_project import dvc, git, make_dvc_project, targets
-from tests.helpers.places import ROOT
 from tests.helpers.stage_runs import (
-    BIN,
     STAGES,
     SUBSETS,
     arguments_of,
-    assert_one_sentence,
-    copy_code,
     digests,
-    draw_photos,
     environment_of,
-    kill_group,
     make_data,
-    stage_run,
     write_params,
 )
 
@@ -37,173 +22,6 @@ pytestmark = pytest.mark.slow
 
 # What Dask's web servers show by default, among others.
 PAGES = ("/", "/health", "/metrics", "/json/identity.json", "/status")
-
-
-@pytest.fixture(scope="module")
-def code(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("code")
-    copy_code(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def inline(tmp_path_factory, code):
-    """A project whose data stages ran in one process each; one photo a shard."""
-    folder = tmp_path_factory.mktemp("inline")
-    draw_photos(folder / "raw")
-    write_params(folder)
-    make_data(folder, code)
-    return folder
-
-
-def free_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
-
-
-def documented(language):
-    """The first block of a language in what docs/scale.md says of clusters."""
-    section = (ROOT / "docs/scale.md").read_text().partition("## All cores, or a cluster")[2].partition("\n## ")[0]
-    return re.search(rf"^```{language}\n(.*?)^```$", section, re.M | re.S)[1]
-
-
-@pytest.fixture(scope="module")
-def keys(tmp_path_factory):
-    """Folder of Dask's settings, with the certificate that the documentation makes and names."""
-    folder = tmp_path_factory.mktemp("keys")
-    subprocess.run(shlex.split(documented("")), cwd=folder, check=True, capture_output=True)
-    (folder / "tls.yaml").write_text(documented("yaml").replace("/shared", str(folder)))
-    return folder
-
-
-def start_dask(project, code, keys, name, *arguments):
-    """Start a part of a Dask cluster in a process group of its own."""
-    with (project / f"{name}.txt").open("w") as log:
-        return subprocess.Popen(
-            [BIN / "dask", *arguments, "--no-dashboard"],
-            cwd=project,
-            env=environment_of(code) | {"DASK_CONFIG": str(keys)},
-            stdout=log,
-            stderr=log,
-            start_new_session=True,
-        )
-
-
-@pytest.fixture
-def cluster(code, keys, monkeypatch):
-    """Start a scheduler and two workers of one thread for a project: address, and the processes."""
-    started = []
-    monkeypatch.setenv("DASK_CONFIG", str(keys))
-
-    def start(project):
-        address = f"tls://127.0.0.1:{free_port()}"
-        started.append(start_dask(project, code, keys, "scheduler", "scheduler", "--host", address))
-        for name in ("first", "second"):
-            started.append(start_dask(project, code, keys, name, "worker", address, "--nthreads", "1"))
-        for name in ("first", "second"):
-            await_line(project / f"{name}.txt", "Registered to", started)
-        return address, started
-
-    yield start
-    for process in started:
-        kill_group(process)
-
-
-def await_line(log, text, processes):
-    for _ in range(600):
-        if text in log.read_text():
-            return
-        assert all(process.poll() is None for process in processes), log.read_text()
-        time.sleep(0.05)
-    raise AssertionError(f"{log} never said {text!r}: {log.read_text()}")
-
-
-@pytest.mark.parametrize("stage", ["position_maps", "augmented"])
-def test_a_worker_of_a_cluster_may_die_half_way(inline, code, tmp_path, cluster, stage):
-    run = stage_run(inline, tmp_path / "project", code, stage)
-    expected = digests(inline / "data" / stage / STAGES[stage])
-    count = sum(name.endswith(".h5") for name in expected)
-    address, (_, *workers) = cluster(run.project)
-    write_params(run.project, scheduler=address)
-    process = run.start_work()
-    while (made := len(list(run.work.glob("*.json")))) < count / 3:
-        assert process.poll() is None, run.log.read_text()
-        time.sleep(0.001)
-    kill_group(workers[0])
-    assert made < count
-    assert process.wait(120) == 0, run.log.read_text()
-    assert digests(run.output) == expected
-
-
-def test_a_cluster_runs_all_data_stages_to_the_bytes_of_one_process(inline, code, tmp_path, cluster, keys):
-    (tmp_path / "raw").symlink_to(inline / "raw")
-    address, started = cluster(tmp_path)
-    write_params(tmp_path, scheduler=address)
-    make_data(tmp_path, code)
-    assert digests(tmp_path / "data") == digests(inline / "data")
-    ports = set().union(*(listened(process.pid) for process in started))
-    secured = {port for port in ports if shakes_hands(port, keys / "dask.crt", keys / "dask.key")}
-    assert len(secured) >= 3
-    assert [port for port in secured if shakes_hands(port)] == []  # without the certificate
-    assert {answer(port, page) for port in ports - secured for page in PAGES} == {404}
-
-
-def listened(pid):
-    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    every = [one for process in processes for one in process.net_connections("tcp")]
-    return {one.laddr.port for one in every if one.status == psutil.CONN_LISTEN}
-
-
-def answer(port, page):
-    """What an unsecured port says to a web page's address."""
-    with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=10)) as connection:
-        connection.request("GET", page)
-        return connection.getresponse().status
-
-
-def shakes_hands(port, *certificate):
-    """Whether a port takes one who shows this certificate, or none, to be one of its own."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    if certificate:
-        context.load_cert_chain(*certificate)
-    try:
-        with socket.create_connection(("127.0.0.1", port), 10) as plain, context.wrap_socket(plain) as secret:
-            return len(secret.recv(1)) == 1  # Dask speaks first
-    except OSError:
-        return False
-
-
-def test_a_scheduler_that_does_not_answer_is_named_within_a_quarter_of_a_minute(
-    inline, code, tmp_path, keys, monkeypatch
-):
-    run = stage_run(inline, tmp_path / "project", code, "meshes")
-    address = f"tls://127.0.0.1:{free_port()}"
-    monkeypatch.setenv("DASK_CONFIG", str(keys))
-    write_params(run.project, scheduler=address)
-    start = time.perf_counter()
-    assert_one_sentence(run, run.start(), f"Error: No Dask scheduler answers at {address}: ", "compute.scheduler")
-    assert time.perf_counter() - start < 15
-
-
-@pytest.mark.parametrize(
-    ("address", "parts"),
-    [
-        (
-            "tcp://127.0.0.1:8786",
-            ("compute.scheduler is 'tcp://127.0.0.1:8786'; expected tls://host:port", "docs/scale.md"),
-        ),
-        ("tls://127.0.0.1:8786", ("Dask has no keys for tls://127.0.0.1:8786", "docs/scale.md")),
-    ],
-)
-def test_a_cluster_without_keys_is_refused_before_anything_is_sent_to_it(
-    inline, code, tmp_path, address, parts, monkeypatch
-):
-    monkeypatch.setenv("DASK_CONFIG", str(tmp_path / "none"))
-    run = stage_run(inline, tmp_path / "project", code, "meshes")
-    write_params(run.project, scheduler=address)
-    assert_one_sentence(run, run.start(), *parts)
 
 
 @pytest.mark.parametrize("workers", [1, 2, 4])

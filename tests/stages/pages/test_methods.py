@@ -48,10 +48,21 @@ def test_the_survey_s_methods_are_read_and_what_is_not_there_is_said(tmp_path):
     assert next(reason for reason in left_out if "second" in reason).endswith(
         "lacks failed: run `python -m stages.survey second`."
     )
-    assert next(reason for reason in left_out if "third" in reason).endswith(": run `python -m stages.survey third`.")
+    assert "third was not run: `dvc repro ablation/dvc.yaml:survey@third` does." in left_out
     assert len(left_out) == 2
-    names = describe_survey(SurveyParams(made))
-    assert names["first"] == "first (3DMM fitted to the landmarks, each a vertex; landmarks: facemesh)"
+    texts = describe_survey(SurveyParams(made))
+    assert texts["first"] == "3DMM fitted to the landmarks, each a vertex; by landmarks of facemesh"
+
+
+def test_an_error_of_fewer_landmarks_stands_in_no_column_of_68(tmp_path):
+    folder = tmp_path / "runs/survey/wire/scores"
+    folder.mkdir(parents=True)
+    (folder / "metrics.json").write_text(json.dumps(SCORES | {"surface": 2.5}))
+    candide = SurveyMethod("candide", "annotated", "candide3.wfm")
+    methods, _ = read_survey(tmp_path, SurveyParams({"wire": candide}))
+    assert methods["wire"]["surface"] == 2.5
+    assert "nme68_2d" not in methods["wire"]
+    assert "bound" in describe_survey(SurveyParams({"wire": candide}))["wire"]
 
 
 def test_foreign_metrics_are_read_by_name_in_order(tmp_path):

@@ -1,0 +1,20 @@
+import pytest
+
+from tests.helpers.stage_runs import copy_code, draw_photos, make_data, write_params
+
+
+@pytest.fixture(scope="session")
+def code(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("code")
+    copy_code(folder)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def inline(tmp_path_factory, code):
+    """A project whose data stages ran in one process each; one photo a shard."""
+    folder = tmp_path_factory.mktemp("inline")
+    draw_photos(folder / "raw")
+    write_params(folder)
+    make_data(folder, code)
+    return folder
