@@ -58,8 +58,8 @@ class NetworkConfig:
     lean : bool
         Whether it is our own encoder-decoder instead of the tables', see `networks`; it starts from the mean map.
     convolution : {'full', 'separable'}
-        What the lean encoder-decoder is made of: full convolutions, or one of each channel by itself and one of kernel 1
-        across the channels (MobileNet), see `networks`; the first and the last layer are full.
+        What the lean encoder-decoder is made of: full convolutions, or one of each channel by itself and one of kernel
+        1 across the channels (MobileNet), see `networks`; the first and the last layer are full.
     batch_norm_momentum : float
         Share of the old statistics kept at each step. It has to suit the number of steps of a run.
     residual : bool
