@@ -15,7 +15,7 @@ RUNTIMES = {"openvino": "onnx", "openvino_bfloat16": "onnx", "openvino_int8": "o
 
 def open_runtime(runtime: str, folder: Path, threads: int) -> Run:
     """Open the exported network in a folder; float32 is computed in float32, whatever the processor has beside it."""
-    import openvino
+    import openvino  # type: ignore[import-not-found, unused-ignore]
 
     options = {"INFERENCE_NUM_THREADS": threads, "NUM_STREAMS": 1, "PERFORMANCE_HINT": "LATENCY"}
     options["INFERENCE_PRECISION_HINT"] = "bf16" if runtime == "openvino_bfloat16" else "f32"

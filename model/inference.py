@@ -9,7 +9,9 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 Tensor = Any
-Convolution = layers.Conv2D | layers.DepthwiseConv2D | layers.Conv2DTranspose
+CONVOLUTIONS = (layers.Conv2D, layers.DepthwiseConv2D, layers.Conv2DTranspose)
+# One of these.
+Convolution = Any
 # A layer, or a `_Factor`.
 Follower = Any
 
@@ -44,7 +46,7 @@ def inference_form(model: keras.Model) -> keras.Model:
     readers = _readers(final)
     followers = _followers(final, readers)
     sums = _normalised_sums(final, readers, followers)
-    thinned, strides = _thinned(final, readers), {}
+    thinned, strides = _thinned(final, readers), dict[str, tuple[int, int]]()
     merged = {layer.name for chain in followers.values() for layer in chain}
     merged |= {norm.name for norm, _ in sums.values()}
     copies: dict[str, layers.Layer] = {}
@@ -55,7 +57,7 @@ def inference_form(model: keras.Model) -> keras.Model:
         if operation.name in thinned:
             strides[thinned[operation.name]] = _step(inputs[1])
             return inputs[0]
-        if isinstance(operation, Convolution):
+        if isinstance(operation, CONVOLUTIONS):
             stride = strides.get(operation.name, operation.strides)
             return _convolve(operation, followers[operation.name], inputs[0], stride)
         if operation.name in sums:
@@ -85,7 +87,7 @@ def _followers(model: keras.Model, readers: Counter[str]) -> dict[str, list[Foll
     chains: dict[str, list[Follower]] = {}
     end_of: dict[str, str] = {}
     for layer in model.layers:
-        if isinstance(layer, Convolution):
+        if isinstance(layer, CONVOLUTIONS):
             chains[layer.name] = []
             if layer.activation is keras.activations.linear:
                 end_of[layer.output.name] = layer.name
@@ -106,7 +108,7 @@ def _normalised_sums(
     Returns each such addition's, and whether each of what is added is still to be scaled. The first convolution takes
     in the shift, too; an addition without one stays as it is.
     """
-    makers = {layer.output.name: layer for layer in model.layers if isinstance(layer, Convolution)}
+    makers = {layer.output.name: layer for layer in model.layers if isinstance(layer, CONVOLUTIONS)}
     additions = {layer.output.name: layer for layer in model.layers if isinstance(layer, layers.Add)}
     found = {}
     for norm in model.layers:
