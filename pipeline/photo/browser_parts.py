@@ -10,6 +10,7 @@ from ..crops import blaze_face, face_mesh, landmark_map, mesh_landmarks
 from ..face import fit, landmarks
 from ..face.face_model import FaceModel
 from ..face.fit import Prior, prior_face
+from ..uv.embedding import boundary_loops
 from ..uv.map_fit import SIGMA_PX
 from . import fitting, photo_files, smoothing
 from .bundle import Bundle
@@ -18,6 +19,8 @@ from .map_network import MapNetwork
 
 # Networks that are looked through, by their names in `face_mesh.FILES`.
 LOOKING = ("near", "far", "mesh")
+# Of the sphere that a face is shown in, for faces that are longer than the mean.
+ROOM = 1.15
 # By module: numbers that the page has from here, so that they stand in one place. Some are chosen on photos.
 NUMBERS: Mapping[Any, tuple[str, ...]] = {
     blaze_face: ("CELLS", "MIN_SCORE", "SAME_FACE", "SMALLEST_LEVEL"),
@@ -39,7 +42,7 @@ NUMBERS: Mapping[Any, tuple[str, ...]] = {
 def browser_numbers(bundle: Bundle) -> dict[str, Any]:
     """Numbers by their names in the modules here, what of them is an array as a list, and the size of the mean face.
 
-    `middle` and `radius` are of the sphere that the mean face lies in, model frame; `sizes` are the sides in px of what
+    `middle` and `radius` are of the sphere that a face is shown in, model frame; `sizes` are the sides in px of what
     the networks see.
     """
     numbers = {name: _plain(getattr(module, name)) for module, names in NUMBERS.items() for name in names}
@@ -54,7 +57,7 @@ def browser_numbers(bundle: Bundle) -> dict[str, Any]:
         "LANDMARK_EYES": list(range(landmarks.LANDMARKS))[landmarks.EYES],
         "SIGMA_PX": SIGMA_PX,
         "middle": _plain(middle),
-        "radius": float(np.linalg.norm(face - middle, axis=1).max()),
+        "radius": ROOM * float(np.linalg.norm(face - middle, axis=1).max()),
     }
 
 
@@ -76,8 +79,8 @@ def browser_arrays(bundle: Bundle, network: MapNetwork | None) -> dict[str, NDAr
     dict
         Of a model of K vertices and P vectors `mean` (3, K) and `basis` (P, 3, K) float32, see
         `pipeline.face.fit.prior_face`; normals (K, 3) float32 in the model's frame; `correction` (C, 468) float16;
-        `spread` as a sparse matrix by rows; `triangles` (F, 3) of the mesh that is shown; what there is of
-        `landmark_map` and of the network's texels.
+        `spread` as a sparse matrix by rows; `triangles` (F, 3) of the mesh that is shown and `own_triangles`; what
+        there is of `landmark_map` and of the network's texels.
     """
     models = {"model": bundle.model, "points": bundle.points, "landmarks": bundle.landmarks}
     if network is not None:
@@ -95,13 +98,37 @@ def browser_arrays(bundle: Bundle, network: MapNetwork | None) -> dict[str, NDAr
         "spread/data": bundle.spread.data.astype(np.float32),
         "spread/indices": bundle.spread.indices.astype(np.int32),
         "spread/indptr": bundle.spread.indptr.astype(np.int32),
-        "triangles": bundle.surface.triangles.astype(np.uint16 if len(bundle.surface.vertices) < 2**16 else np.uint32),
+        "triangles": _indices(bundle.surface.triangles, bundle),
+        "own_triangles": _indices(own_triangles(bundle), bundle),
     }
     if bundle.landmark_map is not None:
         arrays["landmark_map"] = bundle.landmark_map.astype(np.float32)
     if network is not None:
         arrays["network/texels"] = network.texels.astype(np.int32)
     return arrays
+
+
+def own_triangles(bundle: Bundle) -> NDArray[np.int64]:
+    """Triangles (G, 3) of the face model between vertices of the mesh that is shown, which may be finer.
+
+    They are a quarter as many then, and a moving face is drawn by them where no graphics processor helps.
+    """
+    own, first = np.unique(bundle.surface.vertices, return_index=True)
+    shown = np.full(len(bundle.model.mean), -1)
+    shown[own] = first
+    triangles = shown[bundle.model.triangles]
+    triangles = triangles[(triangles >= 0).all(axis=1)]
+    # Holes are closed as those of the mesh that is shown: by its vertex in the middle.
+    face = bundle.spread @ bundle.model.mean
+    fans = []
+    for loop in boundary_loops(triangles.astype(np.int32))[1:]:
+        middle = np.linalg.norm(face - face[loop].mean(axis=0), axis=1).argmin()
+        fans.append(np.stack([np.roll(loop, -1), loop, np.full(len(loop), middle)], axis=1))
+    return np.concatenate([triangles, *fans])
+
+
+def _indices(triangles: NDArray[np.integer], bundle: Bundle) -> NDArray[np.unsignedinteger]:
+    return triangles.astype(np.uint16 if len(bundle.surface.vertices) < 2**16 else np.uint32)
 
 
 def _by_axes(model: FaceModel, prior: Prior) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

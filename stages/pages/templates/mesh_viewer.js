@@ -42,8 +42,11 @@ void main() {
 }`;
 
 // Draws one mesh on a canvas and turns it; null where the browser has no WebGL 2.
+//
+// Where the photo itself is laid over it, it may move: then smooth edges are for those who need not draw in software.
 const makeViewer = (canvas, projected = false) => {
-  const gl = canvas.getContext("webgl2", {antialias: true});
+  const gl = canvas.getContext("webgl2", {antialias: true, failIfMajorPerformanceCaveat: projected})
+    || canvas.getContext("webgl2", {antialias: false});
   if (!gl) return null;
   const program = gl.createProgram();
   for (const [kind, text] of [[gl.VERTEX_SHADER, VERTEX], [gl.FRAGMENT_SHADER, FRAGMENT]]) {

@@ -5,7 +5,7 @@
 // What `see` gave, as numbers of a network.
 const toNumbers = (pixels, scale, offset) => {
   const numbers = new Float32Array(pixels.length);
-  for (let i = 0; i < pixels.length; i++) numbers[i] = pixels[i] / scale + offset;
+  for (let i = 0; i < pixels.length; i++) numbers[i] = Math.fround(pixels[i] / scale) + offset;
   return numbers;
 };
 

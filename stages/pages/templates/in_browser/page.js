@@ -39,7 +39,7 @@ const openFace = (arrays) => {
   return {
     model: model("model"), points: model("points"), landmarks: model("landmarks"),
     spread: {weights: arrays["spread/data"], indices: arrays["spread/indices"], starts: arrays["spread/indptr"]},
-    correction: arrays.correction, triangles: arrays.triangles, landmarkMap: arrays.landmark_map ?? null,
+    correction: arrays.correction, triangles: arrays.triangles, ownTriangles: arrays.own_triangles, landmarkMap: arrays.landmark_map ?? null,
     pointNormals: arrays.point_normals, landmarkNormals: arrays.landmark_normals,
     network: KNOWN.network && {...KNOWN.network, points: model("network"), texels: arrays["network/texels"]},
   };
@@ -55,16 +55,44 @@ const open = async () => {
   return {networks, face};
 };
 
-const work = document.createElement("canvas");
-const workContext = work.getContext("2d", {willReadFrequently: true});
-// The pixels of a picture or a frame, white where it is transparent.
+const canvas = at("photo");
+// Kept out of the graphics processor: each frame is read back.
+const context = canvas.getContext("2d", {willReadFrequently: true});
+// Draw a picture or a frame, on white where it is transparent; and its pixels.
 const pixelsOf = (picture, width, height) => {
-  if (work.width !== width || work.height !== height) Object.assign(work, {width, height});
-  workContext.imageSmoothingQuality = "high";
-  workContext.fillStyle = "white";
-  workContext.fillRect(0, 0, width, height);
-  workContext.drawImage(picture, 0, 0, width, height);
-  return {data: workContext.getImageData(0, 0, width, height).data, width, height};
+  if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, {width, height});
+  context.imageSmoothingQuality = "high";
+  context.fillStyle = "white";
+  context.fillRect(0, 0, width, height);
+  context.drawImage(picture, 0, 0, width, height);
+  return context.getImageData(0, 0, width, height);
+};
+
+// What gives the pixels of a camera's next frame; null at its end. Chrome gives frames past the graphics processor, which
+// would have to finish drawing first.
+const framesOf = async (stream) => {
+  if (globalThis.MediaStreamTrackProcessor) {
+    const reader = new MediaStreamTrackProcessor({track: stream.getVideoTracks()[0]}).readable.getReader();
+    return async () => {
+      const {value: frame} = await reader.read();
+      if (!frame) return null;
+      try {
+        const pixels = new Uint8ClampedArray(frame.allocationSize({format: "RGBA"}));
+        await frame.copyTo(pixels, {format: "RGBA"});
+        const {width, height} = frame.visibleRect;
+        if (canvas.width !== width || canvas.height !== height) Object.assign(canvas, {width, height});
+        return new ImageData(pixels, width, height);
+      } finally {
+        frame.close();
+      }
+    };
+  }
+  const video = Object.assign(document.createElement("video"), {srcObject: stream, muted: true, playsInline: true});
+  await video.play();
+  return async () => {
+    await pause();
+    return stream.active ? pixelsOf(video, video.videoWidth, video.videoHeight) : null;
+  };
 };
 
 const viewer = makeViewer(at("mesh"), true);
@@ -94,34 +122,32 @@ const placesInPhoto = ({vertices}, {width, height}) => {
 
 // The photo with the landmarks of its faces, the chosen one's brighter, and their boxes.
 const drawPhoto = () => {
-  const [canvas, {photo, faces, chosen}] = [at("photo"), shown];
-  if (canvas.width !== photo.width || canvas.height !== photo.height)
-    Object.assign(canvas, {width: photo.width, height: photo.height});
-  const context = canvas.getContext("2d");
-  context.drawImage(work, 0, 0);
+  const {photo, faces, chosen} = shown;
+  context.putImageData(photo, 0, 0);
   const unit = Math.max(photo.width, photo.height) / 400;
   faces.forEach((face, i) => {
     context.strokeStyle = context.fillStyle = i === chosen ? "#39e07f" : "#ffffffb0";
     context.lineWidth = unit;
     context.strokeRect(...face.box);
-    const count = face.landmarks.length / 3;
+    const [count, side] = [face.landmarks.length / 3, 2.2 * Math.min(unit, Math.max(face.box[2] / 150, 0.5))];
     for (let k = 0; k < count; k++) {
-      context.beginPath();
-      context.arc(...pointOf(face.landmarks, k), 1.1 * Math.min(unit, face.box[2] / 150), 0, 7);
-      context.fill();
+      const [x, y] = pointOf(face.landmarks, k);
+      context.fillRect(x + 0.5 - side / 2, y + 0.5 - side / 2, side, side);
     }
   });
 };
 
 const degrees = (angle) => `${(angle * 180 / Math.PI).toFixed(1)}°`;
-const showFace = (keep) => {
+// Shows the chosen face; one that moves by fewer triangles, from where the last one was seen.
+const showFace = (moves, keep = moves) => {
   const {photo, faces, chosen} = shown;
   drawPhoto();
   const face = faces[chosen];
   at("views").hidden = false;
   at("numbers").hidden = !face;
   if (!face) return;
-  viewer?.show(toSphere(face, photo.height), shown.opened.face.triangles, placesInPhoto(face, photo), work, keep);
+  const {triangles, ownTriangles} = shown.opened.face;
+  viewer?.show(toSphere(face, photo.height), moves ? ownTriangles : triangles, placesInPhoto(face, photo), photo, keep);
   [at("yaw").textContent, at("pitch").textContent, at("roll").textContent] =
     [face.pose[1], face.pose[0], face.pose[2]].map(degrees);
   at("presence").textContent = face.presence.toFixed(3);
@@ -206,12 +232,10 @@ const openCamera = async () => {
     return;
   }
   const stream = shown.camera;
-  const video = Object.assign(document.createElement("video"), {srcObject: stream, muted: true, playsInline: true});
   at("camera").textContent = "Stop the camera";
   at("rate").parentElement.hidden = false;
   try {
-    await video.play();
-    await followCamera(video, stream);
+    await followCamera(await framesOf(stream), stream);
   } catch (error) {
     if (shown.camera === stream) stopCamera();
     say(`The camera stopped: ${error.message}`, true);
@@ -219,28 +243,24 @@ const openCamera = async () => {
 };
 
 // Frame after frame, until the camera is stopped or another one is started.
-const followCamera = async (video, stream) => {
+const followCamera = async (frames, stream) => {
   let [track, before, kept] = [null, performance.now(), false];
   Object.assign(shown, {frames: 0, rate: 0});
   at("faces").hidden = true;
-  while (shown.camera === stream && stream.active) {
-    shown.photo = pixelsOf(video, video.videoWidth, video.videoHeight);
-    const now = performance.now();
-    const {networks, face} = shown.opened;
-    const next = await nextFrame(face, networks, shown.photo, now / 1000, track);
+  for (;;) {
+    const photo = await frames();
+    if (shown.camera !== stream || !photo) return;
+    const next = await nextFrame(shown.opened.face, shown.opened.networks, photo, performance.now() / 1000, track);
     if (shown.camera !== stream) return;
     track = next.track;
-    shown.faces = next.result ? [next.result] : [];
-    shown.chosen = 0;
-    showFace(kept);
+    Object.assign(shown, {photo, faces: next.result ? [next.result] : [], chosen: 0, frames: shown.frames + 1});
+    showFace(true, kept);
     kept ||= Boolean(next.result);
     say(next.result ? "Following the face." : "No face is seen: come nearer, and look into the camera.");
-    shown.frames += 1;
     const seconds = (performance.now() - before) / 1000;
     before = performance.now();
     shown.rate = shown.rate ? 0.9 * shown.rate + 0.1 / seconds : 1 / seconds;
     at("rate").textContent = shown.rate.toFixed(0);
-    await pause();
   }
 };
 
