@@ -145,6 +145,7 @@ const showFace = (moves, keep = moves) => {
   const face = faces[chosen];
   at("views").hidden = false;
   at("numbers").hidden = !face;
+  at("mesh").parentElement.hidden = !face && !shown.camera;
   if (!face) return;
   const {triangles, ownTriangles} = shown.opened.face;
   viewer?.show(toSphere(face, photo.height), moves ? ownTriangles : triangles, placesInPhoto(face, photo), photo, keep);
