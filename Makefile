@@ -1,6 +1,7 @@
 # Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, dag, real, real-gpu,
 # real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-data, bench-model, bench-faces, bench-masks,
-# bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, requirements, clean, clean-all.
+# bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video,
+# bench-browser, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -16,7 +17,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
 .PHONY: install repro thesis thesis-seeds baseline table dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-occlusion bench-pose bench-photos bench-start \
-  bench-shading bench-video check requirements clean clean-all
+  bench-shading bench-video bench-browser check requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
 BRIEFLY := | { grep --line-buffered -v -e "didn't change, skipping" -e '^Updating lock file' -e '^To track the changes' \
@@ -99,6 +100,9 @@ bench-start: $(READY_DEV)
 
 bench-video: $(READY_DEV)
 	python -m benchmarks.video
+
+bench-browser: $(READY_DEV)
+	python -m benchmarks.browser
 
 bench-shading: $(READY_DEV)
 	python -m benchmarks.shading

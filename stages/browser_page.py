@@ -68,8 +68,8 @@ def make_page(bundle: Bundle, network: MapNetwork | None, runtime: Path | None) 
             "centre": scaling.centre,
         }
         made_by = (
-            f"Faces of photos are drawn by the {facts}, and fitted by the face model {bundle.about['name']!r}; those of "
-            "the camera are fits to the points of Face Mesh."
+            f"Faces of photos are drawn by the {facts}, and fitted by the face model {bundle.about['name']!r}; "
+            "those of the camera are fits to the points of Face Mesh."
         )
     networks = {f"network-{name}": content for name, content in browser_networks(bundle, network).items()}
     licences = [("Runtime", LICENCE)]

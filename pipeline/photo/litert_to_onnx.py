@@ -1,6 +1,6 @@
 """BlazeFace and Face Mesh as ONNX, so that one runtime runs all networks where LiteRT's is not: in a browser.
 
-Only what these networks are made of is known: convolutions, pooling, sums and the like. Inside, a picture is laid out as
+Only what these networks are made of is known: convolutions, pooling, sums and the like. Inside, a picture lies as
 ONNX has it (1, C, H, W); photo and outputs stay as they were.
 """
 

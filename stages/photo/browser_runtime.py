@@ -1,4 +1,4 @@
-"""ONNX Runtime for browsers, a package of npm that is fetched once, checked and kept; nothing of it is in the project."""
+"""ONNX Runtime for browsers, a package of npm that is fetched once, checked and kept."""
 
 import base64
 import hashlib

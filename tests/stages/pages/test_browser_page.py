@@ -98,7 +98,8 @@ def test_a_photo_is_sampled_to_the_same_bytes(known):
         known,
         {"photo": {"data": data, "width": 417, "height": 301}, "regions": regions},
         "(() => { const levels = halvings(given.photo); return [levels.map((level) => [level.width, level.height]),"
-        "given.regions.map(([x, y, side, roll, size]) => [...see(levels, {centre: [x, y], side, roll}, size).seen])]; })()",
+        "given.regions.map(([x, y, side, roll, size]) => "
+        "[...see(levels, {centre: [x, y], side, roll}, size).seen])]; })()",
     )
     levels = halvings(photo)
     assert found[0] == [[level.shape[1], level.shape[0]] for level in levels]
@@ -155,7 +156,8 @@ def face(embedded, few):
     names = ("model/mean", "model/basis", "points/mean", "points/basis", "correction")
     arrays = {name: made[name].astype(np.float64).ravel().tolist() for name in names}
     code = (
-        "const model = (name) => ({mean: given[name + '/mean'], basis: given[name + '/basis'], count: given[name + '/mean'].length / 3,"
+        "const model = (name) => ({mean: given[name + '/mean'], basis: given[name + '/basis'],"
+        "count: given[name + '/mean'].length / 3,"
         "vectors: given[name + '/basis'].length / given[name + '/mean'].length});"
         "const face = {model: model('model'), points: model('points'), correction: given.correction};"
         "const mesh = Float64Array.from(given.mesh);"
@@ -176,7 +178,8 @@ def test_a_face_is_fitted_turned_corrected_and_smoothed_alike(few, known, face, 
         "const {vertices, offset} = correct(face, turned, mesh, given.seen, height);"
         "const once = smoothFace(null, first, mesh, 1);"
         "const twice = smoothFace(once.state, turned, mesh.map((value) => value + 3), 0.05);"
-        "return {first, fit, turned, vertices: [...vertices], offset, smooth: twice.fit, points: [...twice.mesh]}; })()",
+        "return {first, fit, turned, vertices: [...vertices], offset, smooth: twice.fit, "
+        "points: [...twice.mesh]}; })()",
     )
     first = fit_points(mesh, ALL_SEEN, few, HEIGHT)
     fit = fit_points(mesh, np.array(seen), few, HEIGHT, start=first)

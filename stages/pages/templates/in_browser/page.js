@@ -89,10 +89,7 @@ const framesOf = async (stream) => {
   }
   const video = Object.assign(document.createElement("video"), {srcObject: stream, muted: true, playsInline: true});
   await video.play();
-  return async () => {
-    await pause();
-    return stream.active ? pixelsOf(video, video.videoWidth, video.videoHeight) : null;
-  };
+  return async () => (stream.active ? pixelsOf(video, video.videoWidth, video.videoHeight) : null);
 };
 
 const viewer = makeViewer(at("mesh"), true);
@@ -262,6 +259,7 @@ const followCamera = async (frames, stream) => {
     before = performance.now();
     shown.rate = shown.rate ? 0.9 * shown.rate + 0.1 / seconds : 1 / seconds;
     at("rate").textContent = shown.rate.toFixed(0);
+    await pause();  // it is drawn, and whoever turns it is heard
   }
 };
 

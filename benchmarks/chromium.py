@@ -1,4 +1,4 @@
-"""A headless Chromium that is spoken to over a pipe: real files, real time, a camera, and what it asks the network for."""
+"""A headless Chromium that is spoken to over a pipe: real files, real time, a camera, and what it asks for."""
 
 import base64
 import itertools
@@ -32,7 +32,8 @@ class Page:
     """One open page: what it said and asked for so far, and whatever is done with it."""
 
     def __init__(self, read: int, write: int) -> None:
-        self.numbers, self.session = itertools.count(1), None
+        self.numbers = itertools.count(1)
+        self.session: str | None = None
         self.pipe, self.write = os.fdopen(read, "rb"), write
         self.buffer = b""
         self.said: list[str] = []
