@@ -85,7 +85,7 @@ def browser_arrays(bundle: Bundle, network: MapNetwork | None) -> dict[str, NDAr
     models = {"model": bundle.model, "points": bundle.points, "landmarks": bundle.landmarks}
     if network is not None:
         models["network"] = network.points
-    arrays = {
+    arrays: dict[str, NDArray] = {
         f"{name}/{part}": values
         for name, model in models.items()
         for part, values in zip(("mean", "basis"), _by_axes(model, bundle.prior), strict=True)

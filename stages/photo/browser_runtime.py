@@ -46,8 +46,8 @@ def find_runtime(named: Path | None) -> Runtime:
     for folder in kept_folders():
         if (folder / FILE).is_file():
             return read_runtime(folder / FILE)
-    with tempfile.TemporaryDirectory() as folder:
-        fetched = _fetch(Path(folder))
+    with tempfile.TemporaryDirectory() as name:
+        fetched = _fetch(Path(name))
         runtime = read_runtime(fetched)
         _keep(fetched)
     return runtime
