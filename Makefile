@@ -1,6 +1,6 @@
 # Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, report, dag, real, real-gpu,
 # real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-all, bench-data, bench-model, bench-faces, bench-masks,
-# bench-mobile, bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, site, requirements, clean, clean-all.
+# bench-mobile, bench-browser, bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, site, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -16,7 +16,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
-.PHONY: install repro thesis thesis-seeds baseline table report dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-mobile bench-occlusion bench-pose bench-photos bench-start \
+.PHONY: install repro thesis thesis-seeds baseline table report dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-mobile bench-browser bench-occlusion bench-pose bench-photos bench-start \
   bench-shading bench-video bench-all check site requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
@@ -111,6 +111,9 @@ bench-start: $(READY_DEV)
 
 bench-video: $(READY_DEV)
 	python -m benchmarks.video
+
+bench-browser: $(READY_DEV)
+	python -m benchmarks.browser
 
 bench-shading: $(READY_DEV)
 	python -m benchmarks.shading
