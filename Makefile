@@ -1,6 +1,6 @@
 # Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, report, dag, real, real-gpu,
 # real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-all, bench-data, bench-model, bench-faces, bench-masks,
-# bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, site, requirements, clean, clean-all.
+# bench-mobile, bench-browser, bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, site, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -16,7 +16,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
-.PHONY: install repro thesis thesis-seeds baseline table report dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-occlusion bench-pose bench-photos bench-start \
+.PHONY: install repro thesis thesis-seeds baseline table report dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-mobile bench-browser bench-occlusion bench-pose bench-photos bench-start \
   bench-shading bench-video bench-all check site requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
@@ -88,6 +88,9 @@ bench-data: $(READY_DEV)
 bench-model: $(READY_DEV)
 	python -m benchmarks.model
 
+bench-mobile: $(READY_DEV)
+	python -m benchmarks.small_devices
+
 bench-faces: $(READY_DEV)
 	python -m benchmarks.free_faces
 
@@ -108,6 +111,9 @@ bench-start: $(READY_DEV)
 
 bench-video: $(READY_DEV)
 	python -m benchmarks.video
+
+bench-browser: $(READY_DEV)
+	python -m benchmarks.browser
 
 bench-shading: $(READY_DEV)
 	python -m benchmarks.shading
@@ -170,7 +176,7 @@ real-gpu: REAL_PARAMS := $(REAL_FIFTHS) $(BEST) data.size=128 network.width=32 n
 # JAX, which trains faster on a GPU, where it is installed.
 FASTEST := -S train.backend=$$(python -c 'import jax; print("jax")' 2>/dev/null || echo tensorflow)
 real-gpu: REAL_FLAGS := $(FASTEST)
-# With three seeds of what carries claims: 62 trainings of 100,000 passes each, hours on a GPU and days on two cores.
+# With three seeds of what carries claims: 63 trainings of 100,000 passes each, hours on a GPU and days on two cores.
 real-thesis: REAL_PARAMS := $(REAL_FIFTHS)
 real-thesis: FASTER := $(FASTEST)
 real-thesis: OVERRIDES := ablation/real_thesis.txt

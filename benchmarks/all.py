@@ -43,12 +43,13 @@ class Figure(NamedTuple):
 
 USUAL = "pair by pair: matrix product, rasterised, warped"
 FACES = "300 photos, 68-2D (%)"
+FACE_MESH = "BlazeFace + Face Mesh", ("BlazeFace + Face Mesh litert 1",)
 PLAIN, DRAWN = ("ms", 0), ("ms_overlay", 0)
 
 
 def network_figures(network: str) -> tuple[Figure, ...]:
     """What `benchmarks.model` tells of a network."""
-    files = ("onnx", "onnx_int8", "tflite", "tflite_int8")
+    files = ("onnx", "onnx_int8", "litert", "litert_int8")
     return (
         *(
             Figure(f"{network}, {name}, ms a crop on 2 threads", (network, name), "TensorFlow", (network, "tensorflow"))
@@ -69,6 +70,10 @@ BENCHMARKS: dict[str, tuple[Figure, ...]] = {
         Figure("the same, of one core", ("a_core_second",)),
     ),
     "model": tuple(figure for name in ("best", "prn", "prn_refine_fast", "final") for figure in network_figures(name)),
+    "small_devices": tuple(
+        Figure(f"mobile, 64 px, {name}, ms a crop on one thread", (f"mobile {name} 1",), *FACE_MESH)
+        for name in ("onnx", "onnx_int8", "litert", "litert_int8")
+    ),
     "free_faces": (
         Figure(f"{FACES}, median", ("median",)),
         Figure(f"{FACES}, mean", ("mean",)),

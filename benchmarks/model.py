@@ -24,6 +24,7 @@ import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
+from benchmarks import openvino_networks
 from model import regression
 from model.backend import prepare_keras
 from model.export import FORMATS, Run, export, open_network
@@ -48,7 +49,8 @@ NETWORKS = ("best", "prn", "prn_refine_fast", "final")
 COEFFICIENTS = (40, 10)
 TENSORFLOW = "tensorflow"
 # ONNX Runtime has no float16 layers for processors: it turns each to float32 and back, and only the file is smaller.
-RUNTIMES = (TENSORFLOW, *(name for name in FORMATS if name != "onnx_float16"))
+# OpenVINO is there where it is installed.
+RUNTIMES = (TENSORFLOW, *(name for name in FORMATS if name != "onnx_float16"), *openvino_networks.RUNTIMES)
 THREADS = (1, 2)
 # How often each way of training has its turn.
 TURNS = 3
@@ -153,7 +155,9 @@ def serve_files(connection: Connection, folder: Path) -> None:
     serve(
         connection,
         {
-            (runtime, threads): open_network(folder / FORMATS[runtime], threads)
+            (runtime, threads): openvino_networks.open_runtime(runtime, folder, threads)
+            if runtime in openvino_networks.RUNTIMES
+            else open_network(folder / FORMATS[runtime], threads)
             for runtime in RUNTIMES
             if runtime != TENSORFLOW
             for threads in THREADS

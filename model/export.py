@@ -31,7 +31,7 @@ FORMATS = {
     "litert_int8": "network.int8.tflite",
 }
 # Operators that ONNX Runtime computes in int8 here; with Conv alone every layer would turn to float32 and back.
-QUANTIZED = ("Conv", "Add", "Mul", "Relu", "Slice", "DepthToSpace", "Transpose", "Reshape")
+QUANTIZED = ("Conv", "Add", "Mul", "Relu", "Slice", "DepthToSpace", "Transpose", "Reshape", "Resize")
 
 
 def export(network: Any, folder: Path, photos: Photos) -> dict[str, Path]:
@@ -79,8 +79,18 @@ def write_onnx(network: Any, path: Path) -> None:
         warnings.simplefilter("ignore", FutureWarning)
         network.export(path, format="onnx", verbose=False, input_signature=_one_photo(network))
     model = onnx.load(path)
+    _repeat_plainly(model.graph)
     _rename(model.graph)
     onnx.save(model, path)
+
+
+def _repeat_plainly(graph: Any) -> None:
+    """Say that pixels are repeated in the words that ONNX Runtime has a fast way for: a half of each, rounded down."""
+    for node in graph.node:
+        if node.op_type == "Resize":
+            for attribute in node.attribute:
+                if attribute.s == b"tf_half_pixel_for_nn":
+                    attribute.s = b"asymmetric"
 
 
 def _rename(graph: Any) -> None:

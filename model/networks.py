@@ -10,6 +10,10 @@ The lean network is our own: the same encoder-decoder with kernels of 3 where no
 in the decoder, and all of its channels up to the last layer, which puts out the difference to the mean map. Where the
 tables' work at the full resolution, it gathers squares of 2 x 2 px into channels, which takes a quarter off each step.
 
+Separable, it is small enough for a telephone: between the first and the last layer each convolution is one of kernel 3
+of each channel by itself, and one of kernel 1 across them (MobileNet: Howard et al. 2017, arXiv 1704.04861); nothing is
+narrowed for the former, which is cheap; and doubling repeats pixels, which the next such convolution smooths.
+
 The refinement adds its difference to the brief output's *logits* by default, ``tanh(a + d)``. Section 3.4.3 read
 literally squashes twice, ``tanh(tanh(a) + d)``: the difference is then not that "between the Brief-output and the
 Ground-Truth", since even the right one for a perfect brief output is not 0. Both joins exist, see `JOINS`. The last
@@ -20,7 +24,7 @@ from typing import Any
 
 import keras
 import numpy as np
-from keras import layers
+from keras import layers, ops
 from numpy.typing import NDArray
 
 from model.normalisation import BatchNormalization
@@ -134,9 +138,13 @@ def bottleneck_block(x: Tensor, channels: int, stride: int, name: str, config: N
         # TensorFlow on CPU (2.18 to 2.21) corrupts the heap in oneDNN's gradient of a 1x1 convolution with a stride.
         # Such a convolution only looks at every other pixel: taking these first is the same function, and safe.
         shortcut = convolution(channels, 1, 1, "shortcut")(x[:, ::stride, ::stride])
-    x = normalised(convolution(channels // 2, 1, 1, "conv1"), x, config)
-    kernel = LEAN_KERNEL if config.lean and stride == 1 else KERNEL
-    x = normalised(convolution(channels // 2, kernel, stride, "conv2"), x, config)
+    if config.separable:
+        x = normalised(convolution(channels, 1, 1, "conv1"), x, config)
+        x = normalised(_depthwise(stride, f"{name}_conv2"), x, config)
+    else:
+        x = normalised(convolution(channels // 2, 1, 1, "conv1"), x, config)
+        kernel = LEAN_KERNEL if config.lean and stride == 1 else KERNEL
+        x = normalised(convolution(channels // 2, kernel, stride, "conv2"), x, config)
     x = layers.Add(name=f"{name}_add")([convolution(channels, 1, 1, "conv3")(x), shortcut])
     return layers.ReLU(name=f"{name}_relu")(_batch_norm(x, f"{name}_norm", config))
 
@@ -167,23 +175,36 @@ def _lean_logits(photo: Tensor, config: NetworkConfig) -> Tensor:
         layer = layers.Conv2D(channels, kernel, stride, padding="same", use_bias=False, name=name)
         return normalised(layer, x, config)
 
+    def smooth(x: Tensor, channels: int, name: str) -> Tensor:
+        if not config.separable:
+            return convolution(x, channels, LEAN_KERNEL, 1, name)
+        return convolution(normalised(_depthwise(1, f"{name}_depthwise"), x, config), channels, 1, 1, name)
+
     channels = [config.width * 2**level for level in range(config.levels + 1)]
     x = convolution(gather_squares(photo, LEAN_SQUARES), channels[1], LEAN_KERNEL, 1, "encoder_conv")
     for level in range(1, config.levels + 1):
         for part, stride in ((1, 1 if level == 1 else 2), (2, 1)):
             x = bottleneck_block(x, channels[level], stride, f"encoder_level{level}_{part}", config)
-    x = convolution(x, channels[-1], LEAN_KERNEL, 1, "decoder_conv")
+    x = smooth(x, channels[-1], "decoder_conv")
     for level in reversed(range(1, config.levels)):
         width = channels[level]
-        up = layers.Conv2DTranspose(width, KERNEL, 2, padding="same", use_bias=False, name=f"decoder_up{level}")
-        x = normalised(up, x, config)
-        x = convolution(x, width, LEAN_KERNEL, 1, f"decoder_conv{level}")
+        if config.separable:
+            x = layers.UpSampling2D(name=f"decoder_up{level}_repeat")(convolution(x, width, 1, 1, f"decoder_up{level}"))
+        else:
+            up = layers.Conv2DTranspose(width, KERNEL, 2, padding="same", use_bias=False, name=f"decoder_up{level}")
+            x = normalised(up, x, config)
+        x = smooth(x, width, f"decoder_conv{level}")
     # A start near the mean map: a unit of the network's range is half the image.
     small = keras.initializers.VarianceScaling(0.1)
     last = layers.Conv2D(
         3 * LEAN_SQUARES**2, LEAN_KERNEL, padding="same", kernel_initializer=small, dtype="float32", name="difference"
     )
     return MeanMap(dtype="float32", name="mean_map")(spread_squares(last(x), LEAN_SQUARES))
+
+
+def _depthwise(stride: int, name: str) -> layers.Layer:
+    """A convolution of each channel by itself."""
+    return layers.DepthwiseConv2D(LEAN_KERNEL, stride, padding="same", use_bias=False, name=name)
 
 
 def decoder_layers(levels: int) -> list[tuple[int, int | None]]:
@@ -237,20 +258,14 @@ def gather_squares(x: Tensor, side: int) -> Tensor:
     """Turn squares of pixels into channels: (N, H, W, C) to (N, H / side, W / side, side * side * C)."""
     if side == 1:
         return x
-    _, height, width, channels = x.shape
-    x = layers.Reshape((height // side, side, width // side, side, channels))(x)
-    x = layers.Permute((1, 3, 2, 4, 5))(x)
-    return layers.Reshape((height // side, width // side, side * side * channels))(x)
+    return ops.space_to_depth(x, side)
 
 
 def spread_squares(x: Tensor, side: int) -> Tensor:
     """Undo `gather_squares`."""
     if side == 1:
         return x
-    _, height, width, channels = x.shape
-    x = layers.Reshape((height, width, side, side, channels // side**2))(x)
-    x = layers.Permute((1, 3, 2, 4, 5))(x)
-    return layers.Reshape((height * side, width * side, channels // side**2))(x)
+    return ops.depth_to_space(x, side)
 
 
 def normalised(layer: layers.Layer, x: Tensor, config: NetworkConfig, beta: float = 0.0) -> Tensor:

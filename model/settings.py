@@ -18,6 +18,7 @@ Rule = tuple[bool, str]
 SCHEDULES = ("halvings", "cosine")
 OPTIMIZERS = ("adam", "adamw")
 RESIDUAL_JOINS = ("logits", "thesis")
+CONVOLUTIONS = ("full", "separable")
 # Counts of the refinement.
 RESIDUAL = ("residual_blocks", "residual_width", "residual_head_width", "residual_stages", "residual_shrink")
 
@@ -56,6 +57,9 @@ class NetworkConfig:
         of 256 x 256 px. 0 where coefficients are regressed.
     lean : bool
         Whether it is our own encoder-decoder instead of the tables', see `networks`; it starts from the mean map.
+    convolution : {'full', 'separable'}
+        What the lean encoder-decoder is made of: full convolutions, or one of each channel by itself and one of kernel
+        1 across the channels (MobileNet), see `networks`; the first and the last layer are full.
     batch_norm_momentum : float
         Share of the old statistics kept at each step. It has to suit the number of steps of a run.
     residual : bool
@@ -87,6 +91,7 @@ class NetworkConfig:
     residual_shrink: int = 1
     lean: bool = False
     passes: int = 1
+    convolution: str = "full"
 
     def __post_init__(self) -> None:
         # A bottleneck has half of its block's channels, and the first block has twice this width.
@@ -98,12 +103,18 @@ class NetworkConfig:
             *_at_least_one("network", self, counts),
             (0 <= momentum < 1, f"network.batch_norm_momentum is {momentum}; expected at least 0 and below 1."),
             _one_of("network.residual_join", self.residual_join, RESIDUAL_JOINS),
+            _one_of("network.convolution", self.convolution, CONVOLUTIONS),
         )
 
     @property
     def refined(self) -> bool:
         """Whether there is a refinement: it follows position maps only."""
         return self.residual and self.regresses == "position_map"
+
+    @property
+    def separable(self) -> bool:
+        """Whether convolutions are of each channel by itself, and then across them: in the lean network only."""
+        return self.lean and self.convolution == "separable"
 
 
 @dataclass(frozen=True)

@@ -179,7 +179,7 @@ def fit_face(
         raise ValueError(
             f"A face cannot be fitted to {seen} seen points of {len(points)}: at least {LEAST_POINTS} are needed."
         )
-    mean, basis = _prior_face(model, prior)
+    mean, basis = prior_face(model, prior)
     centre = np.average(mean, axis=1, weights=roots[:2].min(axis=0) ** 2)
     shift = np.average(target, axis=1, weights=roots**2)
     problem = _Problem(mean - centre[:, None], basis, target - shift[:, None], roots)
@@ -227,7 +227,7 @@ def _in_annotation_frame(model: FaceModel, points: NDArray, sigma: ArrayLike, he
 
 
 @functools.lru_cache(maxsize=2)
-def _prior_face(model: FaceModel, prior: Prior) -> tuple[Array, Array]:
+def prior_face(model: FaceModel, prior: Prior) -> tuple[Array, Array]:
     """Mean (3, K) and basis (P, 3, K) of the model, for coefficients in units of the prior's sigma from its mean.
 
     The last results are kept: of all faces of a project they are the same.

@@ -66,7 +66,7 @@ def fit_mesh(face: MeshFace, bundle: Bundle, size: tuple[int, int]) -> Reconstru
     fit = fit_points(face.mesh, np.ones(len(face.mesh), bool), bundle, height, covered)
     residual = fit.residual_px / size_of(face.mesh)
     # The hidden half of a face, which Face Mesh guesses, is left to the face model.
-    seen, seen_landmarks = (normals @ fit.camera[2, :3] > 0 for normals in _normals(bundle))
+    seen, seen_landmarks = (normals @ fit.camera[2, :3] > 0 for normals in outward_normals(bundle))
     fit = fit_points(face.mesh, seen, bundle, height, covered, fit)
     fit = turn_further(fit, face.mesh, seen, bundle, height)
     followed = seen & ~covered
@@ -246,7 +246,7 @@ def turn_further(fit: FaceFit, mesh: Array, seen: NDArray[np.bool_], bundle: Bun
 
 
 @functools.cache
-def _normals(bundle: Bundle) -> tuple[Array, Array]:
+def outward_normals(bundle: Bundle) -> tuple[Array, Array]:
     """Outward normals of the mean face at the 468 points and the 68 landmarks, model frame."""
     flipped = np.array([1, -1, 1])  # to the pixel frame and back
     normals = (flipped * vertex_normals(bundle.model.mean * flipped, bundle.model.triangles)).astype(np.float64)

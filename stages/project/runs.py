@@ -27,7 +27,7 @@ from stages.project.strict import check, check_all
 from stages.project.variants import VariantSettings
 
 # What two networks must share for one to start from the other's weights: not the refinement.
-SHAPE = ("regresses", "width", "levels", "lean")
+SHAPE = ("regresses", "width", "levels", "lean", "convolution")
 
 
 def choose_regression(

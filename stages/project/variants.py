@@ -79,6 +79,8 @@ class VariantSettings:
         """
         network, loss, train = (_not_default(part) for part in (self.network, self.loss, self.train))
         unused = set(UNUSED[self.network.regresses])
+        if not self.network.lean or "lean" in unused:
+            unused.add("convolution")
         train.pop("recipe", None)
         if not self.network.refined:
             unused |= {*RESIDUAL, "residual_join"}

@@ -40,6 +40,7 @@ PARAMS = {
         "residual_stages": 1,
         "residual_shrink": 1,
         "lean": False,
+        "convolution": "full",
     },
     "loss": {"norm": "l1", "brief": TERMS, "final": TERMS},
     "recipes": {

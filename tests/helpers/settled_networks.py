@@ -15,13 +15,13 @@ IGNORE_LAMBDAS = pytest.mark.filterwarnings("ignore:The object being serialized 
 PHOTOS = np.random.default_rng(0).random((8, SIZE, SIZE, 3), np.float32)
 
 
-def make_network(residual=True, join="logits", stages=1, shrink=1, scaling="tanh", lean=False):
+def make_network(residual=True, join="logits", stages=1, shrink=1, scaling="tanh", lean=False, convolution="full"):
     import keras
 
     from model.networks import build_network, set_mean_map
 
     keras.utils.set_random_seed(1)
-    config = NetworkConfig("position_map", 4, 3, 0.9, residual, 2, 8, 16, join, stages, shrink, lean)
+    config = NetworkConfig("position_map", 4, 3, 0.9, residual, 2, 8, 16, join, stages, shrink, lean, 1, convolution)
     network = build_network(SIZE, config, Scaling(scaling, SIZE))
     set_mean_map(network, np.random.default_rng(3).uniform(-0.5, 0.5, (SIZE, SIZE, 3)).astype(np.float32))
     return settle(network)

@@ -72,10 +72,11 @@ def test_a_network_that_draws_a_face_for_its_second_pass_is_exported_but_not_in_
     assert max(gaps.values()) < 6
 
 
-def test_our_own_network_is_exported_with_its_mean_map(keras, tmp_path):
+@pytest.mark.parametrize("convolution", ["full", "separable"])
+def test_our_own_network_is_exported_with_its_mean_map(keras, tmp_path, convolution):
     from model.inference import inference_form
 
-    model = make_network(lean=True, residual=False, scaling="linear")
+    model = make_network(lean=True, residual=False, scaling="linear", convolution=convolution)
     expected = pixels(model(PHOTOS)["final"], "linear")
     files = export(inference_form(model), tmp_path, PHOTOS)
     assert list(files) == list(FORMATS)

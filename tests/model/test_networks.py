@@ -257,6 +257,42 @@ def test_our_own_network_works_at_half_the_side_with_kernels_of_3_except_where_i
     assert lean.output["final"].shape == (None, 128, 128, 3)
 
 
+def test_separable_our_own_network_has_full_convolutions_at_its_ends_alone(keras, networks):
+    config = NetworkConfig("position_map", 16, 4, 0.9, lean=True, convolution="separable")
+    mobile = networks.build_network(64, config, Scaling("linear", 64))
+    kinds = {layer.name: layer for layer in mobile.layers if hasattr(layer, "kernel_size")}
+    full = [
+        name for name, layer in kinds.items() if isinstance(layer, keras.layers.Conv2D) and layer.kernel_size == (3, 3)
+    ]
+    assert full == ["encoder_conv", "difference"]
+    assert not [layer for layer in mobile.layers if isinstance(layer, keras.layers.Conv2DTranspose)]
+    depthwise = [layer for layer in kinds.values() if isinstance(layer, keras.layers.DepthwiseConv2D)]
+    # One in each of eight blocks, one at the deepest level, and one after each of three doublings.
+    assert {layer.kernel_size for layer in depthwise} == {(3, 3)}
+    assert [layer.strides[0] for layer in depthwise] == [1, 1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1]
+    # By hand: of a block of c channels its three convolutions with their normalisations, which have 4 numbers a
+    # channel, and a shortcut where it sees other than c channels.
+    norm = 4
+
+    def block(seen, c, shortcut):
+        return seen * c + norm * c + 9 * c + norm * c + c * c + norm * c + (seen * c if shortcut else 0)
+
+    encoder = 9 * 12 * 32 + norm * 32
+    for seen, c in ((32, 32), (32, 64), (64, 128), (128, 256)):
+        encoder += block(seen, c, seen != c) + block(c, c, False)
+    decoder = 9 * 256 + norm * 256 + 256 * 256 + norm * 256
+    for seen, c in ((256, 128), (128, 64), (64, 32)):
+        decoder += seen * c + norm * c + 9 * c + norm * c + c * c + norm * c
+    last = 9 * 32 * 12 + 12 + 64 * 64 * 3
+    assert mobile.count_params() == encoder + decoder + last
+
+
+def test_separable_convolutions_are_of_our_own_network_alone(networks):
+    separable = NetworkConfig("position_map", 4, 3, 0.9, convolution="separable")
+    table = networks.build_network(32, separable, Scaling("tanh", 32))
+    assert not [layer.name for layer in table.layers if type(layer).__name__ == "DepthwiseConv2D"]
+
+
 def test_our_own_network_starts_near_the_mean_map_which_does_not_learn(keras, networks):
     keras.utils.set_random_seed(0)
     lean = networks.build_network(32, configure_lean(4, 3), Scaling("linear", 32))

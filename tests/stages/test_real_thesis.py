@@ -54,7 +54,7 @@ def test_claims_of_the_thesis_s_text_have_three_seeds(params, runs):
     single = {name for name, run in runs.items() if run.train.seeds == [1]}
     assert {name for name, run in runs.items() if run.train.seeds == [1, 2, 3]} == set(runs) - single
     assert single == {
-        *("prn_l1_k", "prn_l1_s", "prn_l1_k_s", "prn_l2", "prn_refine_fast", "nonlinear", "vrn"),
+        *("prn_l1_k", "prn_l1_s", "prn_l1_k_s", "prn_l2", "prn_refine_fast", "nonlinear", "vrn", "mobile"),
         *("final_l1_k", "final_l1_s", "final_l1_k_s", "final_l2", "final_join_thesis", "final_loops"),
     }
     assert resolve_variant(params, None).train.seeds == [1]
@@ -67,7 +67,7 @@ def test_dvc_makes_the_same_of_it(params, tmp_path, monkeypatch):
         shutil.copy(ROOT / name, tmp_path / name)
     printed = CliRunner().invoke(print_overrides.main, [LINES])
     assert printed.exit_code == 0
-    assert printed.stderr == f"{LINES}: up to 62 trainings, 6,200,000 passes of a sample in all.\n"
+    assert printed.stderr == f"{LINES}: up to 63 trainings, 6,300,000 passes of a sample in all.\n"
     apply_overrides("params.yaml", printed.stdout.split()[1::2])
     assert read_params() == params
 

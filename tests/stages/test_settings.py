@@ -102,7 +102,7 @@ def test_a_change_of_training_leaves_the_sentence_and_other_variants_as_they_wer
     assert run(folder) == []
     changed = {path.name for path in (folder / "data/settings").iterdir() if path.read_bytes() != before[path.name]}
     encoder_decoders = {
-        name for name in read_params()["thesis"]["variants"] if name.startswith(("prn", "3ddfa", "nonl", "vrn"))
+        name for name in read_params()["thesis"]["variants"] if name.startswith(("prn", "3ddfa", "nonl", "vrn", "mob"))
     }
     refined = {*read_params()["thesis"]["variants"], "prn_refine_fast"} - (encoder_decoders - {"prn_refine_fast"})
     assert {"final", "frozen", "joint", "final_mask", "joint_unlevelled", "prn_refine_fast"} < refined

@@ -118,6 +118,16 @@ def test_the_card_has_each_number_with_what_a_reader_must_know_of_it(card, proje
     assert "procedural" not in card
 
 
+def test_the_card_says_what_our_own_network_is_made_of(results, shares):
+    lean = dataclasses.replace(SETTINGS.network, residual=False, lean=True)
+    for network, told in (
+        (lean, "our own lean one |"),
+        (dataclasses.replace(lean, convolution="separable"), "our own lean one of separable convolutions |"),
+    ):
+        card = model_card(dataclasses.replace(SETTINGS, network=network), DATA, results, FILES, shares)
+        assert f"| weights | 12,345 numbers, an encoder-decoder, {told}" in card
+
+
 def test_the_card_says_whose_box_and_whose_levelling_the_crops_have(results, shares):
     sources = results.sources.iloc[:1].assign(map="found", box="detector", levelling="annotation", images=4)
     card = model_card(SETTINGS, DATA, dataclasses.replace(results, sources=sources), FILES, shares)

@@ -106,6 +106,15 @@ def test_a_column_of_table_4_1_differs_from_l1_in_the_one_thing_that_it_names(ro
             {"network.regresses": ("canonical_map", "position_map"), "network.residual": (True, False)},
         ),
         ("3ddfa_cascade", "3ddfa", {"network.passes": (2, 1)}),
+        (
+            "mobile",
+            "prn",
+            {
+                "network.lean": (True, False),
+                "network.convolution": ("separable", "full"),
+                "train.scaling": ("linear", "tanh"),
+            },
+        ),
         ("prn_plain", "prn", {"train.policy": ("none", "mild"), "train.halve_every": (3, 1)}),
         ("prn_sigmoid", "prn", {"train.scaling": ("sigmoid", "tanh")}),
         ("frozen", "joint", {"train.strategy": ("frozen", "joint")}),

@@ -229,7 +229,7 @@ def test_a_policy_s_ranges_belong_to_the_settings_of_a_run_only_where_the_traini
 
 
 def test_what_is_neutral_may_be_left_out_and_a_variant_may_set_it_all_the_same():
-    neutral = {"residual_join", "residual_stages", "residual_shrink", "lean"}
+    neutral = {"residual_join", "residual_stages", "residual_shrink", "lean", "convolution"}
     neutral |= {"backend", "xla", "precision", "devices", "init", "strategy"}
     params = PARAMS | {
         "network": {name: value for name, value in PARAMS["network"].items() if name not in neutral},
@@ -271,6 +271,7 @@ def test_what_is_used_is_what_is_not_neutral():
         ("network", "residual_shrink", 4, {"final", "coarse"}),
         ("network", "levels", 4, {"final", "coarse", "prn", "nonlinear"}),
         ("network", "lean", True, {"final", "coarse", "prn"}),
+        ("network", "convolution", "separable", {"mobile"}),
         ("network", "passes", 2, {"3ddfa"}),
         ("network", "width", 4, {"final", "coarse", "prn", "3ddfa", "nonlinear"}),
         ("loss", "brief", TERMS | {"symmetry": 0.5}, {"final", "coarse"}),
@@ -292,6 +293,8 @@ def test_a_key_changes_only_variants_that_use_it(section: str, key: str, value: 
     others = {"3ddfa": "coefficients", "nonlinear": "canonical_map"}
     others = {name: {"network": {"regresses": regressed}} for name, regressed in others.items()}
     base = PARAMS | {"variants": PARAMS["variants"] | others}
+    if key == "convolution":  # what only a lean network looks at
+        base["variants"] = base["variants"] | {"mobile": {"network": {"residual": False, "lean": True}}}
     other = base | {section: base[section] | {key: value}}
     assert {name for name in base["variants"] if used(base, name) != used(other, name)} == changed
 
