@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from model.export import Run
-from model.feed import to_photo
 from model.scores.protocols import error_3ddfa
+from pipeline.uv.scaling import to_photo
 from pipeline.uv.surface import Surface, read_points
 from stages.project.samples import Truth
 
