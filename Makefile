@@ -1,5 +1,5 @@
 # Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, dag, real, real-gpu,
-# real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-data, bench-model, bench-faces, bench-masks,
+# real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-all, bench-data, bench-model, bench-faces, bench-masks,
 # bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
@@ -16,7 +16,7 @@ export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
 .PHONY: install repro thesis thesis-seeds baseline table dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-occlusion bench-pose bench-photos bench-start \
-  bench-shading bench-video check requirements clean clean-all
+  bench-shading bench-video bench-all check requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
 BRIEFLY := | { grep --line-buffered -v -e "didn't change, skipping" -e '^Updating lock file' -e '^To track the changes' \
@@ -40,7 +40,7 @@ thesis: $(READY)
 	@$(ABLATION)
 	@$(MEND)
 	dvc repro -P $(BRIEFLY)
-	@python -m stages.print_metrics
+	@python -m stages.print_metrics --all
 	@$(SAY_NEW)
 
 # Three seeds of every run, so that every conclusion has its verdict: an experiment, which leaves params.yaml with these seeds.
@@ -49,7 +49,7 @@ thesis-seeds: $(READY)
 	@$(ABLATION)
 	@$(MEND)
 	dvc exp run --all-pipelines -S 'train.seeds=[1,2,3]' $(BRIEFLY)
-	@python -m stages.print_metrics
+	@python -m stages.print_metrics --all
 
 SAY_NEW = test -z "$$($(NEW))" || echo "git sees new results in dvc.lock and metrics/: training differs by processor, so \
 	none are published. 'make baseline' commits these, and 'dvc metrics diff' then compares with them."
@@ -103,6 +103,9 @@ bench-video: $(READY_DEV)
 bench-shading: $(READY_DEV)
 	python -m benchmarks.shading
 
+bench-all: $(READY_DEV)
+	python -m benchmarks.all
+
 check: $(READY_DEV)
 	ruff check .
 	ruff format --check .
@@ -150,6 +153,7 @@ real-thesis: OVERRIDES := ablation/real_thesis.txt
 # Every variant on 300W-LP at the thesis's scale, as ablation/thesis_scale.txt has it; `thesis-scale-dry` says what that takes.
 thesis-scale: REAL_DATA := data.root=data/raw
 thesis-scale: OVERRIDES := ablation/thesis_scale.txt
+real-thesis thesis-scale: PRINTED := --all
 real-thesis thesis-scale: REAL_FLAGS = --all-pipelines $(FASTER) $$overrides
 real-thesis thesis-scale: REAL_FIRST = $(ABLATION) && overrides=$$(python -m stages.print_overrides $(OVERRIDES)) &&
 real real-gpu real-thesis thesis-scale: $(READY)
@@ -162,7 +166,7 @@ real real-gpu real-thesis thesis-scale: $(READY)
 	faces=$$(cd "$$FACE_DATA" && pwd) && cd $(REAL) && dvc config --local cache.dir ../../.dvc/cache && mkdir -p data && \
 	  ln -sfn "$$faces" data/raw && $(MEND) && \
 	  $(REAL_FIRST) dvc exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) \
-	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) && python -m stages.print_metrics
+	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) && python -m stages.print_metrics $(PRINTED)
 
 thesis-scale-dry: $(READY_DEV)
 	python -m benchmarks.thesis_scale

@@ -7,14 +7,14 @@ import click
 
 from model.backend import check_backend
 from pipeline.store.sentences import sentences
-from stages.project.json_file import read_json, read_metrics
+from stages.project.json_file import read_metrics
+from stages.project.params_file import read_params
 from stages.project.paths import (
     MAIN_PAGE,
     MAIN_RUN,
     RUNS,
     SETTINGS,
     SURVEY,
-    THESIS_METRICS,
     THESIS_PAGE,
     scores_of,
 )
@@ -28,10 +28,11 @@ DAMAGED = "run the stage that makes it"
 
 
 @click.command()
-def main() -> None:
-    """Print a table of the main run, and of all others once `make thesis` has compared them."""
+@click.option("--all", "whole", is_flag=True, help="Of the other variants and of the survey, too.")
+def main(whole: bool) -> None:
+    """Print a line of errors of the main run, and where the reports are."""
     with sentences():
-        rows = [_row(name, read_metrics(path, COUNTS, (*SHOWN, *COUNTS), DAMAGED)) for name, path in _scored()]
+        rows = [_row(name, read_metrics(path, COUNTS, (*SHOWN, *COUNTS), DAMAGED)) for name, path in _scored(whole)]
         if rows:
             widths = [max(map(len, column)) for column in zip(HEADER, *rows, strict=True)]
             for name, *cells in (HEADER, *rows):
@@ -43,19 +44,20 @@ def main() -> None:
             click.echo(f"report: {path.resolve()}")
 
 
-def _scored() -> Iterator[tuple[str, Path]]:
+def _scored(whole: bool) -> Iterator[tuple[str, Path]]:
     """Names of what was scored, and the files with their metrics."""
-    name = MAIN_RUN
+    name, own = MAIN_RUN, ""
     # Where nothing is stale no stage looks at the environment.
     if SETTINGS.is_dir():
         settings = settings_of(MAIN_RUN)
         check_backend(settings.train.backend)
-        name = f"{settings.variant} ({MAIN_RUN})"
+        own = settings.variant
+        name = f"{own} ({MAIN_RUN})"
     yield from _metrics_of(MAIN_RUN, name)
-    if THESIS_METRICS.is_file():
-        # The first is the main run's variant. What else is in the file has no run of its name.
-        for other in list(read_json(THESIS_METRICS))[1:]:
-            yield from _metrics_of(other, other)
+    if whole:
+        for other in read_params()["variants"]:
+            if other != own:
+                yield from _metrics_of(other, other)
         for folder in sorted(SURVEY.glob("*")):
             yield from _metrics_of(run := folder.relative_to(RUNS).as_posix(), run)
 

@@ -95,7 +95,7 @@ def thesis(root: Path, setup: Setup, params: EvaluateParams) -> Comparison:
         choice=examples.choice,
         volumes={name: (read_run(root, name), seeds) for name, seeds in setup.volumes.items()},
         survey=survey,
-        survey_names=describe_survey(setup.survey),
+        survey_texts=describe_survey(setup.survey),
         foreign=foreign,
         left_out=[f"{system}: {reason}" for system, reason in setup.survey.absent.items()] + left_out,
         costs=setup.costs,

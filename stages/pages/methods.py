@@ -13,7 +13,7 @@ from stages.pages.page import interval_text
 from stages.project.json_file import read_metrics
 from stages.project.paths import scores_of, survey_scores_of
 from stages.project.results import METRICS
-from stages.project.survey_params import KINDS, SurveyParams
+from stages.project.survey_params import ANNOTATED, KINDS, SurveyParams
 
 # What every row shows; what a method lacks of the other protocols is left empty.
 NEEDED = ("images", "failed", "nme68_2d", "nme68_2d_low", "nme68_2d_high")
@@ -89,9 +89,11 @@ def read_run(root: Path, run: str) -> Metrics:
 
 
 def describe_survey(params: SurveyParams) -> dict[str, str]:
-    """What the rows of the survey's methods are called, by their names."""
+    """What the survey's methods are, and whose landmarks they see, by their names."""
+    seen = {ANNOTATED: "annotated landmarks, which are truth"}
     return {
-        name: f"{name} ({KINDS[method.kind]}; landmarks: {method.landmarks})" for name, method in params.methods.items()
+        name: f"{KINDS[method.kind]}; {seen.get(method.landmarks, f'landmarks by {method.landmarks}')}"
+        for name, method in params.methods.items()
     }
 
 
@@ -128,8 +130,8 @@ def method_header() -> tuple[str, ...]:
     # Without their underscores the names can be broken into lines, so that the table is no wider than the page.
     first, *others = (name.replace("_", " ") for name in PROTOCOLS)
     mean = (f"{first}, mean over seeds", "95 % interval")
-    head = ("method", "seeds", "images", "failed", *mean, f"{first}, kept network", "mean of bins")
-    return (*head, *others, "ms a face", "MB")
+    head = ("method", "ms a face", "MB", "seeds", "images", "failed", *mean, f"{first}, kept network", "mean of bins")
+    return (*head, *others)
 
 
 def method_row(
@@ -142,6 +144,6 @@ def method_row(
     """
     kept = metrics.get("nme68_2d", "")
     mean, *ends = over_seeds or (kept, *(metrics[end] for end in ("nme68_2d_low", "nme68_2d_high") if end in metrics))
-    counts = (name, seeds, metrics["images"], metrics["failed"], mean, interval_text(*ends) if ends else "")
-    head = (*counts, kept if over_seeds else "", metrics.get("nme68_2d_bins", ""))
-    return (*head, *(metrics.get(error, "") for error in list(PROTOCOLS)[1:]), *(cost or ("", "")))
+    counts = (seeds, metrics["images"], metrics["failed"], mean, interval_text(*ends) if ends else "")
+    head = (name, *(cost or ("", "")), *counts, kept if over_seeds else "", metrics.get("nme68_2d_bins", ""))
+    return (*head, *(metrics.get(error, "") for error in list(PROTOCOLS)[1:]))

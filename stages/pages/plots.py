@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from numpy.typing import ArrayLike, NDArray
 
 from model.scores.curve_gap import CurveGap
@@ -46,23 +46,24 @@ def scatter_figure(errors_68: pd.Series, errors_mesh: pd.Series) -> bytes:
 
 
 def cost_figure(groups: Sequence[Mapping[str, tuple[float, float]]], x_label: str, y_label: str) -> bytes:
-    """Draw errors against costs, named points in groups of a colour each; the cost is logarithmic."""
+    """Draw errors against costs, both logarithmic, points in groups of a colour each.
+
+    Those have their names that no other of their group is better than in one and as good as in the other.
+    """
     figure, axes = _axes()
     for points, colour in zip(groups, COLOURS, strict=False):
-        # Of points of one cost the name of the best is written: below it the others stand in a column.
-        best: dict[float, str] = {}
-        for name, (cost, error) in points.items():
-            if cost not in best or error < points[best[cost]][1]:
-                best[cost] = name
         if points:
             x, y = np.transpose(list(points.values()))
             axes.scatter(x, y, s=22, color=colour)
-        for name in best.values():
-            axes.annotate(name, points[name], xytext=(4, -9), textcoords="offset points", fontsize=7, color=colour)
-    axes.set_xscale("log")
+        for name, point in points.items():
+            if not any(other != point and np.less_equal(other, point).all() for other in points.values()):
+                axes.annotate(name, point, xytext=(4, -9), textcoords="offset points", fontsize=7, color=colour)
+    for axis, scale in ((axes.xaxis, axes.set_xscale), (axes.yaxis, axes.set_yscale)):
+        scale("log")
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axis.set_minor_locator(NullLocator())
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axes.margins(x=0.15)  # for the last name
-    for formatted in (axes.xaxis.set_major_formatter, axes.xaxis.set_minor_formatter):
-        formatted(FuncFormatter(lambda cost, _: f"{cost:g}"))
     axes.set_xlabel(x_label)
     axes.set_ylabel(y_label)
     return encode_figure(figure)

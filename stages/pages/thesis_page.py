@@ -67,8 +67,8 @@ class Findings:
         Metrics of our variants that regress volumes, whose surface alone is scored, and their seeds.
     survey : dict of str to mapping
         Metrics of the survey's methods by their names.
-    survey_names : dict of str to str
-        What their rows are called.
+    survey_texts : dict of str to str
+        What they are, and whose landmarks they see.
     foreign : dict of str to mapping
         Metrics of other methods by their names.
     left_out : list of str
@@ -93,7 +93,7 @@ class Findings:
     choice: Choice
     volumes: dict[str, tuple[Metrics, int]]
     survey: dict[str, Metrics]
-    survey_names: dict[str, str]
+    survey_texts: dict[str, str]
     foreign: dict[str, Metrics]
     left_out: list[str]
     costs: Mapping[str, Cost]
@@ -121,10 +121,7 @@ def thesis_page(findings: Findings) -> str:
         method_row(name, metrics, seeds, means.get(name), costs.get(name))
         for name, (metrics, seeds) in networks.items()
     ]
-    surveyed = [
-        method_row(findings.survey_names[name], metrics, cost=costs.get(name))
-        for name, metrics in findings.survey.items()
-    ]
+    surveyed = [method_row(name, metrics, cost=costs.get(name)) for name, metrics in findings.survey.items()]
     others = [method_row(name, metrics) for name, metrics in findings.foreign.items()]
     header, methods = drop_empty_columns(method_header(), ours + surveyed + others)
     return render(
@@ -160,6 +157,7 @@ def thesis_page(findings: Findings) -> str:
         claims_by_crop=claim_rows(reference.claims, findings.by_crop),
         error_scatter=scatter_figure(per_image["thesis_68"], per_image["thesis_mesh"]),
         method_header=header,
+        surveyed={name: findings.survey_texts[name] for name in findings.survey},
         methods=methods,
         cost_curves=draw_costs([{name: metrics for name, (metrics, _) in networks.items()}, findings.survey], costs),
         left_out=findings.left_out,

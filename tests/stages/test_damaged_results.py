@@ -188,7 +188,7 @@ def test_metrics_that_are_no_metrics_are_not_printed(tmp_path, monkeypatch):
 
 
 def test_what_was_scored_is_printed_a_line_each(tmp_path, monkeypatch):
-    """Variants in the thesis's order, without what it compares them by; then the survey; a volume has no landmarks."""
+    """Variants in the order of params.yaml; then the survey; a volume has no landmarks."""
     monkeypatch.chdir(tmp_path)
     errors = {"nme68_2d": 4.834, "nme68_2d_low": 4.3, "nme68_2d_high": 5.315, "dense_3d": 5.75, "smooth_15deg": 78.44}
     scores = {
@@ -201,10 +201,13 @@ def test_what_was_scored_is_printed_a_line_each(tmp_path, monkeypatch):
         folder = Path("runs", run, "scores")
         folder.mkdir(parents=True)
         (folder / "metrics.json").write_text(json.dumps(values))
-    for name in ("metrics/thesis.json", "reports/index.html"):
-        Path(name).parent.mkdir(exist_ok=True)
-        Path(name).write_text(json.dumps({"best": {}, "vrn": {}, "claims": {}}))
-    lines = CliRunner().invoke(print_metrics.main, catch_exceptions=False).stdout.splitlines()
+    Path("params.yaml").write_text("variants:\n  best: {}\n  vrn: {}\n  missing: {}\n")
+    Path("reports").mkdir()
+    Path("reports/index.html").touch()
+    alone = CliRunner().invoke(print_metrics.main, catch_exceptions=False).stdout.splitlines()
+    lines = CliRunner().invoke(print_metrics.main, ["--all"], catch_exceptions=False).stdout.splitlines()
+    assert [line.split()[0] for line in alone[1:2]] == ["main"]
+    assert alone[2:] == lines[4:]
     assert [line.split() for line in lines[1:4]] == [
         ["main", "4.83", "(4.30", "to", "5.32)", "5.75", "-", "78.4", "60"],
         ["vrn", "-", "-", "4.20", "-", "58", "(2", "failed)"],

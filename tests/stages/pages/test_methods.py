@@ -50,8 +50,8 @@ def test_the_survey_s_methods_are_read_and_what_is_not_there_is_said(tmp_path):
     )
     assert next(reason for reason in left_out if "third" in reason).endswith(": run `python -m stages.survey third`.")
     assert len(left_out) == 2
-    names = describe_survey(SurveyParams(made))
-    assert names["first"] == "first (3DMM fitted to the landmarks, each a vertex; landmarks: facemesh)"
+    texts = describe_survey(SurveyParams(made))
+    assert texts["first"] == "3DMM fitted to the landmarks, each a vertex; landmarks by facemesh"
 
 
 def test_foreign_metrics_are_read_by_name_in_order(tmp_path):

@@ -77,9 +77,14 @@ def test_errors_stand_over_the_logarithm_of_their_costs_and_the_best_of_equal_on
     figures = []
     monkeypatch.setattr(plots, "encode_figure", lambda figure: figures.append(figure) or b"")
     plots.cost_figure(
-        [{"a": (1.0, 5.0), "b": (1.0, 3.0), "c": (20.0, 2.0)}, {"fit": (7.0, 4.0)}, {}], "ms", "error (%)"
+        [{"a": (1.0, 5.0), "b": (1.0, 3.0), "c": (20.0, 2.0), "d": (9.0, 3.5)}, {"fit": (7.0, 4.0)}, {}],
+        "ms",
+        "error (%)",
     )
     (axes,) = figures[0].axes
-    assert axes.get_xscale() == "log"
-    assert [points.get_offsets().tolist() for points in axes.collections] == [[[1, 5], [1, 3], [20, 2]], [[7, 4]]]
+    assert axes.get_xscale() == axes.get_yscale() == "log"
+    assert [points.get_offsets().tolist() for points in axes.collections] == [
+        [[1, 5], [1, 3], [20, 2], [9, 3.5]],
+        [[7, 4]],
+    ]
     assert {text.get_text(): text.xy for text in axes.texts} == {"b": (1, 3), "c": (20, 2), "fit": (7, 4)}
