@@ -4,6 +4,7 @@
 and all numbers to DIR/faces.json.
 """
 
+import importlib
 import sys
 from collections.abc import Iterable
 from contextlib import closing
@@ -106,6 +107,8 @@ def main(
             pupil_distance is None or 0 < pupil_distance < 1000,
             f"--pupil-distance is {pupil_distance}; expected millimetres, 54 to 74 for most adults.",
         )
+        if detail:
+            importlib.import_module("scipy.sparse")  # told here if it is not installed, not for each photo
         named = name_frames(video, every) if video else name_photos(list_named("reconstruct", photos), mask)
         if isinstance(named, list):
             check_folder(out, [photo.name for photo in named], [path for photo in named for path in photo.files])

@@ -5,6 +5,8 @@ from collections.abc import Iterator
 
 import click
 
+# What the folder of this package is called where it is installed, and the extras that it has there.
+INSTALLED, EXTRAS = "uvface", ("network", "detail", "detect", "train")
 OWN = (__name__.partition(".")[0], "model", "stages")
 
 
@@ -27,6 +29,8 @@ def sentences() -> Iterator[None]:
             raise
         missing = isinstance(error, ModuleNotFoundError)
         fault = f"{package} is not installed" if missing else f"{package or 'A package'} can't be loaded: {error}"
-        raise click.ClickException(
-            f"{fault}. Is this the project's environment? `make install` makes it, `. .venv/bin/activate` enters it."
-        ) from error
+        if __name__.partition(".")[0] == INSTALLED:
+            hint = f"It is of an extra: `pip install '{INSTALLED}[{'|'.join(EXTRAS)}]'`, one of these."
+        else:
+            hint = "Is this the project's environment? `make install` makes it, `. .venv/bin/activate` enters it."
+        raise click.ClickException(f"{fault}. {hint}") from error
