@@ -39,7 +39,7 @@ class Face:
     triangles : (F, 3) int64
         Counter-clockwise seen from outside, with y up.
     landmarks : (68, 3) float64
-        The 68 landmarks of 300-W, on the mesh.
+        The 68 landmarks of 300-W, on the mesh; those of the jaw line may lie a little beyond its rim.
     box : list of float
         Of the detector: left, top, width, height.
     pose : dict of str to float
@@ -63,7 +63,7 @@ class Face:
         self.doubt: str = numbers["doubt"]
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Write the mesh: y up, in pixels of the photo.
+        """Write the mesh: y up, in pixels of the photo, its middle at the origin.
 
         Parameters
         ----------
