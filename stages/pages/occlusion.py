@@ -7,10 +7,10 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
+from pipeline.store.checks import check
 from stages.pages.plots import COLOURS, encode_figure
 from stages.project.occlusion import ANYTHING, NOTHING
 from stages.project.paths import MAIN_RUN, occlusion_of
-from stages.project.strict import check
 
 COLUMNS = ("kind", "share", "error", "images", "mean", "low", "high")
 # What figures and tables show.
