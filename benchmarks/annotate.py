@@ -18,6 +18,7 @@ import numpy as np
 from benchmarks.aflw2000 import TruePhoto, read_photos
 from model.scores.protocols import error_3ddfa, error_prnet
 from model.scores.statistics import YAW_BINS, bootstrap_interval, yaw_bin
+from pipeline.commands.options import FILE, ReconstructorOptions
 from pipeline.crops.detection import choose_by_union
 from pipeline.face.face_model import FaceModel, at_vertices, select_coefficients
 from pipeline.photo.bundling import make_layout
@@ -27,7 +28,6 @@ from pipeline.raw.bfm import load_bfm
 from pipeline.store.arrays import Array
 from stages.annotate import annotate
 from stages.photo.annotating import FACES
-from stages.photo.options import FILE, ReconstructorOptions
 
 RESAMPLES, SEED = 1000, 1
 # Side of the layout whose texels are compared.

@@ -17,11 +17,11 @@ import numpy as np
 import skimage.data
 
 from benchmarks.chromium import BROWSER, Page, opening
+from pipeline.commands.bundles import embedded_bundle
 from pipeline.photo.photo_files import encode_image
+from pipeline.store.checks import check
+from pipeline.store.sentences import sentences
 from stages.browser_page import PAGE, make_page
-from stages.photo.bundles import embedded_bundle
-from stages.project.sentences import sentences
-from stages.project.strict import check
 
 WIDTH, HEIGHT, FRAMES = 640, 480, 60
 RUNS, SECONDS = 5, 4

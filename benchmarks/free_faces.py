@@ -17,10 +17,10 @@ from benchmarks.aflw2000 import TruePhoto, read_photos
 from model.scores.protocols import error_3ddfa
 from model.scores.smoothness import adjacent_cosines, smooth_share
 from model.scores.statistics import YAW_BINS, bootstrap_interval, yaw_bin
+from pipeline.commands.options import FILE, ReconstructorOptions
+from pipeline.commands.reconstructor import Reconstructor, open_reconstructor
 from pipeline.crops.detection import choose_by_union
 from pipeline.crops.face_finding import Face
-from stages.photo.options import FILE, ReconstructorOptions
-from stages.photo.reconstructor import Reconstructor, open_reconstructor
 
 RESAMPLES, SEED = 1000, 1
 

@@ -20,14 +20,14 @@ from benchmarks.free_faces import RESAMPLES, SEED, choose
 from model.scores.expression import score_openings
 from model.scores.head_pose import score_pose
 from model.scores.statistics import bootstrap_interval
+from pipeline.commands.options import ReconstructorOptions
+from pipeline.commands.reconstructor import open_reconstructor
 from pipeline.face.face_model import FaceModel, at_landmarks, select_coefficients
 from pipeline.face.fit import Prior, fit_face, prior_of
 from pipeline.face.head_pose import estimate_pose
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.bfm import load_bfm
 from pipeline.store.arrays import Array
-from stages.photo.options import ReconstructorOptions
-from stages.photo.reconstructor import open_reconstructor
 
 # Standard deviation of a found landmark, in parts of the landmarks' box.
 SIGMA = 0.035

@@ -19,9 +19,9 @@ from benchmarks.free_faces import RESAMPLES, SEED, choose
 from benchmarks.occluders import cover_face
 from model.scores.protocols import error_3ddfa
 from model.scores.statistics import paired_interval
+from pipeline.commands.options import ReconstructorOptions
+from pipeline.commands.reconstructor import Reconstructor, open_reconstructor
 from pipeline.photo.masks import cover_faces, paint_over
-from stages.photo.options import ReconstructorOptions
-from stages.photo.reconstructor import Reconstructor, open_reconstructor
 
 EVERY = 15
 CASES = ("as it is", "covered", "with its mask")

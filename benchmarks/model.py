@@ -30,13 +30,13 @@ from model.backend import prepare_keras
 from model.export import FORMATS, Run, export, open_network
 from model.feed import Feed, OnlineFeed
 from model.regression import Regression
-from model.scaling import Scaling
 from pipeline.crops.online import crop_with_border, pad_rows
 from pipeline.face.face_model import FaceModel
 from pipeline.store.encoding import encode_positions
 from pipeline.store.samples import locate
 from pipeline.store.shards import write_shard
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling
 from stages.project.overrides import override, read_overrides
 from stages.project.params import AugmentedParams
 from stages.project.params_file import read, read_params

@@ -21,6 +21,8 @@ from benchmarks.aflw2000 import TruePhoto, read_photos
 from benchmarks.free_faces import RESAMPLES, SEED, choose
 from model.scores.protocols import error_3ddfa, error_prnet
 from model.scores.statistics import bootstrap_interval
+from pipeline.commands.options import ReconstructorOptions
+from pipeline.commands.reconstructor import Reconstructor, open_reconstructor
 from pipeline.crops.augmentation import sample_rng
 from pipeline.crops.occlusion import KINDS, cover, draw_occluder
 from pipeline.face.camera import project
@@ -34,8 +36,6 @@ from pipeline.uv.masks import face_mask
 from pipeline.uv.operator import make_operator
 from pipeline.uv.position_map import render_map
 from pipeline.uv.surface import Surface, make_surface
-from stages.photo.options import ReconstructorOptions
-from stages.photo.reconstructor import Reconstructor, open_reconstructor
 
 EVERY, SHARES, SIZE = 5, (0.0, 0.1, 0.2, 0.3, 0.4, 0.5), 256
 

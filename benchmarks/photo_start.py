@@ -23,8 +23,8 @@ import click
 import cv2
 import numpy as np
 
+from pipeline.commands.processes import PHOTOS_A_PROCESS
 from pipeline.photo.photo_files import encode_image, list_photos, open_photo
-from stages.photo.processes import PHOTOS_A_PROCESS
 
 PR_SET_CHILD_SUBREAPER = 36
 RUNS, PHOTOS, SIDE, NOISE = 5, 200, 3464, 4

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from benchmarks.model import SIZE, write_files
 from model.export import FORMATS, open_network
-from model.feed import to_photo
 from pipeline.crops.alignment import align, resample
 from pipeline.crops.face_finding import find_faces, first_crop
 from pipeline.face.face_model import FaceModel
@@ -32,6 +31,7 @@ from pipeline.uv.embedding import embed
 from pipeline.uv.masks import face_mask
 from pipeline.uv.operator import make_operator
 from pipeline.uv.position_map import render_map
+from pipeline.uv.scaling import to_photo
 from pipeline.uv.surface import make_surface
 
 PHOTOS, MARGIN = 30, 1.5

@@ -23,6 +23,9 @@ from tqdm import tqdm
 
 from model.scores.protocols import error_3ddfa
 from model.scores.statistics import YAW_BINS, bootstrap_interval, paired_interval, yaw_bin
+from pipeline.commands.finding import Finder, open_finder, open_landmarker
+from pipeline.commands.network import open_regressor
+from pipeline.commands.options import ReconstructorOptions, reconstructor_options
 from pipeline.crops.active_shape import fit, load_model, upright_frame, view_of
 from pipeline.crops.alignment import face_roll, resample
 from pipeline.crops.face_finding import Face, choose_annotated
@@ -34,15 +37,13 @@ from pipeline.photo.map_network import place_crop
 from pipeline.photo.photo_files import open_photo
 from pipeline.photo.reconstruction import Reconstruction, read_face
 from pipeline.raw.photos import read_photo
+from pipeline.store.checkout import BUNDLE, SHAPES
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards, read_shard
-from stages.photo.finding import Finder, open_finder, open_landmarker
-from stages.photo.network import open_regressor
-from stages.photo.options import ReconstructorOptions, reconstructor_options
 from stages.project.params import DataParams
 from stages.project.params_file import read
-from stages.project.paths import BUNDLE, MAIN_RUN, SHAPES
+from stages.project.paths import MAIN_RUN
 from stages.project.samples import locate, read_accepted, read_part, read_truths, spread, subset_of
-from stages.project.sentences import sentences
 
 RESAMPLES, SEED = 1000, 1
 # Photos whose steps are timed.

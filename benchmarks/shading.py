@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipeline.commands.bundles import embedded_bundle
 from pipeline.demo.dataset import generator_of
 from pipeline.demo.face import ProceduralFace, make_face
 from pipeline.demo.paint import to_linear
@@ -33,7 +34,6 @@ from pipeline.photo.detail import add_detail, levels_for, refine
 from pipeline.photo.labels import placed
 from pipeline.photo.photometric_stereo import brightness_of, estimate_lights, integrate, solve_normals
 from pipeline.store.arrays import Array, Image
-from stages.photo.bundles import embedded_bundle
 
 SEED, SIZE, YAW_DEG = 7, 450, (0.0, 30.0)
 # Of the lamp off the viewer, and how much light is from around, in one photo.

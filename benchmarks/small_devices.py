@@ -26,7 +26,6 @@ from benchmarks import openvino_networks
 from benchmarks.model import answer
 from model.backend import prepare_keras
 from model.export import FORMATS, export, open_network
-from model.scaling import Scaling
 from model.settings import NetworkConfig
 from pipeline.crops.alignment import align
 from pipeline.crops.face_mesh import open_networks
@@ -41,6 +40,7 @@ from pipeline.uv.map_fit import choose_texels, fit_texels
 from pipeline.uv.masks import face_mask
 from pipeline.uv.operator import make_operator
 from pipeline.uv.position_map import render_map
+from pipeline.uv.scaling import Scaling
 
 # Side of photo and map, and convolutions; width and halvings are those of `make real`.
 NETWORKS = {"best": (64, "full"), "mobile": (64, "separable"), "mobile_128": (128, "separable")}

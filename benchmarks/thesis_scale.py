@@ -21,15 +21,15 @@ import scipy.sparse
 from benchmarks.model import answer, make_shards
 from model.feed import Feed
 from model.regression import Regression, make_regression
-from model.scaling import Scaling
 from model.settings import RANDOM, NetworkConfig
 from pipeline.face.face_model import FaceModel
 from pipeline.store.samples import locate
+from pipeline.store.sentences import sentences
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling
 from stages.project.overrides import override, read_overrides
 from stages.project.params_file import read_params
 from stages.project.paths import MAIN_RUN
-from stages.project.sentences import sentences
 from stages.project.variants import VariantSettings, resolve_variant
 
 # Of BFM.

@@ -17,6 +17,8 @@ import numpy as np
 import skimage.data
 from threadpoolctl import threadpool_limits
 
+from pipeline.commands.bundles import embedded_bundle
+from pipeline.commands.video import write_overlay
 from pipeline.crops.blaze_face import Network, open_network
 from pipeline.crops.face_mesh import FILES, find_faces
 from pipeline.crops.mesh_landmarks import read_landmarks
@@ -24,8 +26,6 @@ from pipeline.photo.bundle import Bundle, load_bundle
 from pipeline.photo.tracking import track_faces
 from pipeline.photo.video_files import open_video, open_writer
 from pipeline.store.arrays import Array, Image
-from stages.photo.bundles import embedded_bundle
-from stages.photo.video import write_overlay
 
 WIDTH, HEIGHT, RATE, FRAMES, NOISE = 640, 480, 30, 90, 6.0
 # Of the runs that are timed, and of the sine by which the face moves: px and Hz.

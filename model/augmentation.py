@@ -11,9 +11,9 @@ from keras import ops
 from numpy.typing import NDArray
 
 from model.backend import full_precision
-from model.scaling import Scaling
 from pipeline.crops.online import NOISE_STARTS
 from pipeline.face.face_model import FaceModel
+from pipeline.uv.scaling import Scaling
 
 Tensor = Any
 Batch = Mapping[str, Tensor]

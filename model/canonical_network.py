@@ -25,11 +25,11 @@ from numpy.typing import NDArray
 
 from model.losses import Loss
 from model.networks import MeanMap, activate, decode, encode, photo_input
-from model.scaling import Scaling
 from model.self_alignment import SelfAlignment, align_maps
 from model.settings import NetworkConfig
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling
 
 Tensor = Any
 # Side of the canonical face's box in sides of the map: about as large as faces in crops, so that losses in px agree.

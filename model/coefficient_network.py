@@ -21,10 +21,10 @@ from model.augmentation import place_faces, to_range
 from model.coefficients import CAMERA, Whitening
 from model.normalisation import BatchNormalization
 from model.pncc import CodePicture, normalised_coordinates
-from model.scaling import Scaling
 from model.settings import NetworkConfig
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling
 
 Tensor = Any
 DEEPEST_SIDE = 4

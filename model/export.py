@@ -4,7 +4,6 @@ Written by Keras's own export (tf2onnx and TensorFlow's LiteRT converter), from 
 file takes one photo (1, S, S, 3) float32, RGB in [0, 1], and puts out what the network's `final` output is, float32.
 """
 
-import os
 import tempfile
 import warnings
 from collections.abc import Callable
@@ -14,10 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.photo.onnx_session import open_session
 from pipeline.store.quiet import quiet_stderr
-
-# ONNX Runtime asks when it is imported, and would tell its makers of each use.
-os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 Photos = NDArray[np.float32]
 Run = Callable[[Photos], NDArray[np.float32]]
@@ -242,15 +239,6 @@ def open_onnx(network: Path | bytes, threads: int) -> Run:
     """Open an exported ONNX network, a file or what is in it, see `open_network`."""
     session = open_session(network, threads)
     return lambda photo: session.run(None, {"photo": photo})[0]
-
-
-def open_session(network: Path | bytes, threads: int) -> Any:
-    """Open an ONNX network by ONNX Runtime."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    return onnxruntime.InferenceSession(network, options, providers=["CPUExecutionProvider"])
 
 
 def _open_litert(path: Path, threads: int) -> Run:

@@ -17,6 +17,7 @@ from pipeline.crops.online import border, draw, from_copy_to_crop, move_cameras,
 from pipeline.crops.policy import AugmentationPolicy
 from pipeline.store.samples import Sample, read_labels, read_samples
 from pipeline.store.shards import map_rows
+from pipeline.uv.scaling import to_photo
 
 READERS = os.cpu_count() or 1
 BATCHES_AHEAD = 8
@@ -129,11 +130,6 @@ class OnlineFeed:
     def _crop(self, number: int) -> NDArray[np.uint8]:
         sample = self.samples[number]
         return unpack_crop(map_rows(sample.shard, "crop")[sample.row])
-
-
-def to_photo(image: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Scale 8-bit images to [0, 1], as PRNet's network sees them."""
-    return image.astype(np.float32) / np.float32(255)
 
 
 def steps_of_epoch(count: int, batch_size: int) -> int:

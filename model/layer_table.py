@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from model.scaling import Scaling
 from model.settings import NetworkConfig
+from pipeline.uv.scaling import Scaling
 
 Row = tuple[str, int, int, str]
 # The block that Table 3.2 is read from: the first, whose stride is 2.

@@ -12,11 +12,11 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from model.scaling import Scaling
 from model.settings import LossConfig, LossTerms
 from pipeline.face.landmarks import NOSE_TIP, SYMMETRIC_PAIRS
 from pipeline.uv.masks import reweigh
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling
 
 Tensor = Any
 Loss = Callable[[Tensor, Tensor], Tensor]

@@ -28,8 +28,8 @@ from keras import layers, ops
 from numpy.typing import NDArray
 
 from model.normalisation import BatchNormalization
-from model.scaling import Scaling
 from model.settings import NetworkConfig
+from pipeline.uv.scaling import Scaling
 
 KERNEL = 4
 LEAN_KERNEL, LEAN_SQUARES = 3, 2

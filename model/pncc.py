@@ -15,7 +15,7 @@ import numpy as np
 from keras import layers, ops
 from numpy.typing import NDArray
 
-from model.scaling import Scaling, to_pixels
+from pipeline.uv.scaling import Scaling, to_pixels
 
 Tensor = Any
 # Pixels each way that a triangle of the texels' grid is looked for in. Most are a pixel wide, as a head fills half of a

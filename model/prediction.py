@@ -6,8 +6,9 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from model.feed import ordered_batches, prefetch, to_photo
+from model.feed import ordered_batches, prefetch
 from pipeline.store.samples import Sample, read_samples
+from pipeline.uv.scaling import to_photo
 
 
 def predict(

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.coefficients import CAMERA, Whitening, measure_whitening, to_maps, to_parameters
-from model.scaling import Scaling, to_network, to_pixels
 from model.settings import LossConfig, NetworkConfig
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.position_map import UVLayout, texel_model
+from pipeline.uv.scaling import Scaling, to_network, to_pixels
 from pipeline.uv.volume import face_volumes
 
 Arrays = Mapping[str, NDArray]

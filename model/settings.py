@@ -6,7 +6,8 @@ A field whose absence has a natural meaning has that as its default: a new one c
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-SCALINGS = ("tanh", "linear", "sigmoid", "prnet")
+from pipeline.uv.scaling import SCALINGS
+
 STRATEGIES = ("joint", "frozen", "staged")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 BACKENDS = ("tensorflow", "jax")

@@ -7,13 +7,13 @@ import numpy as np
 
 from pipeline.crops.alignment import align, contrast, resample
 from pipeline.raw.photos import read_photo
+from pipeline.store.checks import check
 from pipeline.store.resume import ShardContent
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.params import ComputeParams, CropParams, DataParams
 from stages.project.params_file import read
-from stages.project.sentences import sentences
 from stages.project.shard_stage import Task, run_stage
-from stages.project.strict import check
 
 # Grey levels; the least of the real faces of AFLW2000-3D is 8.
 MIN_CONTRAST = 3.0

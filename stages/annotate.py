@@ -10,8 +10,15 @@ from pathlib import Path
 
 import click
 
+from pipeline.commands.batches import open_once
+from pipeline.commands.folders import list_named
+from pipeline.commands.options import FILE, ReconstructorOptions, folder, reconstructor_options
+from pipeline.commands.processes import in_processes, share_cores
+from pipeline.commands.results import check_folder
 from pipeline.photo.labels import check_coefficients
+from pipeline.store.checks import check
 from pipeline.store.files import digest_file, holding, write_bytes
+from pipeline.store.sentences import sentences
 from stages.pages.review_page import REFUSE, review_page
 from stages.photo.annotating import (
     FACE_MODEL,
@@ -31,13 +38,6 @@ from stages.photo.annotating import (
     tell_killed,
     write_tables,
 )
-from stages.photo.batches import open_once
-from stages.photo.folders import list_named
-from stages.photo.options import FILE, ReconstructorOptions, folder, reconstructor_options
-from stages.photo.processes import in_processes, share_cores
-from stages.photo.results import check_folder
-from stages.project.sentences import sentences
-from stages.project.strict import check
 
 
 def annotate(paths: list[Path], options: ReconstructorOptions, out: Path) -> Iterator[Record]:

@@ -9,14 +9,15 @@ from numpy.typing import NDArray
 from pipeline.crops.active_shape import five_points, frame_of, save_model, train, upright_frame, view_of
 from pipeline.face.similarity import apply_similarity
 from pipeline.raw.photos import read_photo
+from pipeline.store.checkout import SHAPES
+from pipeline.store.checks import check
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.beginning import begin_stage
 from stages.project.params import AsmParams, DataParams
 from stages.project.params_file import read
-from stages.project.paths import LEARN, SHAPES, subset_folder
+from stages.project.paths import LEARN, subset_folder
 from stages.project.samples import read_part, spread, subset_of
-from stages.project.sentences import sentences
-from stages.project.strict import check
 
 
 @click.command()

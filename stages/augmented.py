@@ -16,17 +16,17 @@ from numpy.typing import NDArray
 from pipeline.crops.online import crop_with_border, pad_rows
 from pipeline.crops.policy import AugmentationPolicy
 from pipeline.raw.photos import read_photo
+from pipeline.store.checks import check
 from pipeline.store.encoding import encode_positions
 from pipeline.store.resume import ShardContent
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import read_dataset, reading
 from stages.project.maps import select_labels, select_rows
 from stages.project.params import AugmentedParams, ComputeParams, DataParams
 from stages.project.params_file import read
 from stages.project.paths import AUGMENTED
 from stages.project.selection import rows_of_part
-from stages.project.sentences import sentences
 from stages.project.shard_stage import Task, run_stage
-from stages.project.strict import check
 
 
 @click.command()

@@ -8,17 +8,17 @@ from pathlib import Path
 
 import click
 
-from model.scaling import Scaling
+from pipeline.commands.bundles import choose_bundle, embedded_bundle
+from pipeline.commands.options import FILE, METHODS, ReconstructorOptions, folder
 from pipeline.crops.face_mesh import FILES, open_files
 from pipeline.photo.browser_parts import LOOKING, browser_arrays, browser_networks, browser_numbers
 from pipeline.photo.bundle import Bundle, load_bundle
 from pipeline.photo.map_network import MapNetwork
 from pipeline.store.files import write_bytes
+from pipeline.store.sentences import sentences
+from pipeline.uv.scaling import Scaling
 from stages.pages.browser_page import browser_page
 from stages.photo.browser_runtime import LICENCE, find_runtime
-from stages.photo.bundles import choose_bundle, embedded_bundle
-from stages.photo.options import FILE, METHODS, ReconstructorOptions, folder
-from stages.project.sentences import sentences
 
 PAGE = "faces.html"
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 import numpy as np
 
+from pipeline.commands.options import FILE, expecting
 from pipeline.crops.face_mesh import open_files
 from pipeline.crops.landmark_map import load_map
 from pipeline.face.face_model import FaceModel, load_model
@@ -21,10 +22,9 @@ from pipeline.photo.photo_files import encode_image
 from pipeline.photo.registration import draw_registration
 from pipeline.raw.bfm import load_bfm
 from pipeline.raw.ict import load_ict
-from stages.photo.options import FILE, expecting
+from pipeline.store.checks import check_all
+from pipeline.store.sentences import sentences
 from stages.project.paths import LANDMARK_MAP, LINEAR, PRIOR
-from stages.project.sentences import sentences
-from stages.project.strict import check_all
 
 FOLDER = click.Path(path_type=Path, file_okay=False)
 ICT_LICENCE = "ICT-FaceKit's light model, Copyright USC Institute for Creative Technologies (MIT)"

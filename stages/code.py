@@ -11,9 +11,9 @@ from pathlib import Path
 
 import click
 
+from pipeline.store.sentences import sentences
 from stages.project.beginning import begin_stage
 from stages.project.paths import CODE
-from stages.project.sentences import sentences
 
 PACKAGES = ("pipeline", "model", "stages")
 

@@ -6,13 +6,13 @@ import click
 import numpy as np
 
 from pipeline.face.fit import prior_of, save_prior
+from pipeline.store.checks import check
 from pipeline.store.samples import locate, read_labels
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards
 from stages.project.beginning import begin_stage
 from stages.project.paths import LEARN, PRIOR, subset_folder
 from stages.project.samples import read_part, subset_of
-from stages.project.sentences import sentences
-from stages.project.strict import check
 
 
 @click.command()

@@ -12,7 +12,7 @@ from pathlib import Path
 import click
 import networkx
 
-from stages.project.sentences import sentences
+from pipeline.store.sentences import sentences
 
 OUTPUT = Path("reports/dag.md")
 EDGE = re.compile(r'"(.+?)" -> "(.+?)"')

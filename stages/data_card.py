@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.face.face_model import load_model
+from pipeline.store.sentences import sentences
 from stages.pages.croissant import describe_croissant
 from stages.pages.data_card import DataFacts, data_card
 from stages.project.beginning import begin_stage
@@ -15,7 +16,6 @@ from stages.project.params import CropParams, DataParams
 from stages.project.params_file import read
 from stages.project.paths import CROISSANT, DATA_CARD, DATA_COUNTS, DATA_METRICS, DEMO, MODEL
 from stages.project.samples import count_parts
-from stages.project.sentences import sentences
 
 
 def read_facts(root: Path, data: DataParams, margin: float) -> DataFacts:

@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 from pipeline.raw.agreement import doubt_model
+from pipeline.store.sentences import sentences
 from stages.project.beginning import begin_stage
 from stages.project.counts import (
     THESIS_PAIRS,
@@ -19,7 +20,6 @@ from stages.project.params import DataParams
 from stages.project.params_file import read
 from stages.project.paths import DATA_COUNTS, DATA_METRICS
 from stages.project.samples import count_parts
-from stages.project.sentences import sentences
 
 
 def data_report(root: Path, data: DataParams) -> tuple[dict, dict]:

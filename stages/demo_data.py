@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 
 from pipeline.demo.dataset import write_dataset
+from pipeline.store.sentences import sentences
 from stages.project.beginning import begin_stage
 from stages.project.params import DataParams, DemoDataParams
 from stages.project.params_file import read
 from stages.project.paths import DEMO
-from stages.project.sentences import sentences
 
 NOTE = "NOT_MADE.txt"
 

@@ -8,10 +8,10 @@ import numpy as np
 from pipeline.crops.face_finding import choose_annotated, find_faces, landmark_box_of
 from pipeline.raw.photos import read_photo
 from pipeline.store.resume import ShardContent
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.params import ComputeParams, DataParams
 from stages.project.params_file import read
-from stages.project.sentences import sentences
 from stages.project.shard_stage import WHOLE, Task, run_stage
 
 CARRIED = ("sample_id", "photo", "source_sha256", "photo_sha256", "landmarks")

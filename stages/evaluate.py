@@ -7,13 +7,13 @@ from pathlib import Path
 
 import click
 
+from pipeline.store.sentences import sentences
 from stages.project.beginning import begin_stage
 from stages.project.evaluation import evaluate
 from stages.project.params import CropParams, DataParams
 from stages.project.params_file import read
 from stages.project.paths import MAIN_RUN, scores_of
 from stages.project.result_params import EvaluateParams
-from stages.project.sentences import sentences
 from stages.project.variants import settings_of
 
 

@@ -7,10 +7,13 @@ import numpy as np
 
 from model.backend import check_backend, prepare_keras
 from model.export import export
-from model.export_facts import ExportFacts, open_maps, write_facts
+from model.exported_maps import open_maps
 from model.weights import digest_uv
 from pipeline.photo.bundle import save_bundle
+from pipeline.photo.export_facts import ExportFacts, write_facts
+from pipeline.store.checkout import BUNDLE
 from pipeline.store.files import digest_file
+from pipeline.store.sentences import sentences
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
 from stages.project.beginning import begin_stage
@@ -18,12 +21,11 @@ from stages.project.json_file import write_json
 from stages.project.params import CropParams, DataParams
 from stages.project.params_file import read
 from stages.project.parity import compare
-from stages.project.paths import BUNDLE, EXPORT_METRICS, EXPORTED, LAYOUT, MAIN_RUN, MODEL, weights_of
+from stages.project.paths import EXPORT_METRICS, EXPORTED, LAYOUT, MAIN_RUN, MODEL, weights_of
 from stages.project.result_params import ExportParams
 from stages.project.run_bundle import bundle_of_run
 from stages.project.runs import choose_regression, find_samples, load_run, read_photos
 from stages.project.samples import locate, read_part, read_truths, spread
-from stages.project.sentences import sentences
 from stages.project.variants import settings_of
 
 

@@ -6,11 +6,11 @@ import click
 
 from pipeline.face.face_model import save_model
 from pipeline.raw.bfm import load_bfm
+from pipeline.store.sentences import sentences
 from stages.project.beginning import begin_stage
 from stages.project.params import DataParams
 from stages.project.params_file import read
 from stages.project.paths import MODEL
-from stages.project.sentences import sentences
 
 
 @click.command()

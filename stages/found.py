@@ -7,16 +7,16 @@ import numpy as np
 
 from pipeline.crops.alignment import align, resample
 from pipeline.raw.photos import read_photo
+from pipeline.store.checks import check
 from pipeline.store.resume import ShardContent
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards, read_shard
 from stages.photo.landmark_finders import file_of, open_finder
 from stages.project.params import ComputeParams, CropParams, DataParams
 from stages.project.params_file import read
 from stages.project.paths import FOUND
 from stages.project.samples import read_part, shards_of, subset_of
-from stages.project.sentences import sentences
 from stages.project.shard_stage import Task, run_stage
-from stages.project.strict import check
 
 CARRIED = ("sample_id", "photo", "source_sha256", "photo_sha256")
 NO_FACE = "No face was found where the annotation has one."

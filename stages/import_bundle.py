@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 
 from model.weights import read_facts
+from pipeline.commands.options import FILE
 from pipeline.photo.bundle import load_bundle
+from pipeline.store.checks import check
 from pipeline.store.files import write_bytes
-from stages.photo.options import FILE
+from pipeline.store.sentences import sentences
 from stages.project.params_file import PARAMS_FILE, read_params
 from stages.project.paths import MAIN_RUN, RUNS, weights_of
-from stages.project.sentences import sentences
-from stages.project.strict import check
 
 
 @click.command()

@@ -9,10 +9,10 @@ import click
 
 from model.backend import prepare_keras
 from model.prnet_checkpoint import load_prnet
-from model.scaling import Scaling
 from model.settings import NetworkConfig
 from model.weights import WeightsFacts, save_weights
-from stages.project.sentences import sentences
+from pipeline.store.sentences import sentences
+from pipeline.uv.scaling import Scaling
 
 OUTPUT = Path("runs/prnet/model.weights.h5")
 SIZE = 256

@@ -18,14 +18,14 @@ from pipeline.raw.annotations import (
 )
 from pipeline.raw.pairs import Pair, describe_passed_over
 from pipeline.raw.photos import check_photo, hash_photo, read_content
+from pipeline.store.checks import check
 from pipeline.store.resume import ShardContent
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.store.tables import write_table
 from stages.project.params import ComputeParams, DataParams
 from stages.project.params_file import read
-from stages.project.sentences import sentences
 from stages.project.shard_stage import WHOLE, Task, run_stage
-from stages.project.strict import check
 
 NAME_COLUMNS = ("sample_id", "photo", "annotation", "source_sha256", "photo_sha256")
 FILE_COLUMNS = (*NAME_COLUMNS, "width", "height")

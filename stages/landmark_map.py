@@ -14,6 +14,7 @@ from pipeline.crops.landmark_map import ENOUGH, KEYPOINTS, apply_map, learn_map,
 from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.face.landmarks import LANDMARKS
 from pipeline.raw.photos import read_photo
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.annotated_face import annotated_face
 from stages.project.beginning import begin_stage
@@ -22,7 +23,6 @@ from stages.project.params import DataParams
 from stages.project.params_file import read
 from stages.project.paths import LANDMARK_MAP, LANDMARK_MAP_METRICS, LEARN, subset_folder
 from stages.project.samples import read_part, subset_of
-from stages.project.sentences import sentences
 
 
 @click.command()

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import click
 
+from pipeline.store.sentences import sentences
 from stages.project.lock_files import keep_locks, mend_locks
-from stages.project.sentences import sentences
 
 
 @click.command()

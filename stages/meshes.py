@@ -13,11 +13,11 @@ from pipeline.face.landmarks import LANDMARKS
 from pipeline.face.meshes import read_vertices
 from pipeline.raw.agreement import doubt_model, find_disagreement, landmark_distances
 from pipeline.store.resume import ShardContent
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import count_samples, list_shards, read_shard
 from stages.project.params import ComputeParams, DataParams
 from stages.project.params_file import read
 from stages.project.paths import MODEL
-from stages.project.sentences import sentences
 from stages.project.shard_stage import WHOLE, Task, run_stage
 
 CARRIED = ("sample_id", "photo", "source_sha256", "photo_sha256", "height", "pose")

@@ -7,16 +7,17 @@ import click
 import h5py
 
 from pipeline.photo.bundle import load_bundle
+from pipeline.store.checkout import BUNDLE
 from pipeline.store.files import digest_file
+from pipeline.store.sentences import sentences
 from stages.pages.model_card import CardData, CardFiles, model_card
 from stages.project.beginning import begin_stage
 from stages.project.occlusion import read_shares
 from stages.project.params import CropParams, DataParams
 from stages.project.params_file import read
-from stages.project.paths import BUNDLE, DEMO, MAIN_RUN, MODEL_CARD, weights_of
+from stages.project.paths import DEMO, MAIN_RUN, MODEL_CARD, weights_of
 from stages.project.results import read_results
 from stages.project.samples import count_parts, read_part, subset_of
-from stages.project.sentences import sentences
 from stages.project.variants import settings_of
 
 

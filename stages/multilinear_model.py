@@ -27,7 +27,9 @@ from pipeline.face.multilinear import (
 )
 from pipeline.face.multilinear import deform as deform_multilinear
 from pipeline.photo.scan_files import read_mesh_set
+from pipeline.store.checks import check
 from pipeline.store.samples import locate, read_labels
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards
 from stages.project.beginning import begin_stage
 from stages.project.json_file import write_json
@@ -36,8 +38,6 @@ from stages.project.params import DataParams
 from stages.project.params_file import read
 from stages.project.paths import DEMO, LEARN, LINEAR, MODEL, MULTILINEAR, MULTILINEAR_METRICS, subset_folder
 from stages.project.samples import read_part, spread, subset_of
-from stages.project.sentences import sentences
-from stages.project.strict import check
 
 # Of identities and of expressions every so many-th is left out, to be measured on, where there are as many.
 HELD_OUT = 5

@@ -14,6 +14,8 @@ from model.backend import check_backend, prepare_keras
 from pipeline.face.face_model import load_model
 from pipeline.photo.photo_files import encode_image
 from pipeline.store.arrays import Image
+from pipeline.store.checks import check
+from pipeline.store.sentences import sentences
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
 from stages.project.beginning import begin_stage
@@ -24,8 +26,6 @@ from stages.project.result_params import EvaluateParams, OcclusionParams
 from stages.project.results import write_csv
 from stages.project.runs import choose_regression, load_run
 from stages.project.samples import locate, read_part, read_truths, spread
-from stages.project.sentences import sentences
-from stages.project.strict import check
 from stages.project.variants import settings_of
 
 # Photos whose covered crops are drawn.
@@ -48,8 +48,8 @@ def main(variant: str | None) -> None:
         task = choose_regression(settings, layout)
         check_backend(config.backend)
         prepare_keras(config.precision, config.xla, config.devices, config.backend)
-        from model.feed import to_photo
         from model.prediction import predict_batch
+        from pipeline.uv.scaling import to_photo
 
         network = task.build()
         load_run(network, weights_of(run), settings, layout)

@@ -15,6 +15,10 @@ if __name__ == "__main__":
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.commands.files import npy
+from pipeline.commands.options import FILE, ReconstructorOptions, expecting, folder, reconstructor_options
+from pipeline.commands.pictures import shrink_to
+from pipeline.commands.reconstructor import Reconstructor, open_reconstructor
 from pipeline.face.rendering import facing_viewer, interpolate, rasterize, vertex_normals
 from pipeline.photo.linear_light import to_light, to_photo
 from pipeline.photo.mesh_files import TO_PIXELS, coloured, to_mesh, write_mesh
@@ -31,13 +35,9 @@ from pipeline.photo.photometric_stereo import (
 )
 from pipeline.photo.texture import encode_depth
 from pipeline.store.arrays import Array, Image
+from pipeline.store.checks import check
 from pipeline.store.files import naming, write_bytes
-from stages.photo.files import npy
-from stages.photo.options import FILE, ReconstructorOptions, expecting, folder, reconstructor_options
-from stages.photo.pictures import shrink_to
-from stages.photo.reconstructor import Reconstructor, open_reconstructor
-from stages.project.sentences import sentences
-from stages.project.strict import check
+from pipeline.store.sentences import sentences
 
 # A surface that is seen more from the side has too few pixels.
 LEAST_FACING = 0.15

@@ -10,12 +10,12 @@ from pipeline.face.camera import transform_pose
 from pipeline.face.similarity import apply_similarity
 from pipeline.store.encoding import encode_positions, position_range
 from pipeline.store.resume import ShardContent
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import StoredImages, list_shards, read_shard, read_stored
 from stages.project.maps import IMAGES, load_texels, place_faces
 from stages.project.params import ComputeParams, DataParams, SplitParams
 from stages.project.params_file import read
 from stages.project.paths import LAYOUT, MODEL
-from stages.project.sentences import sentences
 from stages.project.shard_stage import Task, run_stage
 
 CARRIED = ("sample_id", "photo", "source_sha256", "photo_sha256")

@@ -11,6 +11,8 @@ import click
 from model.backend import check_backend, prepare_keras
 from model.weights import read_seeds
 from pipeline.store import samples as stored
+from pipeline.store.checks import check
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards
 from pipeline.uv.position_map import load_uv
 from stages.project.beginning import begin_stage
@@ -29,8 +31,6 @@ from stages.project.paths import (
 from stages.project.predictions import Batches, kind_of, write_predictions
 from stages.project.runs import choose_regression, load_run
 from stages.project.samples import locate, read_part
-from stages.project.sentences import sentences
-from stages.project.strict import check
 from stages.project.variants import settings_of
 
 

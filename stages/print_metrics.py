@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from model.backend import check_backend
+from pipeline.store.sentences import sentences
 from stages.project.json_file import read_metrics
 from stages.project.params_file import read_params
 from stages.project.paths import (
@@ -17,7 +18,6 @@ from stages.project.paths import (
     THESIS_PAGE,
     scores_of,
 )
-from stages.project.sentences import sentences
 from stages.project.variants import settings_of
 
 REPORTS = (MAIN_PAGE, THESIS_PAGE)

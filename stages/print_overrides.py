@@ -4,10 +4,10 @@ from pathlib import Path
 
 import click
 
+from pipeline.store.sentences import sentences
 from stages.print_trainings import count_trainings
 from stages.project.overrides import arguments, override, read_overrides
 from stages.project.params_file import read_params
-from stages.project.sentences import sentences
 
 
 @click.command()

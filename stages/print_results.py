@@ -4,9 +4,9 @@ from pathlib import Path
 
 import click
 
+from pipeline.store.sentences import sentences
 from stages.pages.results_text import results_text
 from stages.pages.thesis_reference import read_reference
-from stages.project.sentences import sentences
 
 
 @click.command()

@@ -4,8 +4,8 @@ from typing import Any, NamedTuple
 
 import click
 
+from pipeline.store.sentences import sentences
 from stages.project.params_file import read_params
-from stages.project.sentences import sentences
 from stages.project.variants import resolve_variant
 
 # At 64 px and width 8, as on the embedded set, two cores make about so many passes a second in the mean of all

@@ -16,6 +16,7 @@ from pipeline.raw.photos import read_photo
 from pipeline.store.arrays import Image
 from pipeline.store.files import write_bytes
 from pipeline.store.parallel import map_shards
+from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.surface import load_surface
 from stages.project.beginning import begin_stage
@@ -23,7 +24,6 @@ from stages.project.params import ComputeParams, DataParams
 from stages.project.params_file import read
 from stages.project.paths import LAYOUT, MODEL, PROFILED
 from stages.project.profiled_params import ProfiledParams
-from stages.project.sentences import sentences
 
 ANNOTATED = ("sample_id", "photo", "photo_sha256", "shape", "expression", "pose")
 JPEG_QUALITY = 95

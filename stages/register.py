@@ -14,6 +14,7 @@ import scipy.spatial
 from numpy.typing import NDArray
 from tqdm import tqdm
 
+from pipeline.commands.options import FILE, FOLDER, expecting
 from pipeline.crops.face_mesh import open_networks
 from pipeline.face.face_model import FaceModel, load_model
 from pipeline.face.landmarks import JAW, LANDMARKS
@@ -24,12 +25,11 @@ from pipeline.photo.point_files import read_point_file
 from pipeline.photo.registration import draw_scan, find_points
 from pipeline.photo.scan_files import ScanFile, read_scan
 from pipeline.store.arrays import Array
+from pipeline.store.checks import check
 from pipeline.store.files import write_bytes
+from pipeline.store.sentences import sentences
 from pipeline.store.tables import write_table
-from stages.photo.options import FILE, FOLDER, expecting
 from stages.project.paths import MODEL
-from stages.project.sentences import sentences
-from stages.project.strict import check
 
 # The jaw is left out: its landmarks lie where a photo's silhouette was, which on a scan is no place of its own.
 USED = slice(JAW.stop, LANDMARKS)

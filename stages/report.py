@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.photo.photo_files import encode_image
+from pipeline.store.sentences import sentences
 from stages.pages.contact_sheet import contact_sheet
 from stages.pages.provenance import read_provenance
 from stages.pages.report_page import report_page
@@ -16,7 +17,6 @@ from stages.project.params_file import read
 from stages.project.paths import CONTACT_SHEET, MAIN_PAGE, MAIN_RUN
 from stages.project.result_params import ReportParams
 from stages.project.results import read_results
-from stages.project.sentences import sentences
 from stages.project.variants import settings_of
 
 

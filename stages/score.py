@@ -13,8 +13,10 @@ import click
 import pandas as pd
 
 from model.scores.summary import describe, summarise
+from pipeline.commands.options import FILE
+from pipeline.store.checks import check
 from pipeline.store.files import naming
-from stages.photo.options import FILE
+from pipeline.store.sentences import sentences
 from stages.project.foreign import FACE_MODEL, read_mesh, read_vertices_of, score_folder
 from stages.project.frames import OFFSETS
 from stages.project.json_file import write_json
@@ -25,8 +27,6 @@ from stages.project.result_params import EvaluateParams
 from stages.project.results import write_csv
 from stages.project.scan_benchmarks import BENCHMARKS
 from stages.project.scans import UNITS, score_scans
-from stages.project.sentences import sentences
-from stages.project.strict import check
 
 DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
 # Metrics, and the tables of images, of protocols and of what failed.

@@ -8,13 +8,13 @@ import json
 
 import click
 
+from pipeline.store.checks import check
+from pipeline.store.sentences import sentences
 from stages.project.beginning import begin_stage
 from stages.project.overrides import read_overrides, unmet
 from stages.project.params_check import find_problems
 from stages.project.params_file import read_params
 from stages.project.paths import MAIN_RUN, OTHER_SCALE, SETTINGS
-from stages.project.sentences import sentences
-from stages.project.strict import check
 from stages.project.variants import resolve_variant
 
 

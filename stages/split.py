@@ -3,13 +3,13 @@
 import click
 
 from pipeline.raw.splitting import assign_parts
+from pipeline.store.checks import check
+from pipeline.store.sentences import sentences
 from pipeline.store.tables import read_table, write_table
 from stages.project.beginning import begin_stage
 from stages.project.params import DataParams, SplitParams
 from stages.project.params_file import read
 from stages.project.paths import PARTS, SPLIT
-from stages.project.sentences import sentences
-from stages.project.strict import check
 
 
 @click.command()

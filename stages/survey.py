@@ -7,14 +7,14 @@ from pathlib import Path
 
 import click
 
+from pipeline.store.checks import check
+from pipeline.store.sentences import sentences
 from stages.photo.landmark_finders import file_of, open_finder
 from stages.project.beginning import begin_stage
 from stages.project.params import DataParams
 from stages.project.params_file import read
 from stages.project.paths import survey_scores_of
 from stages.project.result_params import EvaluateParams
-from stages.project.sentences import sentences
-from stages.project.strict import check
 from stages.project.survey import Finder, survey
 from stages.project.survey_params import ANNOTATED, SurveyParams
 

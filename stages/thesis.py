@@ -7,7 +7,8 @@ from pathlib import Path
 import click
 
 from model.layer_table import Row, layer_tables
-from model.scaling import Scaling
+from pipeline.store.sentences import sentences
+from pipeline.uv.scaling import Scaling
 from stages.pages.by_crop import compare_crops
 from stages.pages.comparison import Comparison, compare_variants
 from stages.pages.costs import Cost, measure_methods, measure_networks
@@ -26,7 +27,6 @@ from stages.project.params_file import read
 from stages.project.paths import FOREIGN, LANDMARK_MAP, MAIN_RUN, THESIS_MESHES, THESIS_METRICS, THESIS_PAGE
 from stages.project.result_params import EvaluateParams, OcclusionParams
 from stages.project.results import read_results
-from stages.project.sentences import sentences
 from stages.project.survey_params import ANNOTATED, SurveyParams
 from stages.project.variants import ThesisParams, VariantSettings, settings_of
 from stages.survey import open_landmarks

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import click
 
+from pipeline.store.checks import check
+from pipeline.store.sentences import sentences
 from stages.project.params import DataParams
 from stages.project.params_file import read
 from stages.project.paths import scores_of
-from stages.project.sentences import sentences
-from stages.project.strict import check
 from stages.project.tracing import trace
 from stages.project.variants import read_variant
 

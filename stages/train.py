@@ -9,11 +9,11 @@ import click
 
 from model.feed import Feed, OnlineFeed
 from pipeline.store.resume import end, open_work
+from pipeline.store.sentences import sentences
 from pipeline.uv.position_map import load_uv
 from stages.project.beginning import WORK, begin_stage
 from stages.project.paths import LAYOUT, MAIN_RUN, RUNS, weights_of
 from stages.project.runs import choose_regression, find_samples
-from stages.project.sentences import sentences
 from stages.project.training import checkpoint_key, train_seeds
 from stages.project.variants import settings_of
 

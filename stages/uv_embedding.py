@@ -9,6 +9,8 @@ from numpy.typing import NDArray
 
 from pipeline.face.face_model import load_model
 from pipeline.raw.matlab import read_arrays
+from pipeline.store.checks import check
+from pipeline.store.sentences import sentences
 from pipeline.uv.diagnostics import diagnose, draw_layout
 from pipeline.uv.embedding import count_flipped, embed, from_table
 from pipeline.uv.masks import face_mask, weight_mask
@@ -19,8 +21,6 @@ from stages.project.json_file import write_json
 from stages.project.params import DataParams, EmbeddingParams
 from stages.project.params_file import read
 from stages.project.paths import LAYOUT, MODEL, UV_METRICS, UV_PICTURE
-from stages.project.sentences import sentences
-from stages.project.strict import check
 
 
 @click.command()

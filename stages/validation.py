@@ -5,12 +5,12 @@ from pathlib import Path
 import click
 
 from pipeline.store.resume import ShardContent
+from pipeline.store.sentences import sentences
 from stages.project.maps import complete_rows, holds_maps, select_rows
 from stages.project.params import ComputeParams, DataParams
 from stages.project.params_file import read
 from stages.project.paths import LAYOUT, MODEL, VALIDATION
 from stages.project.selection import rows_of_part
-from stages.project.sentences import sentences
 from stages.project.shard_stage import Task, run_stage
 
 

@@ -75,7 +75,7 @@ def keras():
 @pytest.fixture(scope="session")
 def embedded():
     """The embedded bundle, as the commands make it once for each state of the code; it takes some seconds then."""
-    from stages.photo import bundles
+    from pipeline.commands import bundles
 
     folder = ROOT / bundles.EMBEDDED
     folder.mkdir(parents=True, exist_ok=True)

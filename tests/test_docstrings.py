@@ -39,11 +39,17 @@ def raising_helpers(tree):
     return found
 
 
+def is_command(node):
+    """Whether a function is a command of click, whose docstring is its help."""
+    return any("click.command" in ast.unparse(decorator) for decorator in node.decorator_list)
+
+
 def public_functions(tree):
-    """Functions of a module, and methods of its classes, whose names do not begin with an underscore."""
+    """Functions of a module that are no commands, and methods of its classes, whose names have no underscore first."""
     for node in tree.body:
         if isinstance(node, ast.FunctionDef) and not node.name.startswith("_"):
-            yield node.name, node
+            if not is_command(node):
+                yield node.name, node
         elif isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
             yield from ((f"{node.name}.{name}", method) for name, method in public_functions(node))
 

@@ -3,10 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from model.scaling import Scaling, to_network, to_pixels
 from model.scores import protocols as evaluation
 from pipeline.face.nearest import align_surface
 from pipeline.face.similarity import fit_similarity, move
+from pipeline.uv.scaling import Scaling, to_network, to_pixels
 from pipeline.uv.surface import Points
 
 # Percentile of the depths at which a surface without correspondences is laid over the truth first.

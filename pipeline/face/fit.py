@@ -231,6 +231,11 @@ def prior_face(model: FaceModel, prior: Prior) -> tuple[Array, Array]:
     """Mean (3, K) and basis (P, 3, K) of the model, for coefficients in units of the prior's sigma from its mean.
 
     The last results are kept: of all faces of a project they are the same.
+
+    Raises
+    ------
+    ValueError
+        If the prior is of another model.
     """
     basis = np.concatenate([model.shape_basis, model.expression_basis], axis=2).transpose(2, 1, 0)
     expected = (len(basis),)

@@ -11,12 +11,12 @@ from numpy.typing import NDArray
 from model.scores import statistics
 from model.scores.curve_gap import CurveGap, curve_gap
 from pipeline.store.arrays import Array
+from pipeline.store.checks import check
 from stages.pages.losses import JUMP_PERCENT, loss_rises, still_falling
 from stages.pages.thesis_reference import METRICS, Claim, Gain
 from stages.project.paths import MAIN_RUN
 from stages.project.result_params import EvaluateParams
 from stages.project.results import Results
-from stages.project.strict import check
 
 ROUNDED = 3
 # Whose means over the seeds a summary has, by their columns in per_seed.csv.

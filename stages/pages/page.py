@@ -1,15 +1,15 @@
-"""Pages: HTML files that work offline, each from one of `templates/`, where everything put into it is escaped."""
+"""What the pages of reports have in common: their templates, and how they show numbers and texts."""
 
-import base64
 import html
 import numbers
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import jinja2
 import numpy as np
 from markupsafe import Markup
+
+from pipeline.pages.templating import make_environment
 
 # White space that may break a line.
 WHITE = re.compile(r"[^\S\u00a0]+")
@@ -23,7 +23,7 @@ def render(template: str, **values: object) -> str:
     Parameters
     ----------
     template : str
-        Name of a file in ``stages/pages/templates``.
+        Name of a file in ``stages/pages/templates``, or in ``pipeline/pages/templates``.
     values : object
         By the names that the template has for them.
 
@@ -79,19 +79,7 @@ def drop_empty_columns(header: Sequence[str], rows: Iterable[Sequence]) -> tuple
     return [header[number] for number in used], [tuple(row[number] for number in used) for row in rows]
 
 
-def data_uri(image: bytes) -> str:
-    """Make the address of a picture, a PNG or JPEG file's bytes, that has the picture in it."""
-    kind = "png" if image.startswith(b"\x89PNG") else "jpeg"
-    return f"data:image/{kind};base64,{base64.b64encode(image).decode('ascii')}"
-
-
-_ENVIRONMENT = jinja2.Environment(
-    loader=jinja2.FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
-_ENVIRONMENT.filters |= {"three_digits": three_digits, "data_uri": data_uri}
+_ENVIRONMENT = make_environment(Path(__file__).parent / "templates")
+_ENVIRONMENT.filters["three_digits"] = three_digits
 _MARKDOWN = _ENVIRONMENT.overlay(autoescape=False, finalize=plain)
 _MARKDOWN.filters = _ENVIRONMENT.filters | {"cells": _join_cells}

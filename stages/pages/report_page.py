@@ -7,6 +7,7 @@ from pathlib import Path
 
 from model.scores.protocols import PROTOCOLS
 from model.scores.summary import BINS, CED_COLUMNS
+from pipeline.store.checks import check
 from pipeline.store.tables import read_table
 from stages.pages.contact_sheet import TILE_NAMES
 from stages.pages.face_scores import face_rows
@@ -19,7 +20,6 @@ from stages.project.params import DataParams
 from stages.project.paths import DATA_COUNTS, DATA_METRICS, SUBSET_STAGES, UV_PICTURE
 from stages.project.results import Results
 from stages.project.shard_stage import REJECTED
-from stages.project.strict import check
 
 REASONS_SHOWN = 12
 YAW_ERRORS = ("nme68_2d", "nme68_2d_reannotated", "thesis_mesh")

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple, TypeVar
 
 from ruamel.yaml import YAML
 
-from stages.project.strict import check
+from pipeline.store.checks import check
 
 REFERENCE = Path(__file__).parent / "thesis_reference.yaml"
 EXPECTED = ("better", "worse", "equal")

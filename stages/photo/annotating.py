@@ -13,6 +13,11 @@ from typing import Any
 
 import numpy as np
 
+from pipeline.commands.batches import name_photos, open_once
+from pipeline.commands.folders import utf8_name
+from pipeline.commands.options import ReconstructorOptions
+from pipeline.commands.pictures import around, draw_face, shrink_to
+from pipeline.commands.processes import KILLED, tell_failure
 from pipeline.crops.face_finding import Face
 from pipeline.demo.dataset import write_face_model
 from pipeline.demo.face import make_face
@@ -25,15 +30,10 @@ from pipeline.photo.photo_files import encode_image, open_photo
 from pipeline.photo.reconstruction import Reconstruction
 from pipeline.raw.bfm import load_bfm
 from pipeline.store.arrays import Image
+from pipeline.store.checks import check
 from pipeline.store.files import digest_file, write_bytes
 from pipeline.store.tables import read_table, write_table
 from stages.pages.review_page import ACCEPT, REFUSE, starts_refused
-from stages.photo.batches import name_photos, open_once
-from stages.photo.folders import utf8_name
-from stages.photo.options import ReconstructorOptions
-from stages.photo.pictures import around, draw_face, shrink_to
-from stages.photo.processes import KILLED, tell_failure
-from stages.project.strict import check
 
 FACES, REFUSED, REVIEW, FACE_MODEL = "faces", "refused", "review", "bfm"
 TABLE, PAGE, VERDICTS = "faces.csv", "review.html", "review.csv"

@@ -6,6 +6,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.commands.pictures import colour_depth, draw_head_box
 from pipeline.face.head_pose import estimate_pose, head_box
 from pipeline.face.rendering import rasterize
 from pipeline.photo.editing import swap_face
@@ -15,7 +16,6 @@ from pipeline.store.arrays import Image
 from pipeline.uv.surface import Surface
 from stages.pages import contact_sheet
 from stages.pages.thesis_samples import Examples
-from stages.photo.pictures import colour_depth, draw_head_box
 from stages.project.samples import Truth
 
 

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import click
 
+from pipeline.store.checks import check
 from pipeline.store.files import replacing
-from stages.project.strict import check
 
 PACKAGE, VERSION = "onnxruntime-web", "1.30.0"
 # What npm calls `integrity`: SHA-512 of the package's file, in base64.

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.commands.network import open_regressor
 from pipeline.crops import active_shape, dlib_faces
 from pipeline.crops.face_finding import choose_annotated, find_faces, first_crop
 from pipeline.crops.landmark_map import apply_map, load_map
@@ -15,9 +16,9 @@ from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.photo.bundle import load_bundle
 from pipeline.photo.map_network import MapNetwork, place_crop
 from pipeline.photo.reconstruction import Predict, find_landmarks
-from stages.photo.network import open_regressor
+from pipeline.store.checkout import SHAPES
 from stages.project.annotated_face import annotated_face
-from stages.project.paths import LANDMARK_MAP, SHAPES
+from stages.project.paths import LANDMARK_MAP
 
 # From a photo and the annotated landmarks, which say no more than whose face it is, to the landmarks (68, 2) of it.
 Finder = Callable[[NDArray[np.uint8], NDArray], NDArray[np.float64] | None]

@@ -5,18 +5,17 @@ from pathlib import Path
 
 import numpy as np
 
-from model.scaling import Scaling, clipped_share
-from model.settings import SCALINGS
 from pipeline.face.similarity import apply_similarity
 from pipeline.raw.agreement import landmark_distances
+from pipeline.store.checks import check
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.position_map import load_uv
+from pipeline.uv.scaling import SCALINGS, Scaling, clipped_share
 from stages.project.maps import read_maps
 from stages.project.params import DataParams
 from stages.project.paths import AUGMENTED, LAYOUT, LEVELLED_STAGES, SUBSET_STAGES, VALIDATION
 from stages.project.samples import locate, read_part, spread
 from stages.project.shard_stage import read_counts
-from stages.project.strict import check
 
 Counts = dict[str, int]
 # Enough labels to know the share of texels out of the frame to the digits that are shown.

@@ -17,6 +17,7 @@ from model.scores.head_pose import LIMIT_DEG
 from model.scores.protocols import eye_distance
 from model.scores.statistics import YAW_BINS, yaw_bin
 from pipeline.face.camera import wrap_degrees
+from pipeline.store.checks import check
 from pipeline.store.shards import list_shards, read_shard, reading
 from pipeline.store.tables import read_table
 from stages.project.counts import subset_folders
@@ -24,7 +25,6 @@ from stages.project.params import DataParams
 from stages.project.paths import LEVELLED_STAGES, PARTS, SPLIT, SUBSET_STAGES
 from stages.project.samples import REJECTED_COLUMNS, subset_of
 from stages.project.shard_stage import REJECTED
-from stages.project.strict import check
 
 ANGLES = ("pitch", "yaw", "roll")
 # Numbers in a reason, which differ from sample to sample of the same reason.

@@ -13,15 +13,16 @@ import pandas as pd
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from model.scaling import Scaling
 from model.scores import smoothness
 from model.scores.summary import Metrics, describe, error_curves, smoothness_curves, summarise
 from model.settings import TrainConfig
 from pipeline.face.face_model import load_model
 from pipeline.face.fit import load_prior
+from pipeline.store.checks import check
 from pipeline.store.samples import Sample
 from pipeline.uv.map_fit import fit_map
 from pipeline.uv.position_map import load_uv, texel_model
+from pipeline.uv.scaling import Scaling
 from pipeline.uv.surface import Surface, load_surface
 from stages.project import samples
 from stages.project.json_file import write_json
@@ -52,7 +53,6 @@ from stages.project.results import (
     write_sources,
 )
 from stages.project.scoring import Judge, Prediction, score_samples, score_volumes
-from stages.project.strict import check
 
 ANNOTATION, NOT_LEVELLED = "annotation", "none"
 # Whose the box is, by the stage that `boxes` of a subset names.

@@ -25,13 +25,13 @@ from pipeline.raw.agreement import find_disagreement
 from pipeline.raw.annotations import Annotation, read_annotation
 from pipeline.raw.pairs import describe_passed_over, list_annotations, photo_of
 from pipeline.raw.photos import check_photo, read_content
+from pipeline.store.checks import check
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface, mesh_points
 from stages.project.frames import frame_hints, mean_offset
 from stages.project.paths import LAYOUT, MODEL
 from stages.project.published import Benchmark
 from stages.project.results import FAILED_COLUMNS
-from stages.project.strict import check
 
 # What all but landmarks is scored by, and what to do where it is missing.
 FACE_MODEL = (

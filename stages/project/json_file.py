@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from stages.project.strict import check
+from pipeline.store.checks import check
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:

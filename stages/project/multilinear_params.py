@@ -4,7 +4,7 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
-from stages.project.strict import check_all
+from pipeline.store.checks import check_all
 
 NONE = "data/none"
 

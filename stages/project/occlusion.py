@@ -17,12 +17,12 @@ from pipeline.face.head_pose import estimate_pose
 from pipeline.face.rendering import rasterize
 from pipeline.face.similarity import apply_similarity
 from pipeline.store.arrays import Image
+from pipeline.store.checks import check
 from pipeline.uv.position_map import sample_map
 from pipeline.uv.surface import Surface, read_points
 from stages.project.paths import occlusion_of
 from stages.project.result_params import EvaluateParams, OcclusionParams
 from stages.project.samples import Truth
-from stages.project.strict import check
 
 # What is said of a photo as it is, and of the mean of all kinds.
 NOTHING, ANYTHING = "none", "all"

@@ -12,8 +12,8 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline.store.checks import check
 from stages.project.params_file import PARAMS_FILE
-from stages.project.strict import check
 
 # The thesis's scale.
 SCALE = Path("ablation/thesis_scale.txt")

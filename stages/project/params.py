@@ -11,8 +11,9 @@ from pathlib import Path
 
 from pipeline.crops.policy import AugmentationPolicy
 from pipeline.raw.splitting import PROFILED_SUFFIX
+from pipeline.store.checks import check, check_all
 from stages.project.paths import LEARN, TEST, subset_folder
-from stages.project.strict import check, check_all, check_at_least_one
+from stages.project.strict import check_at_least_one
 
 LEVELS = ("on", "off")
 # What finds landmarks without annotation, and what it has learnt: the output of a stage, or a file from elsewhere.

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from stages.project.strict import build, check
+from pipeline.store.checks import check
+from stages.project.strict import build
 
 PARAMS_FILE = Path("params.yaml")
 T = TypeVar("T")

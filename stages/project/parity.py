@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 
 from model.export import Run
-from model.feed import to_photo
 from model.scores.protocols import error_3ddfa
 from model.scores.statistics import paired_interval
+from pipeline.uv.scaling import to_photo
 from pipeline.uv.surface import Surface, read_points
 from stages.project.samples import Truth
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from pipeline.store.checkout import BUNDLE
+
 # Texts that other stages depend on instead of on code and params.yaml: see `stages.code` and `stages.settings`.
 CODE = Path("data/code")
 SETTINGS = Path("data/settings")
@@ -11,7 +13,6 @@ OTHER_SCALE = SETTINGS / "other_scale.txt"
 DEMO = Path("data/demo")
 MODEL = Path("data/face_model/model.h5")
 LAYOUT = Path("data/uv_embedding/uv.h5")
-SHAPES = Path("data/asm/model.h5")
 LANDMARK_MAP = Path("data/landmark_map/map.h5")
 PRIOR = Path("data/coefficient_prior/prior.h5")
 # Identity times expression; what is linear of it, as a face model; what both leave out.
@@ -55,14 +56,9 @@ PARTS = ("train", "validation", "test")
 # diff` compare two experiments by the same files, and no other variant shares an output with it.
 MAIN_RUN = "main"
 
-# What `export` writes of the main run, the bundle in it, the page that says what that is, and the folder of the bundle
-# that is made where none is given.
-EXPORTED = RUNS / MAIN_RUN / "export"
-BUNDLE = EXPORTED / "bundle.face3d"
+# What `export` writes of the main run, a bundle among it, and the page that says what that is.
+EXPORTED = BUNDLE.parent
 MODEL_CARD = RUNS / MAIN_RUN / "model_card.md"
-EMBEDDED = Path("work/embedded")
-# The folder of the packages, which may not be the project's own.
-CODE_ROOT = Path(__file__).parents[2]
 
 
 def subset_folder(stage: str, use: str, subset: str, level: str | None = None) -> Path:

@@ -7,10 +7,10 @@ import h5py
 import numpy as np
 from numpy.typing import NDArray
 
+from pipeline.store.checks import check
 from pipeline.store.encoding import encode_positions, position_range
 from pipeline.store.samples import Sample, read_samples
 from pipeline.store.shards import append_images, read_dataset, reading, write_dataset, writing
-from stages.project.strict import check
 
 # Batches of samples, and their maps (n, S, S, 3) in px, or their volumes (n, side, side, side) of probabilities.
 Batches = Iterable[tuple[Sequence[Sample], NDArray[np.float32]]]

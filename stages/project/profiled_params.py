@@ -4,9 +4,9 @@ import dataclasses
 import os
 
 from pipeline.raw.splitting import PROFILED_SUFFIX
+from pipeline.store.checks import check_all
 from stages.project.params import DataParams
 from stages.project.paths import PROFILED
-from stages.project.strict import check_all
 
 
 @dataclasses.dataclass(frozen=True)

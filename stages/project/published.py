@@ -7,7 +7,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.project.strict import check
+from pipeline.store.checks import check
 
 NAMES = "AFLW2000-3D.list"
 # The same, as peers' archives call it.

@@ -2,7 +2,8 @@
 
 import dataclasses
 
-from stages.project.strict import check_all, check_at_least_one
+from pipeline.store.checks import check_all
+from stages.project.strict import check_at_least_one
 
 # What `pipeline.crops.occlusion` can put before a face, and the largest share of it that each of them reaches.
 OCCLUDERS, MOST_COVERED = ("hand", "mask", "rectangle"), 0.6

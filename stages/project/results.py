@@ -11,9 +11,9 @@ from pandas.api.types import is_numeric_dtype
 
 from model.scores.protocols import PROTOCOLS
 from model.scores.summary import ALL, CED_COLUMNS, OTHERS, Metrics
+from pipeline.store.checks import check
 from stages.project.json_file import read_metrics, write_json
 from stages.project.paths import MAIN_RUN, RUNS, scores_of
-from stages.project.strict import check
 
 SCORES = ("protocols", "per_image", "failed", "ced", "smoothness")
 # What is scored of a run beside crops by found landmarks: its maps, and those of the face model that is fitted to them.

@@ -9,21 +9,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model import regression
-from model.feed import to_photo
 from model.regression import Regression
-from model.scaling import Scaling
 from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
 from model.weights import WeightsFacts, digest_uv, read_facts
 from pipeline.crops.online import border, unpack_crop
 from pipeline.face.face_model import load_model
+from pipeline.store.checks import check, check_all
 from pipeline.store.samples import Sample, locate, read_labels, read_samples
 from pipeline.store.shards import list_shards, map_rows
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling, to_photo
 from stages.project.params import EmbeddingParams
 from stages.project.params_file import read
 from stages.project.paths import AUGMENTED, MODEL, VALIDATION, seed_weights_of, weights_of
 from stages.project.samples import read_part
-from stages.project.strict import check, check_all
 from stages.project.variants import VariantSettings
 
 # What two networks must share for one to start from the other's weights: not the refinement.

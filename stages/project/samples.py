@@ -15,13 +15,13 @@ from pipeline.face.similarity import apply_similarity
 from pipeline.raw.photos import read_photo
 from pipeline.store import samples as stored
 from pipeline.store.arrays import Image
+from pipeline.store.checks import check
 from pipeline.store.samples import Sample
 from pipeline.store.shards import list_shards, read_dataset, read_shard, reading
 from pipeline.store.tables import read_table
 from stages.project.maps import read_maps
 from stages.project.params import DataParams
 from stages.project.paths import FOUND, LEVELLED_STAGES, PARTS, SPLIT, SUBSET_STAGES, subset_folder
-from stages.project.strict import check
 
 # Enough maps for their mean to stand still; the whole training part would be read for nothing.
 MEAN_MAP_SAMPLES = 2000

@@ -15,7 +15,7 @@ from model.scores.scans import m3dfb, now, realy
 from pipeline.photo.point_files import read_point_file
 from pipeline.photo.surface_files import LANDMARKS, SURFACES, find_file, read_landmarks, read_surface
 from pipeline.store.arrays import Array
-from stages.project.strict import check
+from pipeline.store.checks import check
 
 NOW_LISTS = ("imagepathsvalidation.txt", "imagepathstest.txt")
 NOW_SCANS, NOW_LANDMARKS = "scans", "scans_lmks_onlypp"

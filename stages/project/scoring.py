@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from model.scaling import Scaling
 from model.scores import smoothness
 from model.scores.expression import coefficient_error, score_openings
 from model.scores.head_pose import score_pose
@@ -17,11 +16,12 @@ from pipeline.face.fit import FaceFit, Prior
 from pipeline.face.head_pose import estimate_pose
 from pipeline.face.similarity import apply_similarity
 from pipeline.store.arrays import Array
+from pipeline.store.checks import check
+from pipeline.uv.scaling import Scaling
 from pipeline.uv.surface import Points, Surface, read_points
 from pipeline.uv.volume import isosurface
 from stages.project.published import Benchmark
 from stages.project.samples import Truth
-from stages.project.strict import check
 
 # From a sample's id to its map (S, S, 3) in aligned px, or its volume, and the similarity (3, 3) from raw px to these.
 Prediction = Callable[[str], tuple[NDArray, NDArray[np.float64]]]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 import click
 
 import pipeline
+from pipeline.store.checks import check
 from pipeline.store.files import replacing
 from pipeline.store.parallel import map_shards
 from pipeline.store.resume import Receipt, ShardContent, digest_code, end, make_once, open_work, publish
@@ -20,7 +21,6 @@ from pipeline.store.tables import write_table
 from stages.project.beginning import WORK, begin_stage
 from stages.project.json_file import read_metrics
 from stages.project.params import ComputeParams
-from stages.project.strict import check
 
 ROOT = Path(pipeline.__path__[0]).parent  # wherever in stages/ this file lies
 CODE = ("pipeline", "stages")

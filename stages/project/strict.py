@@ -8,6 +8,8 @@ import typing
 from collections.abc import Iterable
 from typing import Any, TypeVar
 
+from pipeline.store.checks import check_all
+
 # What was expected where pydantic found another type.
 EXPECTED = {
     "int_type": "int",
@@ -22,30 +24,6 @@ EXPECTED = {
 # Kind of pydantic's errors for a key that a dataclass has no field for.
 UNKNOWN_KEY = "unexpected_keyword_argument"
 T = TypeVar("T")
-
-
-def check(condition: bool, sentence: str) -> None:
-    """Refuse with a sentence what a condition does not hold for.
-
-    Raises
-    ------
-    ValueError
-        Unless the condition holds.
-    """
-    if not condition:
-        raise ValueError(sentence)
-
-
-def check_all(*rules: tuple[bool, str]) -> None:
-    """Refuse with the sentences of all rules that do not hold, a line each.
-
-    Raises
-    ------
-    ValueError
-        Unless all hold.
-    """
-    broken = [sentence for holds, sentence in rules if not holds]
-    check(not broken, "\n".join(broken))
 
 
 def check_at_least_one(section: str, params: Any) -> None:

@@ -17,6 +17,7 @@ from pipeline.face.landmarks import LANDMARKS
 from pipeline.face.meshes import read_vertices
 from pipeline.raw.photos import read_photo
 from pipeline.store.arrays import Array, Image
+from pipeline.store.checks import check
 from pipeline.store.samples import Sample, locate
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.position_map import load_uv
@@ -28,7 +29,6 @@ from stages.project.paths import LAYOUT, MODEL, PRIOR, survey_scores_of
 from stages.project.published import Benchmark, read_benchmark
 from stages.project.result_params import EvaluateParams
 from stages.project.results import FAILED_COLUMNS, write_scores
-from stages.project.strict import check
 from stages.project.survey_methods import KINDS, FreeMesh, Result, SurveyFace, Tools
 from stages.project.survey_params import SurveyMethod
 

@@ -4,8 +4,8 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+from pipeline.store.checks import check_all
 from stages.project.paths import SURVEY
-from stages.project.strict import check_all
 
 # The systems by the kind of a method, as the report calls them.
 KINDS = {

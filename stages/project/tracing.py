@@ -4,13 +4,13 @@ from pathlib import Path
 
 from pipeline.raw.annotations import hash_pair
 from pipeline.raw.photos import read_content
+from pipeline.store.checks import check
 from pipeline.store.samples import locate
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.params import DataParams
 from stages.project.paths import LEVELLED_STAGES, MAIN_RUN, SUBSET_STAGES, predictions_of, scores_of
 from stages.project.results import METRICS, Results, read_results
 from stages.project.samples import read_accepted, subset_of
-from stages.project.strict import check
 
 
 def trace(root: Path, data: DataParams, variant: str, main: bool, level: str, sample_id: str) -> list[tuple[str, str]]:

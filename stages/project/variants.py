@@ -11,11 +11,12 @@ from typing import Any
 
 from model.settings import RANDOM, RESIDUAL, LossConfig, NetworkConfig, TrainConfig
 from pipeline.crops.policy import AugmentationPolicy
+from pipeline.store.checks import check, check_all
 from stages.project.json_file import read_json
 from stages.project.params import LEVELS, AugmentedParams
 from stages.project.params_file import PARAMS_FILE, read_params
 from stages.project.paths import MAIN_RUN, SETTINGS
-from stages.project.strict import build, check, check_all, nearest
+from stages.project.strict import build, nearest
 
 # Keys of `network` that a network does not look at, by what it regresses.
 UNUSED = {

@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 import scipy.sparse
 
+from pipeline.commands.reconstructor import Reconstructor
 from pipeline.crops.alignment import align
 from pipeline.crops.face_finding import Face
 from pipeline.face.face_model import FaceModel
 from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.photo.reconstruction import read_face
 from pipeline.uv.surface import make_surface
-from stages.photo.reconstructor import Reconstructor
 from tests.helpers.small_project import GRID, SIZE, face_map, grid_triangles, grid_uv, landmark_vertices
 
 MARGIN = 1.5

@@ -6,13 +6,13 @@ import cv2
 import numpy as np
 import skimage.data
 
-from model.scaling import Scaling, to_network
 from pipeline.face import camera
 from pipeline.photo.bundle import save_bundle
 from pipeline.photo.bundling import make_layout
 from pipeline.photo.embedded import embedded_model
 from pipeline.photo.map_network import make_network
 from pipeline.uv.position_map import render_map
+from pipeline.uv.scaling import Scaling, to_network
 from tests.helpers.made_networks import REAL, write_onnx
 
 

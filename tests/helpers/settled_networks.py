@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from model.coefficients import Whitening
-from model.scaling import Scaling, to_pixels
 from model.settings import NetworkConfig
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling, to_pixels
 
 SIZE = 32
 # The coefficients' last layer is initialised by lambdas, of which Keras warns whoever might write them to a file.

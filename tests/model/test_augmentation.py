@@ -4,13 +4,13 @@ import cv2
 import numpy as np
 import pytest
 
-from model.scaling import Scaling, to_network
 from pipeline.crops.alignment import resample
 from pipeline.crops.online import border, draw, from_copy_to_crop, move_cameras, unchanged
 from pipeline.crops.policy import AugmentationPolicy
 from pipeline.face.camera import camera_matrix, project
 from pipeline.face.face_model import FaceModel, deform
 from pipeline.face.similarity import apply_similarity, make_similarity
+from pipeline.uv.scaling import Scaling, to_network
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("keras")]
 

@@ -8,10 +8,10 @@ import pytest
 import scipy.sparse
 
 from model.coefficients import to_maps, to_parameters
-from model.scaling import Scaling, to_network
 from model.settings import LossConfig, LossTerms, NetworkConfig
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling, to_network
 from tests.helpers.settled_networks import PHOTOS, pixels, settle
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("keras")]

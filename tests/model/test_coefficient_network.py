@@ -8,10 +8,10 @@ import pytest
 
 from model.backend import prepare_keras
 from model.coefficients import Whitening, measure_whitening, to_maps, to_parameters
-from model.scaling import Scaling, to_network
 from model.settings import NetworkConfig
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling, to_network
 from tests.helpers.processes import run_alone
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("keras")]
@@ -190,7 +190,7 @@ def test_each_pass_learns_by_its_own_face_alone(keras):
 
 def test_the_second_pass_sees_the_face_that_the_first_has_found(keras):
     from model.pncc import draw_codes, normalised_coordinates
-    from model.scaling import to_pixels
+    from pipeline.uv.scaling import to_pixels
 
     network = cascade(keras)
     photos = np.random.default_rng(4).random((2, SIZE, SIZE, 3), np.float32)

@@ -10,9 +10,11 @@ import onnx
 import pytest
 import scipy.sparse
 
-from model.export import open_network, open_session
-from model.export_facts import ExportFacts, check_same, facts_in, open_maps, read_facts, write_facts
+from model.export import open_network
+from model.exported_maps import open_maps
 from model.weights import digest_uv
+from pipeline.photo.export_facts import ExportFacts, check_same, facts_in, read_facts, write_facts
+from pipeline.photo.onnx_session import open_session
 from pipeline.uv.position_map import UVLayout
 from tests.helpers.made_networks import REAL, write_onnx
 

@@ -8,13 +8,13 @@ import pytest
 
 from model import feed as feeds
 from model.feed import BATCHES_AHEAD, Feed, OnlineFeed, ordered_batches, prefetch, shuffled_batches
-from model.scaling import Scaling, to_network
 from pipeline.crops.online import border, crop_with_border, draw, from_copy_to_crop, pad_rows, unpack_crop
 from pipeline.crops.policy import AugmentationPolicy
 from pipeline.face.camera import project, transform_pose
 from pipeline.store.encoding import encode_positions
 from pipeline.store.samples import locate
 from pipeline.store.shards import list_shards, read_shard, write_shard
+from pipeline.uv.scaling import Scaling, to_network
 
 SIZE = 32
 MASK = np.ones((SIZE, SIZE), bool)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from model.backend import prepare_keras
-from model.scaling import Scaling
 from model.settings import NetworkConfig, TrainConfig
+from pipeline.uv.scaling import Scaling
 from tests.helpers.processes import run_alone
 from tests.helpers.train_project import change_params, prepare_project, read_rows, run_stage
 

@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from model.scaling import Scaling
 from model.settings import LossConfig, LossTerms, RegionWeights
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling
 
 pytestmark = pytest.mark.slow
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from model.layer_table import read_tables
-from model.scaling import Scaling
 from model.settings import NetworkConfig
+from pipeline.uv.scaling import Scaling
 from stages.thesis import read_reference
 
 pytestmark = pytest.mark.slow

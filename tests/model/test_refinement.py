@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from model.scaling import Scaling
 from model.settings import NetworkConfig
+from pipeline.uv.scaling import Scaling
 
 pytestmark = pytest.mark.slow
 

@@ -6,10 +6,10 @@ import scipy.sparse
 
 from model import regression
 from model.regression import Statistics, make_regression, measure_statistics, mirrored_maps
-from model.scaling import Scaling
 from model.settings import LossConfig, LossTerms, NetworkConfig
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling
 
 SIZE = 2
 # Vertices are texels; identity moves all of them to the right, expression up.

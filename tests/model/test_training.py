@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from model import feed
-from model.scaling import Scaling
 from model.settings import LossConfig, LossTerms, NetworkConfig, TrainConfig
 from pipeline.face.face_model import FaceModel
 from pipeline.store.samples import locate, read_samples
 from pipeline.store.shards import list_shards, write_shard
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling
 from stages.project.params_file import read_params
 from tests.helpers.places import ROOT
 from tests.helpers.train_project import NETWORK, SIZE, make_samples

@@ -7,9 +7,9 @@ import pytest
 import scipy.sparse
 
 from model.backend import prepare_keras
-from model.scaling import Scaling
 from pipeline.face.face_model import FaceModel
 from pipeline.uv.position_map import UVLayout
+from pipeline.uv.scaling import Scaling
 from stages.project.params_file import read_params
 from stages.project.variants import read_variant
 from tests.helpers.places import ROOT

@@ -3,12 +3,12 @@
 import numpy as np
 
 from model.scores.protocols import error_3ddfa
+from pipeline.commands.options import ReconstructorOptions
+from pipeline.commands.reconstructor import open_by_fit
 from pipeline.crops.face_mesh import open_files
 from pipeline.face.camera import rotation_matrix
 from pipeline.raw.annotations import read_annotation
 from stages.photo import annotating
-from stages.photo.options import ReconstructorOptions
-from stages.photo.reconstructor import open_by_fit
 
 
 def test_pose_and_landmarks_of_labels_are_in_the_frame_of_the_annotations(aflw_pairs, embedded, tmp_path, monkeypatch):

@@ -14,6 +14,8 @@ import pytest
 import skimage.data
 from click.testing import CliRunner
 
+from pipeline.commands import batches
+from pipeline.commands.reconstructor import Reconstructor, open_by_fit
 from pipeline.crops.face_mesh import open_files
 from pipeline.demo.dataset import write_face_model
 from pipeline.demo.face import make_face
@@ -26,8 +28,7 @@ from pipeline.raw.annotations import list_pairs, read_annotation
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import count_samples, list_shards, read_shard
 from stages import aligned, annotate, face_model, index, meshes, position_maps, uv_embedding
-from stages.photo import annotating, batches
-from stages.photo.reconstructor import Reconstructor, open_by_fit
+from stages.photo import annotating
 from tests.helpers.data_project import must, write_params
 from tests.helpers.made_faces import find_squares
 

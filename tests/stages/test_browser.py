@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.commands.files import WriteOptions, write_faces
 from pipeline.crops.face_finding import Face
 from stages.pages.review_page import review_page
-from stages.photo.files import WriteOptions, write_faces
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.small_project import make_everything
 

@@ -7,12 +7,12 @@ import skimage.data
 from click.testing import CliRunner
 
 from benchmarks.chromium import BROWSER, opening
+from pipeline.commands.options import ReconstructorOptions
+from pipeline.commands.reconstructor import open_reconstructor
 from pipeline.photo.bundle import save_bundle
 from pipeline.photo.photo_files import encode_image, open_photo
 from stages import browser_page as command
 from stages.photo.browser_runtime import find_runtime
-from stages.photo.options import ReconstructorOptions
-from stages.photo.reconstructor import open_reconstructor
 from tests.helpers.photo_project import make_photo_project
 from tests.helpers.places import FACE_DATA, ROOT
 

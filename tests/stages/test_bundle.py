@@ -110,7 +110,7 @@ def test_the_picture_has_each_point_in_its_colour_where_it_is_seen_and_where_it_
 def test_ict_s_and_bfm_s_models_become_bundles_that_fit_faces(monkeypatch, tmp_path):
     import skimage.data
 
-    from stages import reconstruct
+    from pipeline.commands import reconstruct
 
     monkeypatch.chdir(tmp_path)
     cv2.imwrite("photo.png", skimage.data.astronaut()[..., ::-1])

@@ -83,7 +83,7 @@ def test_a_comment_changes_the_texts_of_those_stages_alone_that_import_the_modul
         shutil.copytree(ROOT / package, tmp_path / package, ignore=shutil.ignore_patterns("__pycache__"))
     stages = sorted(Path("stages") / path.name for path in (ROOT / "stages").glob("[!_]*.py"))
     before = {stage: code.describe_code(tmp_path, stage) for stage in stages}
-    for file in ("pipeline/face/camera.py", "model/losses.py", "stages/pages/templates/page.html", "stages/split.py"):
+    for file in ("pipeline/face/camera.py", "model/losses.py", "pipeline/pages/templates/page.html", "stages/split.py"):
         with (tmp_path / file).open("a") as module:
             module.write("\n")
         changed = {stage for stage in stages if code.describe_code(tmp_path, stage) != before[stage]}

@@ -127,7 +127,9 @@ def test_init_files_are_empty_but_for_what_must_be_done_before_numpy_is_imported
 
 def test_stages_holds_nothing_but_stages_and_commands():
     for path in (ROOT / "stages").glob("[!_]*.py"):
-        names = {node.name for node in ast.parse(path.read_text()).body if isinstance(node, ast.FunctionDef)}
+        body = ast.parse(path.read_text()).body
+        names = {node.name for node in body if isinstance(node, ast.FunctionDef)}
+        names |= {alias.name for node in body if isinstance(node, ast.ImportFrom) for alias in node.names}
         assert "main" in names, path.name
     commands = {path.stem for path in (ROOT / "stages").glob("[!_]*.py")} - {name.split(":")[1] for name, _ in STAGES}
     for name in commands:

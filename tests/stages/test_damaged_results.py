@@ -9,11 +9,11 @@ import cv2
 import pytest
 from click.testing import CliRunner
 
+from pipeline.store.sentences import sentences
 from stages import evaluate, import_bundle, print_metrics, report, thesis
 from stages.project.params import DataParams
 from stages.project.result_params import ReportParams
 from stages.project.results import read_results
-from stages.project.sentences import sentences
 from stages.project.train_history import write_history
 from tests.helpers.small_project import LAYERS, PARAMS, SETTINGS, SIZE, STARTS, SUBSETS
 

@@ -9,7 +9,6 @@ import sys
 import numpy as np
 import pytest
 
-from model.scaling import Scaling, to_network
 from pipeline.crops import dlib_faces, landmark_map
 from pipeline.crops.alignment import align, face_roll, resample
 from pipeline.crops.face_finding import Face, first_crop
@@ -25,6 +24,7 @@ from pipeline.raw.annotations import read_annotation
 from pipeline.raw.photos import read_photo
 from pipeline.store.shards import list_shards, read_shard, write_shard
 from pipeline.uv.position_map import load_uv
+from pipeline.uv.scaling import Scaling, to_network
 from stages import aligned, coefficient_prior, detected, found
 from stages import landmark_map as landmark_map_stage
 from stages.photo import landmark_finders

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 import skimage.data
 
+from pipeline.commands.files import WriteOptions, write_faces
+from pipeline.commands.options import ReconstructorOptions
+from pipeline.commands.reconstructor import open_by_fit
 from pipeline.crops.face_mesh import open_files
 from pipeline.face.camera import rotation_matrix
 from pipeline.face.face_model import FaceModel
 from pipeline.photo.mesh_files import Mesh, coloured, pack_glb, scaled, start_glb, textured, to_mesh
 from pipeline.photo.morph_files import Animation, morph_glb
-from stages.photo.files import WriteOptions, write_faces
-from stages.photo.options import ReconstructorOptions
-from stages.photo.reconstructor import open_by_fit
 from tests.helpers.places import FACE_DATA
 
 pytestmark = pytest.mark.slow

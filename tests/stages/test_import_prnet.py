@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from model import prnet_checkpoint
-from model.scaling import Scaling, to_pixels
+from pipeline.uv.scaling import Scaling, to_pixels
 from stages.import_prnet import PRNET, main
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("keras")]

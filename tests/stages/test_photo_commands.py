@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import trimesh
 
-from stages.photo.processes import PHOTOS_A_PROCESS
+from pipeline.commands.processes import PHOTOS_A_PROCESS
 from tests.helpers.photo_project import make_photo_project
 from tests.helpers.places import ROOT
 

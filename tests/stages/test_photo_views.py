@@ -4,11 +4,11 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.commands.face_in_photo import SIDE, THUMBNAIL_SIDE, FaceInPhoto, shrink
+from pipeline.commands.files import describe
+from pipeline.commands.photo_page import page_numbers, page_views
+from pipeline.commands.pictures import OUTSIDE_GREY, around, colour_depth
 from pipeline.crops.face_finding import Face
-from stages.photo.face_in_photo import SIDE, THUMBNAIL_SIDE, FaceInPhoto, shrink
-from stages.photo.files import describe
-from stages.photo.photo_page import page_numbers, page_views
-from stages.photo.pictures import OUTSIDE_GREY, around, colour_depth
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 
 # A face of 8 x 4 px whose middle is (14, 22).

@@ -14,9 +14,8 @@ import pytest
 import skimage.data
 from click.testing import CliRunner
 
-from model.feed import to_photo
-from model.scaling import Scaling
 from model.weights import WeightsFacts, digest_uv, save_weights
+from pipeline.commands.network import open_regressor
 from pipeline.crops.alignment import resample
 from pipeline.crops.landmark_map import save_map, table_map
 from pipeline.face.face_model import save_model
@@ -26,11 +25,12 @@ from pipeline.photo.bundling import make_layout
 from pipeline.photo.embedded import embedded_model
 from pipeline.photo.map_network import place_crop
 from pipeline.raw.photos import read_photo
+from pipeline.store.checkout import BUNDLE
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.store.tables import write_table
+from pipeline.uv.scaling import Scaling, to_photo
 from stages.import_bundle import main as import_bundle
-from stages.photo.network import open_regressor
-from stages.project.paths import BUNDLE, DEMO, LANDMARK_MAP, MAIN_RUN, MODEL, PRIOR, predictions_of, weights_of
+from stages.project.paths import DEMO, LANDMARK_MAP, MAIN_RUN, MODEL, PRIOR, predictions_of, weights_of
 from stages.project.predictions import Predictions
 from stages.project.run_bundle import bundle_of_run
 from stages.project.runs import initial_network, load_run
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.slow
 SIZE = 64
 SCRIPT = """
 import json, sys
-from stages.reconstruct import main
+from pipeline.commands.reconstruct import main
 main(sys.argv[1:], standalone_mode=False)
 json.dump(sorted(set(name.split(".")[0] for name in sys.modules)), open("modules.json", "w"))
 """
@@ -99,7 +99,7 @@ def test_it_says_what_the_run_was_and_whose_faces_it_has_seen(made):
 
 
 def test_its_network_puts_out_the_map_that_keras_does(made):
-    from model.scaling import to_pixels
+    from pipeline.uv.scaling import to_pixels
 
     root, settings, network = made
     predict = open_regressor(load_bundle(root / "real.face3d").network, 1)

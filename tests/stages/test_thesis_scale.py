@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 from dvc.utils.hydra import apply_overrides
 
-from model.scaling import Scaling
+from pipeline.uv.scaling import Scaling
 from stages import print_overrides
 from stages.pages.provenance import Provenance
 from stages.project.overrides import SCALE, arguments, override, read_overrides, unmet

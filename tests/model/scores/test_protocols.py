@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from model.scaling import Scaling
 from model.scores import protocols as evaluation
 from model.scores import scoring, smoothness, statistics
+from pipeline.uv.scaling import Scaling
 from pipeline.uv.surface import Points, adjacent_triangles
 
 

@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 import pytest
 
+from pipeline.commands.pictures import FRONT_EDGES, draw_head_box
 from pipeline.face.camera import project, wrap_angle
 from pipeline.face.face_model import deform, select_coefficients
 from pipeline.face.head_pose import BOX_EDGES, estimate_pose, head_box
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.bfm import load_bfm
-from stages.photo.pictures import FRONT_EDGES, draw_head_box
 
 HEIGHT = 450
 

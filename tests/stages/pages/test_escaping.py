@@ -3,18 +3,17 @@
 import dataclasses
 import html.parser
 import json
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-import stages.pages
 import tests.helpers.small_project as small_project
+from pipeline.commands.files import WriteOptions, write_faces
 from pipeline.crops.face_finding import Face
+from pipeline.pages.templating import TEMPLATES
 from stages import evaluate, report, thesis
 from stages.data_report import data_report
 from stages.pages.review_page import review_page
-from stages.photo.files import WriteOptions, write_faces
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.small_project import LAYERS, PARAMS, SETTINGS, make_project, write_csv
 
@@ -125,7 +124,7 @@ def test_the_photo_s_page_shows_the_file_s_name_as_it_is_and_runs_its_own_script
     assert page.texts.count(f"Face in {HOSTILE}") == 2
     assert page.tags.isdisjoint({"iframe", "object", "embed", "link", "base"})
     assert not {attribute for attribute in page.attributes if attribute.startswith("on")}
-    own = (Path(stages.pages.__file__).parent / "templates/faces.js").read_text()
+    own = (TEMPLATES / "faces.js").read_text()
     assert text.lower().count("<script") == 1
     assert text.split("<script>\n")[1].split("</script>")[0] == own.rstrip("\n")
 

@@ -12,12 +12,13 @@ import pytest
 from click.testing import CliRunner
 
 from pipeline.photo.bundle import save_bundle
+from pipeline.store.checkout import BUNDLE
 from pipeline.store.files import digest_file
 from stages import model_card as stage
 from stages.pages.model_card import CardData, CardFiles, model_card
 from stages.pages.page import plain
 from stages.project.occlusion import read_shares
-from stages.project.paths import BUNDLE, MODEL_CARD
+from stages.project.paths import MODEL_CARD
 from stages.project.results import read_results
 from tests.helpers.made_networks import REAL
 from tests.helpers.places import ROOT

@@ -7,7 +7,8 @@ import jinja2
 import numpy as np
 import pytest
 
-from stages.pages.page import data_uri, drop_empty_columns, interval_text, mean_text, render, three_digits
+from pipeline.pages.templating import data_uri
+from stages.pages.page import drop_empty_columns, interval_text, mean_text, render, three_digits
 from stages.pages.provenance import Provenance
 
 ROOT = Path(__file__).parents[3]

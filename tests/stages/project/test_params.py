@@ -7,9 +7,9 @@ from pathlib import Path
 import click
 import pytest
 
+from pipeline.store.sentences import sentences
 from stages.project.params import DataParams, SplitParams, Subset
 from stages.project.params_file import read, read_params
-from stages.project.sentences import sentences
 from stages.project.strict import build
 from tests.helpers.places import ROOT
 
@@ -215,7 +215,7 @@ def test_keras_without_tensorflow_is_told_in_a_sentence():
         "sys.modules['tensorflow'] = None\n"
         "import click\n"
         "from model.backend import prepare_keras\n"
-        "from stages.project.sentences import sentences\n"
+        "from pipeline.store.sentences import sentences\n"
         "@click.command()\n"
         "def main():\n"
         "    with sentences(): prepare_keras()\n"

@@ -1,0 +1,134 @@
+"""Photos to 3D faces: meshes, poses, depth, textures and pages to look at.
+
+``uvface reconstruct PHOTO... --out DIR`` finds every face of every photo and writes a folder for each photo,
+and all numbers to DIR/faces.json.
+"""
+
+import importlib
+import sys
+from collections.abc import Iterable
+from contextlib import closing
+from operator import length_hint
+from pathlib import Path
+from typing import Any
+
+import click
+
+from ..store.checks import check
+from ..store.files import holding
+from ..store.sentences import sentences
+from .batches import Batch, digest_maker, name_frames, name_photos, reconstruct_photos
+from .files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
+from .folders import list_named, remove_parts
+from .options import ReconstructorOptions, folder, reconstructor_options
+from .results import FACES_FILE, check_folder, keep_results, read_results
+
+
+class Kinds(click.ParamType):
+    """Kinds of files with commas between them."""
+
+    name = f"[{'|'.join(KINDS)}],..."
+
+    def convert(self, value: Any, param: click.Parameter | None, context: click.Context | None) -> list[str]:
+        """Split a value, and refuse what is no kind."""
+        if isinstance(value, list):
+            return value
+        one = click.Choice(KINDS)
+        return [one.convert(kind.strip(), param, context) for kind in value.split(",")]
+
+
+def _with_bar(results: Iterable[dict], photos: int) -> Iterable[dict]:
+    """Show on a terminal how many of the photos are done; a single one is, before the bar's library is imported."""
+    if photos == 1 or not sys.stderr.isatty():
+        return results
+    from tqdm import tqdm
+
+    return tqdm(results, total=photos or None, unit="photo")
+
+
+def _printable(name: str) -> str:
+    """A name on one line, without what would steer a terminal."""
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
+@click.command()
+@click.argument("photos", nargs=-1)
+@click.option("--out", type=folder, required=True, help="Folder of the results.")
+@click.option("--video", help="A video file, or the number of a webcam, instead of photos.")
+@click.option(
+    "--every",
+    type=click.IntRange(1),
+    default=25,
+    show_default=True,
+    help="Take each so many-th frame of a video; of a webcam one.",
+)
+@reconstructor_options
+@click.option(
+    "--write",
+    type=Kinds(),
+    multiple=True,
+    default=[",".join(DEFAULT_KINDS)],
+    show_default=True,
+    help="Kinds of files, with commas between them.",
+)
+@click.option("--mask", type=click.Path(path_type=Path), help="Picture of what covers the face, in white; or a folder.")
+@click.option("--detail", is_flag=True, help="Give the mesh the detail that the photo's shading tells.")
+@click.option("--fill", is_flag=True, help="Fill hidden parts of textures by the face's symmetry.")
+@click.option("--unit", type=click.Choice(UNITS), default="px", show_default=True, help="Of the meshes.")
+@click.option("--pupil-distance", type=float, help="In mm, for --unit mm; by default the irises tell the size.")
+@click.option("--allow-missing", is_flag=True, help="Succeed even if a photo gave no face.")
+def main(
+    photos: tuple[str, ...],
+    out: Path,
+    video: str | None,
+    every: int,
+    options: ReconstructorOptions,
+    write: tuple[list[str], ...],
+    mask: Path | None,
+    detail: bool,
+    fill: bool,
+    unit: str,
+    pupil_distance: float | None,
+    allow_missing: bool,
+) -> None:
+    """Reconstruct every face of PHOTOS: files, folders or patterns."""
+    with sentences():
+        check(bool(photos) != bool(video), "Name photos, or a video by --video.")
+        kinds = tuple(dict.fromkeys(kind for some in write for kind in some))
+        strays = [word for word in photos if word in KINDS and not Path(word).exists()]
+        check(
+            not strays,
+            f"{', '.join(strays)}: no such photo; --write takes kinds with commas between them: "
+            f"--write {','.join((*kinds, *strays))}.",
+        )
+        check(not (mask and video), "--mask is for photos: it can't be given with --video.")
+        check(pupil_distance is None or unit == "mm", "--pupil-distance is for --unit mm: give that too.")
+        check(
+            pupil_distance is None or 0 < pupil_distance < 1000,
+            f"--pupil-distance is {pupil_distance}; expected millimetres, 54 to 74 for most adults.",
+        )
+        if detail:
+            importlib.import_module("scipy.sparse")  # told here if it is not installed, not for each photo
+        named = name_frames(video, every) if video else name_photos(list_named("reconstruct", photos), mask)
+        if isinstance(named, list):
+            check_folder(out, [photo.name for photo in named], [path for photo in named for path in photo.files])
+        wanted = WriteOptions(kinds, fill, unit, pupil_distance, detail)
+        batch = Batch(options, wanted, out, digest_maker(options, wanted))
+        results = []
+        with holding(out):
+            remove_parts(out)
+            known = read_results(out, batch.maker)
+            with closing(keep_results(out, reconstruct_photos(named, batch, known), known)) as kept:
+                for result in _with_bar(kept, length_hint(named)):
+                    results.append(result)
+                    if result["error"]:
+                        click.echo(f"{_printable(result['photo'])}: {result['error']}", err=True)
+            remove_parts(out)
+    missing = sum(bool(result["error"]) for result in results)
+    doubted = sum(bool(face["doubt"]) for result in results for face in result["faces"])
+    click.echo(
+        f"reconstruct: {len(results)} photos, {sum(len(result['faces']) for result in results)} faces, "
+        f"{missing} photos without a face, {doubted} faces that are likely wrong; {out / FACES_FILE}"
+    )
+    if missing and not allow_missing:
+        raise SystemExit(1)
