@@ -19,6 +19,7 @@ from pipeline.crops.face_mesh import open_networks
 from pipeline.face.face_model import FaceModel, load_model
 from pipeline.face.landmarks import JAW, LANDMARKS
 from pipeline.face.nicp import Registration, register_scan
+from pipeline.face.similarity import is_mirrored
 from pipeline.photo.mesh_files import Mesh, write_mesh
 from pipeline.photo.photo_files import encode_image
 from pipeline.photo.point_files import read_point_file
@@ -90,6 +91,11 @@ def register(path: Path, out: Path, landmarks: Path | None, template: FaceModel)
         marked: NDArray[np.integer] = find_seen(template)
     else:
         marked, places = template.landmarks[USED], read_places(landmarks, path.stem)
+    check(
+        not is_mirrored(template.mean[marked], places),
+        f"{path} and its landmarks are mirrored: they fit a face much better with left and right exchanged. Negate x "
+        "of both and turn the triangles round, or number the landmarks from the subject's right.",
+    )
     result = register_scan(template.mean, template.triangles, scan.vertices, scan.triangles, marked, places)
     check(bool(result.matched.any()), f"{path} was not found near its landmarks: check their unit and order.")
     write_mesh(out / f"{path.stem}.ply", Mesh(result.vertices, template.triangles))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from pipeline.face.candide import read_wireframe
 from pipeline.store.checks import check
 from pipeline.store.sentences import sentences
 from stages.photo.landmark_finders import file_of, open_finder
@@ -16,7 +17,7 @@ from stages.project.params_file import read
 from stages.project.paths import survey_scores_of
 from stages.project.result_params import EvaluateParams
 from stages.project.survey import Finder, survey
-from stages.project.survey_params import ANNOTATED, SurveyParams
+from stages.project.survey_params import ANNOTATED, FEWER_LANDMARKS, SurveyParams
 
 
 @click.command()
@@ -27,6 +28,8 @@ def main(name: str) -> None:
         begin_stage(f"survey@{name}", survey_scores_of(name))
         methods = read("survey", SurveyParams).methods
         check(name in methods, f"{name!r} is not in survey.methods, which has {', '.join(methods) or 'none'}.")
+        if methods[name].kind in FEWER_LANDMARKS:
+            read_wireframe(Path(methods[name].needs))  # what is wrong with it is told once, not of each photo
         find = open_landmarks(methods[name].landmarks)
         metrics = survey(Path(), name, methods[name], find, read("data", DataParams), read("evaluate", EvaluateParams))
     errors = ", ".join(f"{key} {metrics[key]} %" for key in ("nme68_2d", "dense_3d", "surface") if key in metrics)

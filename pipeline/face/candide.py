@@ -36,10 +36,13 @@ VERTEX_OF = (
     | {48: 64, 50: 66, 51: 7, 52: 33, 54: 31, 57: 8}  # outer lips: corners, peaks, middles
     | {60: 89, 61: 81, 62: 87, 63: 82, 64: 88, 65: 84, 66: 40, 67: 83}  # inner lips
 )
-# A heading of a section; the comment of a unit has small letters.
-HEADING = re.compile(r"#\s*([A-Z][A-Z ]+):?\s*$")
+# A heading of a section; the comment of a unit may be in capitals, too.
+HEADING = re.compile(r"#\s*([A-Z][A-Z ]* (?:LIST|PARAMETERS|FILE)|TEXTURE):?\s*$")
 VERTICES, FACES = "VERTEX LIST", "FACE LIST"
 ANIMATION, SHAPE = "ANIMATION UNITS LIST", "SHAPE UNITS LIST"
+# In distances of the outer corners of the eyes: how far at least the tip of the nose stands before them, and how far
+# the unit that moves most moves.
+LEAST_NOSE, LEAST_MOVE, MOST_MOVE = 0.05, 0.002, 5.0
 # Standard deviation of a unit's parameter: the report has them go from -1 to 1.
 UNIT_SIGMA = 0.5
 
@@ -61,10 +64,13 @@ def read_wireframe(path: Path) -> FaceModel:
     Raises
     ------
     ValueError
-        If a section is missing or is not as the format has it, or left and right are exchanged.
+        If there is no such file, a section is missing or is not as the format has it, the face is turned or
+        mirrored, or its units are of another unit of length.
     OSError
         If the file can't be read.
     """
+    if not path.is_file():
+        raise ValueError(f"{path} is no file; expected CANDIDE-3's wireframe, candide3.wfm, see docs/survey.md.")
     sections = _sections(path.read_text(encoding="latin-1").splitlines())
     missing = [name for name in (VERTICES, FACES, ANIMATION, SHAPE) if name not in sections]
     if missing:
@@ -78,8 +84,21 @@ def read_wireframe(path: Path) -> FaceModel:
     right, left = (vertices[VERTEX_OF[corner], 0] for corner in (36, 45))
     if right >= left:
         raise ValueError(f"{path}: the left eye's outer corner is not to the left of the right one's; x is mirrored.")
+    corners, nose, chin = vertices[[VERTEX_OF[36], VERTEX_OF[45]]], vertices[VERTEX_OF[30]], vertices[VERTEX_OF[8]]
+    width = float(left - right)
+    if corners[:, 1].min() <= chin[1]:
+        raise ValueError(f"{path}: the corners of the eyes are not above the chin; y is to point up.")
+    if nose[2] < corners[:, 2].max() + LEAST_NOSE * width:
+        raise ValueError(f"{path}: the tip of the nose is not before the eyes; z is to point out of the face.")
     animation, names = _units(path, ANIMATION, sections[ANIMATION], len(vertices))
     shape, _ = _units(path, SHAPE, sections[SHAPE], len(vertices))
+    for section, units in ((ANIMATION, animation), (SHAPE, shape)):
+        most = float(np.abs(units).max(initial=0.0))
+        if units.any() and not LEAST_MOVE * width < most < MOST_MOVE * width:
+            raise ValueError(
+                f"{path}, {section}: the largest move of a unit is {most:g}, and the eyes' outer corners are {width:g} "
+                "apart: units and vertices are to have one unit of length."
+            )
     return FaceModel(
         mean=vertices.astype(np.float32),
         shape_basis=shape,

@@ -11,6 +11,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..store.arrays import Array
 
+# Faces that are the right way round have more left of their distances mirrored than not.
+MIRRORED_SHARE = 0.7
+
 
 class SimilarityFit(NamedTuple):
     """Target = scale * rotation @ source + translation."""
@@ -112,6 +115,32 @@ def fit_similarity(source: NDArray, target: NDArray, *, scaled: bool = True) -> 
     scale = (singular * signs).sum(axis=-1) / variance if scaled else np.ones_like(variance)
     translation = target_mean - scale[..., None] * (rotation @ source_mean[..., None])[..., 0]
     return SimilarityFit(scale, rotation, translation)
+
+
+def is_mirrored(source: NDArray, target: NDArray) -> bool:
+    """Whether points lie on others much better once they are mirrored: one of both has left and right exchanged.
+
+    Parameters
+    ----------
+    source, target : (K, 3) float
+        The same points of a face in any two frames and units, not all in a plane.
+
+    Returns
+    -------
+    bool
+        Whether the distances that are left by `fit_similarity` fall below `MIRRORED_SHARE`.
+
+    Raises
+    ------
+    ValueError
+        If the source points all lie in one place.
+    """
+    left = []
+    for points in (np.asarray(source, np.float64), np.asarray(source, np.float64) * [-1, 1, 1]):
+        fit = fit_similarity(points, target)
+        placed = fit.scale * points @ fit.rotation.T + fit.translation
+        left.append(float(np.linalg.norm(placed - target)))
+    return left[1] < MIRRORED_SHARE * left[0]
 
 
 def move(fit: SimilarityFit, points: NDArray) -> Array:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from model.scores.scans import m3dfb, now, realy
+from pipeline.face.similarity import is_mirrored
 from pipeline.photo.point_files import read_point_file
 from pipeline.photo.surface_files import LANDMARKS, SURFACES, find_file, read_landmarks, read_surface
 from pipeline.store.arrays import Array
@@ -22,6 +23,8 @@ NOW_SCANS, NOW_LANDMARKS = "scans", "scans_lmks_onlypp"
 REALY_REGIONS, REALY_KEYPOINTS, REALY_SCALE = "REALY_scan_region", "REALY_HIFI3D_keypoints", "metrical_scale.txt"
 POINT_FILES = (".txt", ".npy", ".obj")
 DISTANCE = "distance"
+# Diagonal of the box of a face's landmarks in mm: no face is as small, or as large.
+LEAST_MM, MOST_MM = 20.0, 1000.0
 
 
 class Face(NamedTuple):
@@ -80,8 +83,24 @@ def _measure_now(face: Face, predictions: Path, vertices_of: NDArray | None, uni
         check(last < len(vertices), f"{stem} has {len(vertices)} vertices; --template asks for number {last}.")
         landmarks = vertices[vertices_of]
     scan, scan_landmarks = _read_scan(face.scan, face.landmarks)
+    _check_landmarks(face, landmarks, unit * scan_landmarks)
     errors = now.errors(vertices, triangles, landmarks, unit * scan, unit * scan_landmarks)
     return {DISTANCE: errors.astype(np.float32)}
+
+
+def _check_landmarks(face: Face, predicted: Array, scan: Array) -> None:
+    """Refuse a scan that is no face's size in mm, and a prediction whose left and right are exchanged."""
+    apart = float(np.linalg.norm(np.ptp(scan, axis=0)))
+    check(
+        LEAST_MM < apart < MOST_MM,
+        f"{face.landmarks} has landmarks over {apart:,.4g} mm, and a face's are over some 100: say by --unit what the "
+        "scans are in.",
+    )
+    check(
+        not is_mirrored(predicted, scan),
+        f"{face.sample_id} is mirrored: its landmarks fit the scan's much better with left and right exchanged. Negate "
+        "x and turn its triangles round.",
+    )
 
 
 @functools.lru_cache(maxsize=2)  # NoW has several images of a scan, one after the other
@@ -112,7 +131,9 @@ def _measure_m3dfb(face: Face, predictions: Path, template: m3dfb.Template, unit
     check(face.landmarks.is_file(), f"{face.landmarks} is missing: the 51 landmarks of the scan.")
     scan = read_point_file(face.scan, np.inf)
     check(scan.shape[1] == 3, f"{face.scan} has points without z.")
-    return m3dfb.errors(predicted, unit * scan, unit * read_landmarks(face.landmarks, m3dfb.LANDMARKS), template)
+    landmarks = unit * read_landmarks(face.landmarks, m3dfb.LANDMARKS)
+    _check_landmarks(face, predicted[template.landmarks], landmarks)
+    return m3dfb.errors(predicted, unit * scan, landmarks, template)
 
 
 def _list_realy(scans: Path, predictions: Path) -> list[Face]:

@@ -59,17 +59,20 @@ def test_scans_become_a_set_of_meshes_in_correspondence(tmp_path):
 def test_one_scan_that_fails_is_told_and_the_others_are_made(tmp_path):
     marked = make_face_model(tmp_path / "model.h5")
     (tmp_path / "points").mkdir()
-    for name in ("good", "empty", "lost"):
-        write_mesh(tmp_path / f"{name}.ply", Mesh(*make_scan()))
+    for name in ("good", "empty", "lost", "mirrored"):
+        vertices, triangles = make_scan()
+        write_mesh(tmp_path / f"{name}.ply", Mesh(vertices * [-1 if name == "mirrored" else 1, 1, 1], triangles))
+    np.save(tmp_path / "points" / "mirrored.npy", into_scanner(warp(marked)) * [-1, 1, 1])
     np.save(tmp_path / "points" / "good.npy", into_scanner(warp(marked)))
     np.save(tmp_path / "points" / "empty.npy", into_scanner(warp(marked))[:40])
-    scans = [tmp_path / f"{name}.ply" for name in ("good", "empty", "lost")]
+    scans = [tmp_path / f"{name}.ply" for name in ("good", "empty", "lost", "mirrored")]
     out = tmp_path / "out"
     result = call(*scans, "--out", out, "--landmarks", tmp_path / "points", "--model", tmp_path / "model.h5")
     assert result.exit_code == 0, result.output
     assert "expected (68, 3), or (51, 3) without the jaw" in result.output
     assert "has 0 files for lost" in result.output
-    assert [bool(row["reason"]) for row in read_rows(out)] == [False, True, True]
+    assert [bool(row["reason"]) for row in read_rows(out)] == [False, True, True, True]
+    assert "mirrored.ply and its landmarks are mirrored: they fit a face much better" in result.output
 
 
 @pytest.mark.parametrize("missing", ["model", "all"])

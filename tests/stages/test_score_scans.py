@@ -138,6 +138,22 @@ def test_m3dfb_is_scored_by_its_estimators(m3dfb_folder):
     assert reasons["id0002"].endswith("id0002 has points of shape (7, 3); expected (441, 3).")
 
 
+def test_a_wrong_unit_and_a_mirrored_prediction_are_told(m3dfb_folder):
+    folder, _ = m3dfb_folder
+    options = ("--scan", str(folder / "scans"), "--protocol", "m3dfb", "--template", str(folder / "mesh.json"))
+    code, output, _ = run(folder, *options)
+    assert code == 1
+    assert "id0000.lmks has landmarks over" in output
+    assert "say by --unit what the scans are in" in output
+    path = folder / "predicted/id0000.txt"
+    kept = path.read_text()
+    np.savetxt(path, np.loadtxt(path) * [-1, 1, 1])
+    code, output, _ = run(folder, *options, "--unit", "um")
+    path.write_text(kept)
+    assert code == 1
+    assert "id0000 is mirrored: its landmarks fit the scan's much better" in output
+
+
 def test_a_solver_that_finds_no_end_is_a_failed_face(m3dfb_folder, monkeypatch):
     folder, _ = m3dfb_folder
     np.savetxt(folder / "predicted/id0001.txt", np.loadtxt(folder / "scans/id0001.txt"))
@@ -150,7 +166,7 @@ def test_a_solver_that_finds_no_end_is_a_failed_face(m3dfb_folder, monkeypatch):
 
     monkeypatch.setattr(m3dfb, "errors", errors)
     options = ("--scan", str(folder / "scans"), "--protocol", "m3dfb", "--template", str(folder / "mesh.json"))
-    code, output, out = run(folder, *options)
+    code, output, out = run(folder, *options, "--unit", "um")
     (folder / "predicted/id0001.txt").unlink()
     assert code == 0, output
     assert "failed: id0000: Maximum number of iterations reached." in output

@@ -19,6 +19,9 @@ def make_face():
     pairs = np.arange(LANDMARKS)
     x, y = (x - x[MIRRORED]) / 2, (y + y[MIRRORED]) / 2
     x[36:42], x[42:48] = -np.abs(x[36:42]) - 20, np.abs(x[42:48]) + 20
+    # The eyes are above the chin, and the tip of the nose stands before them.
+    y[36:48], y[8] = np.abs(y[36:48]) / 4 + 20, -85
+    x[30] = y[30] = 0
     vertices = np.stack([x, y, 60 - x**2 / 90 - y**2 / 150 + 20 * np.exp(-(x**2 + y**2) / 400)], axis=1)
     between = (vertices[:-1] + vertices[1:]) / 2
     vertices = np.concatenate([vertices, between, between[::-1] * [1, 1, 1.1]]).astype(np.float32)
@@ -93,11 +96,42 @@ def test_a_face_of_vertices_that_are_not_there_and_a_mirrored_one_are_refused(tm
     write_wireframe(path, FaceModel(face.mean * [-1, 1, 1], *[getattr(face, name) for name in ARRAYS]))
     with pytest.raises(ValueError, match="x is mirrored"):
         read_wireframe(path)
+    for turned, sentence in (
+        ([1, -1, 1], "y is to point up"),
+        ([1, 1, -1], "z is to point out"),
+        ([1, 1, 0.01], "z is"),
+    ):
+        write_wireframe(path, FaceModel(face.mean * turned, *[getattr(face, name) for name in ARRAYS]))
+        with pytest.raises(ValueError, match=sentence):
+            read_wireframe(path)
     write_wireframe(path, face)
     line = path.read_text(encoding="latin-1").partition("# FACE LIST:\n")[2].splitlines()[1]
     path.write_text(path.read_text(encoding="latin-1").replace(f"\n{line}\n", "\n1 2 113\n", 1), encoding="latin-1")
     with pytest.raises(ValueError, match="FACE LIST: a face is not of three of the 113 vertices"):
         read_wireframe(path)
+
+
+def test_units_of_another_length_than_the_vertices_are_refused(file, tmp_path):
+    text = file.read_text(encoding="latin-1")
+    head, _, rest = text.partition("# VERTEX LIST:\n113\n")
+    lines = rest.splitlines()
+    for factor in (1000.0, 0.001):
+        larger = [" ".join(f"{factor * float(word):.6f}" for word in line.split()) for line in lines[:113]]
+        (tmp_path / "scaled.wfm").write_text(
+            "\n".join([f"{head}# VERTEX LIST:", "113", *larger, *lines[113:]]), "latin-1"
+        )
+        with pytest.raises(ValueError, match="are to have one unit of length"):
+            read_wireframe(tmp_path / "scaled.wfm")
+
+
+def test_names_of_units_may_be_in_capitals(file, tmp_path):
+    path = change(file, tmp_path, "# AUV11 Jaw drop", "# JAW DROP")
+    assert read_wireframe(path).expression_names == ("JAW DROP", "AUV14 Lid tightener")
+
+
+def test_a_folder_is_no_wireframe(tmp_path):
+    with pytest.raises(ValueError, match=r"is no file; expected CANDIDE-3's wireframe, candide3\.wfm"):
+        read_wireframe(tmp_path)
 
 
 ARRAYS = ("shape_basis", "expression_basis", "triangles", "landmarks")

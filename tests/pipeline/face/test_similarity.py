@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
+from pipeline.face.camera import rotation_matrix
 from pipeline.face.similarity import (
     apply_similarity,
     fit_similarity,
+    is_mirrored,
     make_similarity,
     move,
     move_back,
@@ -89,3 +91,14 @@ def test_points_are_moved_and_moved_back():
     fit = fit_similarity(points, target)
     assert move(fit, points) == pytest.approx(target)
     assert move_back(fit, target) == pytest.approx(points)
+
+
+def test_points_of_a_face_tell_a_mirrored_one():
+    """By a made-up face: eyes, nose and mouth, nearly symmetric, in another frame and unit."""
+    eyes, mouth = [[-45, 30, 0], [-15, 28, 8], [15, 28, 8.5], [46, 31, 0]], [[-26, -40, 12], [24, -41, 13]]
+    face = np.array([*eyes, [1, -10, 45], *mouth], float)
+    turned = 0.02 * face @ rotation_matrix(0.3, -0.5, 2.0).T + [5, 6, 7]
+    assert not is_mirrored(face, turned)
+    assert not is_mirrored(face * [-1, 1, 1], turned * [-1, 1, 1])
+    assert is_mirrored(face * [-1, 1, 1], turned)
+    assert is_mirrored(face, turned * [1, -1, 1])
