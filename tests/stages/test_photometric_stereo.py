@@ -28,7 +28,8 @@ def sphere():
 def photos(tmp_path, monkeypatch):
     normals, z = sphere()
     vertices, triangles = depth_mesh(z)
-    found = SimpleNamespace(vertices=vertices, doubt="")
+    landmarks = np.random.default_rng(0).uniform(20, 80, (68, 3))
+    found = SimpleNamespace(vertices=vertices, doubt="", landmarks=landmarks)
     reconstructor = SimpleNamespace(
         find_faces=lambda photo: ["a face"] if photo.max() > 50 else [],
         reconstruct=lambda *_: found,
@@ -87,4 +88,18 @@ def test_what_cannot_be_is_told(photos, tmp_path):
     assert "several sizes" in call(*photos[:3], tmp_path / "small.png", *out).output
     cv2.imwrite(str(photos[0]), np.zeros((121, 141, 3), np.uint8))
     assert "No face was found" in call(photos[0], photos[0], photos[0], *out).output
+    assert not (tmp_path / "out").exists()
+
+
+def test_photos_of_another_pose_are_refused(photos, tmp_path, monkeypatch):
+    reconstructor = command.open_reconstructor()
+    moved = SimpleNamespace(**vars(reconstructor.reconstruct()))
+    moved.landmarks = moved.landmarks + np.array([12.0, 0, 0])
+    third = cv2.imread(str(photos[2]))[..., ::-1]
+    own = SimpleNamespace(**vars(reconstructor))
+    own.reconstruct = lambda photo, _: moved if np.array_equal(photo, third) else reconstructor.reconstruct()
+    monkeypatch.setattr(command, "open_reconstructor", lambda *_: own)
+    result = call(*photos, "--out", tmp_path / "out")
+    assert result.exit_code == 1
+    assert f"{photos[2]}: its face lies 20 % of its size from that of the photos' mean" in result.output
     assert not (tmp_path / "out").exists()
