@@ -1,6 +1,6 @@
-# Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, report, dag, real, real-gpu,
+# Everything happens in .venv inside the project. Targets: install, repro, thesis, thesis-seeds, baseline, table, report, estimate, dag, real, real-gpu,
 # real-thesis, thesis-scale, thesis-scale-dry, test, test-all, check, bench-all, bench-data, bench-model, bench-faces, bench-masks,
-# bench-mobile, bench-browser, bench-occlusion, bench-pose, bench-photos, bench-shading, bench-start, bench-video, site, requirements, clean, clean-all.
+# bench-mobile, bench-browser, bench-occlusion, bench-pose, bench-photos, bench-rehearsal, bench-shading, bench-start, bench-video, site, requirements, clean, clean-all.
 SHELL := /bin/bash
 .SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3
@@ -16,8 +16,8 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
-.PHONY: install repro thesis thesis-seeds baseline table report dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-mobile bench-browser bench-occlusion bench-pose bench-photos bench-start \
-  bench-shading bench-video bench-all check site requirements clean clean-all
+.PHONY: install repro thesis thesis-seeds baseline table report estimate dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-mobile bench-browser bench-occlusion bench-pose bench-photos bench-start \
+  bench-shading bench-rehearsal bench-video bench-all check site requirements clean clean-all
 
 # What DVC says of the stages that had nothing to do is left out.
 BRIEFLY := | { grep --line-buffered -v -e "didn't change, skipping" -e '^Updating lock file' -e '^To track the changes' \
@@ -117,6 +117,13 @@ bench-browser: $(READY_DEV)
 
 bench-shading: $(READY_DEV)
 	python -m benchmarks.shading
+
+bench-rehearsal: $(READY_DEV)
+	python -m benchmarks.rehearsal
+
+# What the data stages will take, by a few of the pairs.
+estimate: $(READY_DEV)
+	python -m benchmarks.estimate
 
 bench-all: $(READY_DEV)
 	python -m benchmarks.all
