@@ -144,7 +144,8 @@ def table(work: dict[str, Work], workers: int) -> Iterator[str]:
     yield f"{'stage':14} {'samples':>9} {'time':>18} {'GB':>7} {'MB of memory a process':>23}"
     for stage, each in work.items():
         yield f"{stage:14} {each.samples:9,} {_span(each):>18} {each.size / 1e9:7.2f} {each.peak_mb:23.0f}"
-    whole = Work(0, *(sum(getattr(each, name) for each in work.values()) for name in ("low_s", "high_s", "size")), 0.0)
+    low, high, size = (sum(getattr(each, name) for each in work.values()) for name in ("low_s", "high_s", "size"))
+    whole = Work(0, low, high, size, 0.0)
     yield (
         f"In all {_span(whole)} on {workers} processes, as if each had a core of its own, and {whole.size / 1e9:.2f} "
         "GB; DVC's cache keeps as much again, unless it can share blocks or links (docs/scale.md)."
