@@ -42,7 +42,7 @@ def change(folder: Path, edit) -> None:
 
 def shrink(params) -> None:
     """As small as a run can be."""
-    params["demo_data"] |= {"photos_per_subset": 6, "test_photos": 6, "photo_size": 96}
+    params["demo_data"] |= {"photos_per_subset": 9, "test_photos": 6, "photo_size": 96}
     subsets = params["data"]["subsets"]
     for name in [name for name in subsets if name not in ("AFW", "AFLW2000")]:
         del subsets[name]
