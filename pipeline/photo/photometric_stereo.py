@@ -92,11 +92,15 @@ def check_lights(lights: Array) -> None:
     Raises
     ------
     ValueError
+        If they do, or a number of one is not finite.
     """
-    if not np.isfinite(lights).all() or np.linalg.cond(lights) > 100:
+    wrong = np.flatnonzero(~np.isfinite(lights).all(axis=1))
+    if len(wrong):
+        raise ValueError(f"Light {wrong[0] + 1} has a number that is not finite.")
+    if np.linalg.cond(lights) > 100:
         raise ValueError(
             "The lights lie in one plane, or nearly so: move one of them out of it, since what is at right angles to "
-            "the plane is not seen."
+            "the plane is not seen. Of the same photo several times, all lights are one."
         )
 
 

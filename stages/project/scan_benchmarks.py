@@ -25,6 +25,8 @@ POINT_FILES = (".txt", ".npy", ".obj")
 DISTANCE = "distance"
 # Diagonal of the box of a face's landmarks in mm: no face is as small, or as large.
 LEAST_MM, MOST_MM = 20.0, 1000.0
+# Any unit does for predictions, but squares of their numbers are to be finite.
+LARGEST = 1e12
 
 
 class Face(NamedTuple):
@@ -95,6 +97,10 @@ def _check_landmarks(face: Face, predicted: Array, scan: Array) -> None:
         LEAST_MM < apart < MOST_MM,
         f"{face.landmarks} has landmarks over {apart:,.4g} mm, and a face's are over some 100: say by --unit what the "
         "scans are in.",
+    )
+    check(
+        float(np.abs(predicted).max()) < LARGEST,
+        f"{face.sample_id} has landmarks as far out as {np.abs(predicted).max():.3g}: no unit makes a face of them.",
     )
     check(
         not is_mirrored(predicted, scan),

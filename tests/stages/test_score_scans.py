@@ -147,6 +147,11 @@ def test_a_wrong_unit_and_a_mirrored_prediction_are_told(m3dfb_folder):
     assert "say by --unit what the scans are in" in output
     path = folder / "predicted/id0000.txt"
     kept = path.read_text()
+    np.savetxt(path, np.loadtxt(path) * 1e200)
+    code, output, _ = run(folder, *options, "--unit", "um")
+    assert code == 1
+    assert "no unit makes a face of them" in output
+    path.write_text(kept)
     np.savetxt(path, np.loadtxt(path) * [-1, 1, 1])
     code, output, _ = run(folder, *options, "--unit", "um")
     path.write_text(kept)

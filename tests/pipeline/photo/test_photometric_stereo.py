@@ -6,6 +6,7 @@ import pytest
 from pipeline.photo.linear_light import to_light, to_photo
 from pipeline.photo.photometric_stereo import (
     brightness_of,
+    check_lights,
     depth_mesh,
     estimate_lights,
     integrate,
@@ -96,6 +97,8 @@ def test_what_cannot_be_solved_is_refused(ball):
     with pytest.raises(ValueError, match="a row of three for each photo"):
         solve_normals(brightness, LIGHTS[:4])
     plane = np.array([[0.5, 0, 1], [0, 0, 1], [-0.5, 0, 1.0]])
+    with pytest.raises(ValueError, match="Light 2 has a number that is not finite"):
+        check_lights(np.array([[0, 0, 1], [np.nan, 1, 1], [1, 0, 1.0]]))
     with pytest.raises(ValueError, match="lie in one plane"):
         solve_normals(brightness[:3], plane)
     with pytest.raises(ValueError, match="no pixel"):
