@@ -80,7 +80,7 @@ def make_page(bundle: Bundle, network: MapNetwork | None, runtime: Path | None) 
         numbers,
         browser_arrays(bundle, network),
         {"runtime": parts.binary, "loader": parts.loader, **networks},
-        parts.library,
+        parts.script,
         made_by,
         licences,
     )

@@ -25,9 +25,9 @@ SECONDS = 300
 
 
 class Runtime(NamedTuple):
-    """The runtime's parts: the library for pages, the loader of its WebAssembly, a module, and that itself."""
+    """The runtime's parts: the script for pages, the loader of its WebAssembly, a module, and that itself."""
 
-    library: str
+    script: str
     loader: bytes
     binary: bytes
 
@@ -74,11 +74,11 @@ def read_runtime(path: Path) -> Runtime:
             assert member is not None
             return member.read()
 
-        library = read("ort.wasm.min.js").decode()
+        script = read("ort.wasm.min.js").decode()
         wasm = "ort-wasm-simd-threaded"
         # The map for debuggers would be looked for beside the page.
-        library = "".join(line for line in library.splitlines(keepends=True) if "sourceMappingURL" not in line)
-        return Runtime(library, read(f"{wasm}.mjs"), read(f"{wasm}.wasm"))
+        script = "".join(line for line in script.splitlines(keepends=True) if "sourceMappingURL" not in line)
+        return Runtime(script, read(f"{wasm}.mjs"), read(f"{wasm}.wasm"))
 
 
 def kept_folders() -> Iterator[Path]:

@@ -1,6 +1,6 @@
 import pytest
 
-from tests.helpers.stage_runs import copy_code, draw_photos, make_data, write_params
+from tests.helpers.stage_runs import copy_code, make_project
 
 
 @pytest.fixture(scope="session")
@@ -13,8 +13,4 @@ def code(tmp_path_factory):
 @pytest.fixture(scope="session")
 def undisturbed(tmp_path_factory, code):
     """A project whose data stages ran without a disturbance; one photo a shard."""
-    folder = tmp_path_factory.mktemp("undisturbed")
-    draw_photos(folder / "raw")
-    write_params(folder)
-    make_data(folder, code)
-    return folder
+    return make_project(tmp_path_factory.mktemp("undisturbed"), code)

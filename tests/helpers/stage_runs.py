@@ -192,3 +192,11 @@ def assert_one_sentence(run, process, *parts):
     assert lines[0].startswith("Error: ")
     for part in parts:
         assert part in lines[0]
+
+
+def make_project(folder, code):
+    """A project whose data stages ran without a disturbance, one process each; one photo a shard."""
+    draw_photos(folder / "raw")
+    write_params(folder)
+    make_data(folder, code)
+    return folder

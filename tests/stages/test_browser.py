@@ -3,20 +3,19 @@
 import html
 import json
 import re
-import shutil
 import subprocess
 
 import cv2
 import numpy as np
 import pytest
 
+from benchmarks.chromium import BROWSER
 from pipeline.commands.files import WriteOptions, write_faces
 from pipeline.crops.face_finding import Face
 from stages.pages.review_page import review_page
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.small_project import make_everything
 
-BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = (
     "--headless",
     "--no-sandbox",
