@@ -104,6 +104,14 @@ BENCHMARKS: dict[str, tuple[Figure, ...]] = {
         Figure("jitter of a still face (px)", ("jitter_px", 1), "each frame alone", ("jitter_px", 0)),
         Figure("a frame, ms", PLAIN, "with its overlay", DRAWN),
     ),
+    "browser": (
+        Figure("page with all that it needs (MB)", ("mb",)),
+        Figure("camera to drawn mesh in Chromium, frames/s", ("frames_per_s",)),
+    ),
+    "rehearsal": tuple(
+        Figure(f"{stage}, ms a sample of 20,000", ("20000", stage, "ms"), "of 5,000", ("5000", stage, "ms"))
+        for stage in ("index", "meshes", "aligned", "position_maps")
+    ),
 }
 
 
