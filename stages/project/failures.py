@@ -21,6 +21,8 @@ FOLDER = Path("work/failures")
 # What a shell gives for a process that a signal ended is this and the signal's number.
 SIGNALLED = 128
 INTERRUPTED = SIGNALLED + signal.SIGINT
+# In the name of a file.
+UNSAFE = re.compile(r"[^\w@.-]")
 GO_ON = "run the same command again: it goes on where it stopped."
 # Of an unknown error's own text, so much is shown.
 SHOWN = 300
@@ -64,7 +66,7 @@ def end_briefly(stage: str) -> Iterator[None]:
 
 def keep_traceback(name: str, error: BaseException) -> str:
     """Write the traceback of an error to a file, or to stderr where it can't be written; returns a short sentence."""
-    path = FOLDER / f"{re.sub(r'[^\w@.-]', '_', name)}.txt"
+    path = FOLDER / f"{UNSAFE.sub('_', name)}.txt"
     whole = "".join(traceback.format_exception(error))
     try:
         write_bytes(path, whole.encode(errors="backslashreplace"))
@@ -138,4 +140,3 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
     while error is not None:
         yield error
         error = error.__cause__
-
