@@ -6,7 +6,6 @@ from pathlib import Path
 import click
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from model.scores.protocols import error_3ddfa
 from pipeline.crops.face_mesh import POINTS, MeshFace
@@ -14,6 +13,7 @@ from pipeline.crops.landmark_map import ENOUGH, KEYPOINTS, apply_map, learn_map,
 from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.face.landmarks import LANDMARKS
 from pipeline.raw.photos import read_photo
+from pipeline.store.progress import open_bar
 from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.annotated_face import annotated_face
@@ -70,19 +70,19 @@ def find_faces(data: DataParams, sample_ids: list[str]) -> Iterator[tuple[MeshFa
     These are ``pt3d_68`` where it is annotated, else the model's own.
     """
     wanted = set(sample_ids)
-    bar = tqdm(total=len(sample_ids), unit="image", desc="landmark_map", disable=None)
-    for subset in dict.fromkeys(map(subset_of, sample_ids)):
-        for path in list_shards(subset_folder("meshes", LEARN, subset)):
-            shard = read_shard(path, ["sample_id", "photo", "photo_sha256", "landmarks"])
-            index = read_shard(subset_folder("index", LEARN, subset) / path.name, ["sample_id", "true_landmarks"])
-            annotated = dict(zip(index["sample_id"], index["true_landmarks"], strict=True))
-            for name, photo, digest, landmarks in zip(*shard.values(), strict=True):
-                if name in wanted:
-                    face = annotated_face(read_photo(data.folder(subset) / photo, digest), landmarks)
-                    truth = annotated[name] if np.isfinite(annotated[name]).all() else landmarks
-                    bar.update()
-                    if face is not None:
-                        yield face, truth.astype(np.float64)
+    with open_bar("landmark_map", "photo", len(wanted)) as bar:
+        for subset in dict.fromkeys(map(subset_of, sample_ids)):
+            for path in list_shards(subset_folder("meshes", LEARN, subset)):
+                shard = read_shard(path, ["sample_id", "photo", "photo_sha256", "landmarks"])
+                index = read_shard(subset_folder("index", LEARN, subset) / path.name, ["sample_id", "true_landmarks"])
+                annotated = dict(zip(index["sample_id"], index["true_landmarks"], strict=True))
+                for name, photo, digest, landmarks in zip(*shard.values(), strict=True):
+                    if name in wanted:
+                        face = annotated_face(read_photo(data.folder(subset) / photo, digest), landmarks)
+                        truth = annotated[name] if np.isfinite(annotated[name]).all() else landmarks
+                        bar.update()
+                        if face is not None:
+                            yield face, truth.astype(np.float64)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,6 @@ import click
 import numpy as np
 import scipy.spatial
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from pipeline.commands.options import FILE, FOLDER, expecting
 from pipeline.crops.face_mesh import open_networks
@@ -28,6 +27,7 @@ from pipeline.photo.scan_files import ScanFile, read_scan
 from pipeline.store.arrays import Array
 from pipeline.store.checks import check
 from pipeline.store.files import write_bytes
+from pipeline.store.progress import show_progress
 from pipeline.store.sentences import sentences
 from pipeline.store.tables import write_table
 from stages.project.paths import MODEL
@@ -60,7 +60,7 @@ def main(scans: tuple[Path, ...], out: Path, landmarks: Path | None, model: Path
         own = [scan for scan in scans if (out / f"{scan.stem}.ply").resolve() == scan.resolve()]
         check(not own, f"A mesh in {out} would replace the scan {own[0] if own else ''}: name another folder.")
         rows = []
-        for path in tqdm(scans, unit="scan", desc="register", disable=None):
+        for path in show_progress(scans, "register", "scan"):
             try:
                 rows.append(register(path, out, landmarks, template))
             except (ValueError, OSError) as error:

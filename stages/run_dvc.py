@@ -24,7 +24,7 @@ def main(arguments: tuple[str, ...]) -> None:
         status = 2
     except KeyboardInterrupt:
         status = _tell(STOPPED)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         status = _tell(explain(error) or Failure(f"Error: {keep_traceback('dvc', error)}"))
     finally:
         clean_repos()
