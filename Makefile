@@ -143,6 +143,7 @@ $(READY): requirements.txt requirements-networks.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps -r requirements-networks.txt
 	@$(VENV)/bin/python -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true # on all cores, where pip takes one
+	@test ! -d stages || $(VENV)/bin/python -m stages.offline_plots # not yet there where a container is made
 	@touch $@
 
 $(READY_DEV): requirements-dev.txt $(READY)
@@ -202,7 +203,7 @@ real real-gpu real-thesis thesis-scale: $(READY)
 	@test -d $(REAL)/.git || git clone --quiet . $(REAL)
 	git -C $(REAL) fetch --quiet ../.. HEAD
 	git -C $(REAL) reset --quiet --hard FETCH_HEAD
-	faces=$$(cd "$$FACE_DATA" && pwd) && cd $(REAL) && dvc config --local cache.dir ../../.dvc/cache && mkdir -p data && \
+	faces=$$(cd "$$FACE_DATA" && pwd) && cd $(REAL) && dvc config --local cache.dir ../../.dvc/cache && python -m stages.offline_plots && mkdir -p data && \
 	  ln -sfn "$$faces" data/raw && $(MEND) && \
 	  $(REAL_FIRST) $(DVC) exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) \
 	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) && python -m stages.print_metrics $(PRINTED)
