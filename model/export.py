@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.photo.onnx_session import open_session
-from pipeline.store.progress import show_progress
+from pipeline.store.progress import show_steps
 from pipeline.store.quiet import quiet_stderr
 
 Photos = NDArray[np.float32]
@@ -67,8 +67,10 @@ def export(network: Any, folder: Path, photos: Photos) -> dict[str, Path]:
         "litert_float16": lambda path: write_litert(network, path, "float16", photos),
         "litert_int8": lambda path: write_litert(network, path, "int8", photos),
     }
-    for name, path in show_progress(files.items(), "export", "file"):
-        write[name](path)
+    with show_steps("export", len(files)) as begin:
+        for name, path in files.items():
+            begin(name)
+            write[name](path)
     return files
 
 

@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def find_drawing_code() -> str:
-    """Read Vega, Vega-Lite and Vega-Embed as one script, which leaves `vegaEmbed`, of the newest version DVC can use."""
+    """Read Vega, Vega-Lite and Vega-Embed, the newest that DVC can use, as one script that leaves `vegaEmbed`."""
     import vl_convert
 
     versions = [version for version in vl_convert.get_vegalite_versions() if version.split(".")[0] == VEGA_LITE]

@@ -10,7 +10,11 @@ import click
 Item = TypeVar("Item")
 
 
-def open_bar(title: str, unit: str, total: int | None, done: int = 0) -> Any:
+# Steps that are unlike tell neither a rate nor when the last one ends.
+STEPS = "{desc} |{bar}| {n_fmt} of {total_fmt} steps [{elapsed}]"
+
+
+def open_bar(title: str, unit: str, total: int | None, done: int = 0, form: str | None = None) -> Any:
     """Show a bar on stderr, where that is a terminal.
 
     Parameters
@@ -23,6 +27,8 @@ def open_bar(title: str, unit: str, total: int | None, done: int = 0) -> Any:
         How many there are; None where nobody knows, and then no share is shown.
     done : int
         How many were there before.
+    form : str, optional
+        tqdm's ``bar_format``, where a rate and the time that is left would tell nothing.
 
     Returns
     -------
@@ -31,7 +37,8 @@ def open_bar(title: str, unit: str, total: int | None, done: int = 0) -> Any:
     """
     from tqdm import tqdm  # a single photo is done sooner than it is imported
 
-    return tqdm(total=total, initial=done, desc=title, unit=unit, disable=None, leave=False, dynamic_ncols=True)
+    look: dict[str, Any] = {"disable": None, "leave": False, "dynamic_ncols": True, "bar_format": form}
+    return tqdm(total=total, initial=done, desc=title, unit=unit, **look)
 
 
 def show_progress(items: Iterable[Item], title: str, unit: str, total: int | None = None) -> Iterable[Item]:
@@ -55,7 +62,7 @@ def show_steps(title: str, total: int) -> Iterator[Callable[[str], None]]:
     if not is_shown():
         yield lambda _: None
         return
-    with open_bar(title, "step", total) as bar:
+    with open_bar(title, "step", total, form=STEPS) as bar:
         begun = 0
 
         def begin(step: str) -> None:

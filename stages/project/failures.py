@@ -23,6 +23,8 @@ SIGNALLED = 128
 INTERRUPTED = SIGNALLED + signal.SIGINT
 # In the name of a file.
 UNSAFE = re.compile(r"[^\w@.-]")
+# What DVC says of a stage that failed.
+COMMAND = re.compile(r"^failed to run: (?P<command>.+), exited with (?P<status>-?\d+)$", re.DOTALL)
 GO_ON = "run the same command again: it goes on where it stopped."
 # Of an unknown error's own text, so much is shown.
 SHOWN = 300
@@ -101,7 +103,7 @@ def explain(error: BaseException) -> Failure | None:
     chain = list(_causes(error))
     for each in chain:
         if isinstance(each, StageCmdFailedError):
-            return _of_stage(str(each))
+            return _of_command(str(each))
         if isinstance(each, LockError):
             return Failure(
                 f"Another DVC is at work in {Path.cwd()}, or was killed a moment ago: wait for its end, then {GO_ON}"
@@ -115,21 +117,23 @@ def explain(error: BaseException) -> Failure | None:
     return Failure(f"Error: {': '.join(filter(None, said))}\nMend that, and {GO_ON}")
 
 
-def _of_stage(said: str) -> Failure:
-    """Say why a stage ended, of what DVC says of it, which has the command and the exit status."""
-    found = re.search(r"python -m stages\.(.+), exited with (-?\d+)$", said)
+def _of_command(said: str) -> Failure:
+    """Say why a stage ended, of what DVC says of its command and the exit status."""
+    found = COMMAND.search(said)
     if found is None:
-        return Failure(f"{said[:1].upper()}{said[1:]}.\nMend that, and {GO_ON}")
-    name, status = found[1].replace(" ", "@"), int(found[2])
+        return Failure(f"Error: {said}\nMend that, and {GO_ON}")
+    command, status = found["command"], int(found["status"])
+    stage = command.removeprefix("python -m stages.")
+    name = command if stage == command else stage.replace(" ", "@")
     number = -status if status < 0 else status - SIGNALLED
     if number == signal.SIGINT:
         return STOPPED
     if number > 0:
-        why = f"The stage {name} was ended by signal {number} ({_signal_name(number)})"
+        why = f"{name} was ended by signal {number} ({_signal_name(number)})"
         if number == signal.SIGKILL:
             why += ", by somebody, or by the system for want of memory"
         return Failure(f"{why}. Mend that, and {GO_ON}", SIGNALLED + number)
-    return Failure(f"The stage {name} failed, as is said above. Mend that, and {GO_ON}")
+    return Failure(f"{name} failed, as is said above. Mend that, and {GO_ON}")
 
 
 def _signal_name(number: int) -> str:
