@@ -3,7 +3,6 @@
 What a stage prints itself stands above: it has said what a user can mend.
 """
 
-import errno
 import re
 import signal
 import sys
@@ -16,6 +15,7 @@ from typing import NamedTuple
 import click
 
 from pipeline.store.files import write_bytes
+from pipeline.store.sentences import FULL
 
 FOLDER = Path("work/failures")
 # What a shell gives for a process that a signal ended is this and the signal's number.
@@ -108,7 +108,7 @@ def explain(error: BaseException) -> Failure | None:
             return Failure(
                 f"Another DVC is at work in {Path.cwd()}, or was killed a moment ago: wait for its end, then {GO_ON}"
             )
-        if isinstance(each, OSError) and each.errno in (errno.ENOSPC, errno.EDQUOT):
+        if isinstance(each, OSError) and each.errno in FULL:
             place = f" that {each.filename} lies on" if each.filename else ""
             return Failure(f"Error: The disk{place} is full. Free it, and {GO_ON}")
     if not isinstance(error, DvcException):

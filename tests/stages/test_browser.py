@@ -82,7 +82,9 @@ def browse(page, profile, *actions):
 def inject(page, script):
     """Copy a page beside itself with a script in it."""
     copy = page.with_name(f"{page.stem}_watched.html")
-    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{script}</body>"), encoding="utf-8")
+    # The last: a script may have that tag in a text.
+    before, _, after = page.read_text(encoding="utf-8").rpartition("</body>")
+    copy.write_text(f"{before}{script}</body>{after}", encoding="utf-8")
     return copy
 
 
@@ -175,7 +177,9 @@ def on_load(page, tmp_path, name, code, size="1280,800"):
     """Picture of a page after some code has run in it, half a second after it was loaded."""
     copy = page.with_name(f"{name}.html")
     script = f'<script>addEventListener("load", () => setTimeout(() => {{{code}}}, 500));</script>'
-    copy.write_text(page.read_text(encoding="utf-8").replace("</body>", f"{script}</body>"), encoding="utf-8")
+    # The last: a script may have that tag in a text.
+    before, _, after = page.read_text(encoding="utf-8").rpartition("</body>")
+    copy.write_text(f"{before}{script}</body>{after}", encoding="utf-8")
     path = tmp_path / f"{name}.png"
     _, said = browse(copy, tmp_path / f"profile_{name}", f"--screenshot={path}", f"--window-size={size}")
     assert said == []
