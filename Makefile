@@ -21,7 +21,7 @@ export FACE_DATA
 
 # DVC, which says what to do where it fails. What it says of the stages that had nothing to do is left out, and what is left
 # goes on to its end when Ctrl-C is pressed.
-DVC := python -m stages.run_dvc
+RUN_DVC := python -m stages.run_dvc
 BRIEFLY := | { trap '' INT; grep --line-buffered -v -e "didn't change, skipping" -e '^Updating lock file' -e '^To track the changes' \
   -e '^To enable auto staging' -e '^Use `dvc push`' -e '^	git add' -e '^	dvc config core.autostage' -e '^$$' || true; }
 # What a first run made is new to git.
@@ -32,7 +32,7 @@ install: $(READY)
 
 repro: $(READY)
 	@$(MEND)
-	@$(DVC) repro $(BRIEFLY)
+	@$(RUN_DVC) repro $(BRIEFLY)
 	@python -m stages.print_metrics
 	@$(SAY_NEW)
 
@@ -42,7 +42,7 @@ thesis: $(READY)
 	@python -m stages.print_trainings
 	@$(ABLATION)
 	@$(MEND)
-	@$(DVC) repro -P $(BRIEFLY)
+	@$(RUN_DVC) repro -P $(BRIEFLY)
 	@python -m stages.print_metrics --all
 	@$(SAY_NEW)
 
@@ -51,7 +51,7 @@ thesis-seeds: $(READY)
 	@python -m stages.print_trainings
 	@$(ABLATION)
 	@$(MEND)
-	@$(DVC) exp run --all-pipelines -S 'train.seeds=[1,2,3]' $(BRIEFLY)
+	@$(RUN_DVC) exp run --all-pipelines -S 'train.seeds=[1,2,3]' $(BRIEFLY)
 	@python -m stages.print_metrics --all
 
 SAY_NEW = test -z "$$($(NEW))" || echo "git sees new results in dvc.lock and metrics/: training differs by processor, so \
@@ -70,7 +70,7 @@ table: $(READY)
 report: $(READY)
 	@$(MEND)
 	@if dvc remote list | grep -q . && ! dvc repro --dry --allow-missing report 2>/dev/null | grep -q 'are up to date'; then dvc pull; fi
-	@$(DVC) repro --allow-missing report $(BRIEFLY)
+	@$(RUN_DVC) repro --allow-missing report $(BRIEFLY)
 	@test -f reports/main.html || dvc pull report
 
 dag: $(READY)
@@ -205,7 +205,7 @@ real real-gpu real-thesis thesis-scale: $(READY)
 	git -C $(REAL) reset --quiet --hard FETCH_HEAD
 	faces=$$(cd "$$FACE_DATA" && pwd) && cd $(REAL) && dvc config --local cache.dir ../../.dvc/cache && python -m stages.offline_plots && mkdir -p data && \
 	  ln -sfn "$$faces" data/raw && $(MEND) && \
-	  $(REAL_FIRST) $(DVC) exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) \
+	  $(REAL_FIRST) $(RUN_DVC) exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) \
 	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) && python -m stages.print_metrics $(PRINTED)
 
 thesis-scale-dry: $(READY_DEV)

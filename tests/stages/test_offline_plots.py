@@ -1,4 +1,4 @@
-"""The page that DVC's plots are put into; a browser shows it in tests/stages/test_live_pages.py."""
+"""The page that DVC's plots are put into; a browser shows it in tests/stages/test_browser.py."""
 
 import pytest
 from click.testing import CliRunner

@@ -1,4 +1,4 @@
-"""The page of a training, as far as it is written; a browser shows it in tests/stages/test_live_pages.py."""
+"""The page of a training, as far as it is written; a browser shows it in tests/stages/test_browser.py."""
 
 import json
 
