@@ -24,7 +24,7 @@ from stages.project.params_file import read
 from stages.project.paths import LANDMARK_MAP, LANDMARK_MAP_METRICS, LEARN, subset_folder
 from stages.project.samples import read_part, spread, subset_of
 
-# Faces of a part that are looked at, evenly spaced: 50 kB are held of each, which may not grow with the data.
+# Faces of a part that are looked at, evenly spaced: 75 kB are held of each, which may not grow with the data.
 MOST_FACES = 5000
 
 

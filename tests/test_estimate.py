@@ -27,8 +27,8 @@ def test_what_a_sample_takes_is_multiplied_by_the_samples_of_each_stage():
     assert work["index"] == Work(1200, 4 + 6, 6 + 12, 1.2e6, 100.0)
     assert work["aligned"] == Work(2400, 4 + 12, 6 + 24, 2.4e6, 100.0)
     assert work["augmented@mild"] == Work(5400, 2 + 27, 3 + 54, 5.4e6, 100.0)
-    # 50 kB of each of 400 further faces.
-    assert work["landmark_map"] == Work(600, 2 + 6, 3 + 12, 6e5, 120.0)
+    # 75 kB of each of 400 further faces.
+    assert work["landmark_map"] == Work(600, 2 + 6, 3 + 12, 6e5, 130.0)
     lines = list(table(work, 2))
     assert lines[1].split() == ["index", "1,200", "10.0", "to", "18.0", "s", "0.00", "100"]
     assert lines[-1].startswith("In all 63.0 to 120.0 s on 2 processes") or lines[-1].startswith(
