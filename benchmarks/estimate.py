@@ -26,11 +26,23 @@ from stages.project.params import ComputeParams, DataParams, SplitParams
 from stages.project.params_file import read, read_params
 from stages.project.samples import count_parts
 
-# Pairs that are timed, at least; a shard is whole where a stage's memory is measured.
-PAIRS, ROUNDS = 192, 2
+# Pairs that are timed, at least; a shard is whole where a stage's memory is measured. And how many times fewer ones
+# tell what a stage that makes no shards takes whatever their number.
+PAIRS, FEWER, ROUNDS = 192, 4, 2
 # MB of each face that two stages hold, up to a limit of faces, as the rehearsal has measured it; all others hold a
 # shard, or a few numbers a sample.
 HELD_MB = {"asm": 0.09, "landmark_map": 0.075}
+
+
+class Taken(NamedTuple):
+    """A run of a stage: its seconds, those of the processor, those outside of shards; bytes, and memory in MB."""
+
+    samples: int
+    seconds: float
+    processor: float
+    alone: float
+    size: int
+    peak_mb: float
 
 
 class Cost(NamedTuple):
@@ -60,22 +72,27 @@ def main(folder: Path | None) -> None:
     with sentences():
         data, compute, params = read("data", DataParams), read("compute", ComputeParams), read_params()
         counts = {name: len(list_pairs(data.folder(name)).pairs) for name in data.subsets}
+        stages, pairs = list_stages(params), max(PAIRS, data.samples_per_shard)
         rounds = []
         with tempfile.TemporaryDirectory(dir=folder) as name:
             for number in range(ROUNDS):
-                rounds.append(measure(Path(name) / str(number), params, data, counts))
+                few = measure(Path(name) / f"{number} few", params, data, counts, pairs // FEWER)
+                many = measure(Path(name) / f"{number}", params, data, counts, pairs)
+                rounds.append({stage: cost_of(stages[stage], few[stage], many[stage]) for stage in many})
         parts = expect_parts(counts, data, read("split", SplitParams))
         trainings = count_trainings(params).text
     workers = compute.workers or os.cpu_count() or 1
-    work = extrapolate(rounds, list_stages(params), parts, workers)
+    work = extrapolate(rounds, stages, parts, workers)
     for line in table(work, workers):
         click.echo(line)
     click.echo(f"Trainings: {trainings}, at 64 px and width 8 (docs/scale.md has other sizes).")
     click.echo(json.dumps({stage: each._asdict() for stage, each in work.items()}))
 
 
-def measure(project: Path, params: dict[str, Any], data: DataParams, counts: dict[str, int]) -> dict[str, Cost]:
-    """Run the stages on some pairs of the largest subset to learn from, on one core.
+def measure(
+    project: Path, params: dict[str, Any], data: DataParams, counts: dict[str, int], pairs: int
+) -> dict[str, Taken]:
+    """Run the stages on so many pairs of the largest subset to learn from, on one core.
 
     Raises
     ------
@@ -86,7 +103,7 @@ def measure(project: Path, params: dict[str, Any], data: DataParams, counts: dic
     if not learned:
         raise ValueError("No subset of data.subsets is to learn from: there is nothing to measure.")
     subset = max(learned, key=counts.__getitem__)
-    counted = min(counts[subset], max(PAIRS, data.samples_per_shard))
+    counted = min(counts[subset], pairs)
     copy_some(data, subset, counted, project / "raw")
     chosen = {**params["data"]["subsets"][subset], "folder": subset, "boxes": "meshes"}
     changed = params["data"] | {"root": "raw", "subsets": {subset: chosen}, "levels": data.levels[:1]}
@@ -100,21 +117,28 @@ def measure(project: Path, params: dict[str, Any], data: DataParams, counts: dic
     return {name: measure_stage(project, stage) for name, stage in list_stages(few).items()}
 
 
-def measure_stage(project: Path, stage: Stage) -> Cost:
-    """Run a stage of one subset.
-
-    Of one that makes no shards what it needs to start is told from the rest by starting it for its help alone.
-    """
+def measure_stage(project: Path, stage: Stage) -> Taken:
+    """Run a stage of one subset."""
     (command,) = stage.runs
     run = run_alone(project, command)
     shards = [path for folder in stage.folders for path in list_shards(project / folder)]
-    if stage.folders:
-        samples, alone = sum(map(count_samples, shards)), run.alone
-    else:
-        samples, alone = samples_of(stage, parts_of(project)), run_stage(project, [command[0], "--help"]).seconds
-    samples = max(1, samples)
+    samples = sum(map(count_samples, shards)) if stage.folders else samples_of(stage, parts_of(project))
     size = sum(path.stat().st_size for path in shards)
-    return Cost(max(0.0, run.seconds - alone) / samples, size / samples, alone, run.peak_mb, samples)
+    return Taken(samples, run.seconds, run.processor, run.alone, size, run.peak_mb)
+
+
+def cost_of(stage: Stage, few: Taken, many: Taken) -> Cost:
+    """What a sample takes, and a stage whatever their number.
+
+    Of one that makes no shards it is the difference of few and many samples that tells, by the processor's seconds.
+    """
+    samples = max(1, many.samples)
+    if stage.folders:
+        sample_s, alone = (many.seconds - many.alone) / samples, many.alone
+    else:
+        sample_s = max(0.0, many.processor - few.processor) / max(1, many.samples - few.samples)
+        alone = max(0.0, many.seconds - samples * sample_s)
+    return Cost(sample_s, many.size / samples, alone, many.peak_mb, many.samples)
 
 
 def parts_of(project: Path) -> dict[str, float]:

@@ -3,7 +3,7 @@
 import pytest
 
 from benchmarks.data_stages import Stage, expect_parts, list_stages, samples_of
-from benchmarks.estimate import Cost, Work, extrapolate, table
+from benchmarks.estimate import Cost, Taken, Work, cost_of, extrapolate, table
 from stages.project.params import DataParams, SplitParams, Subset
 from stages.project.params_file import read_params
 from tests.helpers.places import ROOT
@@ -35,6 +35,15 @@ def test_what_a_sample_takes_is_multiplied_by_the_samples_of_each_stage():
         "In all 1.1 to 2.0 min"
     )
     assert "0.01 GB" in lines[-1]
+
+
+def test_what_a_sample_takes_is_told_from_what_its_stage_takes_anyway():
+    """By its seconds in shards, or, where it makes none, by the processor's seconds of few samples and of many."""
+    few, many = Taken(20, 1.5, 1.25, 1.25, 2000, 90.0), Taken(120, 4.0, 2.25, 1.0, 12000, 100.0)
+    assert cost_of(Stage([], ["shards"], ("all",)), few, many) == Cost(3 / 120, 100.0, 1.0, 100.0, 120)
+    assert cost_of(Stage([], [], ("all",)), few, many) == Cost(1 / 100, 100.0, 4 - 1.2, 100.0, 120)
+    # Others were at work during the few, or there are no more than these.
+    assert cost_of(Stage([], [], ("all",)), many, many) == Cost(0.0, 100.0, 4.0, 100.0, 120)
 
 
 @pytest.mark.parametrize(("every", "tested"), [(0, 250), (5, 200)])
