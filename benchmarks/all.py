@@ -1,8 +1,8 @@
 """Run the benchmarks one after the other, and put their figures in one table (`make bench-all`).
 
 Each is a process of its own, as its own make target runs it; what it prints goes to the error stream. Beside a figure
-that has a peer stands the peer's, measured in the same run. Prints a table in Markdown, then one line of JSON. Some
-hours on two cores; what is timed wants a machine that does nothing else.
+that has a peer stands the peer's, measured in the same run. Prints a table in Markdown, then one line of JSON. An
+hour on two cores, which should do nothing else.
 """
 
 import json
