@@ -18,6 +18,7 @@ COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#7d5ba6", "#b08900", "#4a4e69")
 ERROR_LABEL, SHARE_LABEL = "NME (%)", "test images with at most this NME (%)"
 # Percent of a method's errors that the wide part of a figure of cumulative errors has.
 BULK_PERCENT = 95
+LEGEND_COLUMNS = 4
 # Curves by name, each as (x, y).
 Curves = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
@@ -25,8 +26,14 @@ Curves = Mapping[str, tuple[ArrayLike, ArrayLike]]
 def encode_figure(figure: Figure) -> bytes:
     """Encode a figure as PNG, without the name and version of what drew it."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     return buffer.getvalue()
+
+
+def name_curves(figure: Figure, axes: Axes) -> None:
+    """Name the curves above the axes, where nothing is behind the names."""
+    handles, names = axes.get_legend_handles_labels()
+    figure.legend(handles, names, loc="outside upper center", ncols=LEGEND_COLUMNS, frameon=False, fontsize="small")
 
 
 def _axes() -> tuple[Figure, Axes]:
@@ -85,7 +92,7 @@ def curves_figure(
     axes.set_ylabel(y_label)
     if log:
         axes.set_yscale("log")
-    axes.legend()
+    name_curves(figure, axes)
     return encode_figure(figure)
 
 
@@ -114,7 +121,7 @@ def error_figure(errors: Mapping[str, ArrayLike]) -> bytes:
     rest.yaxis.tick_right()
     rest.set_title("the rest", fontsize="medium")
     most.set(xlabel=ERROR_LABEL, ylabel=SHARE_LABEL)
-    most.legend()
+    name_curves(figure, most)
     return encode_figure(figure)
 
 
@@ -142,7 +149,7 @@ def gap_figure(gaps: Mapping[str, CurveGap]) -> bytes:
     axes.axhline(0.0, color="#888888", linestyle=":")
     axes.set_xlabel(ERROR_LABEL)
     axes.set_ylabel(f"more {SHARE_LABEL}")
-    axes.legend()
+    name_curves(figure, axes)
     return encode_figure(figure)
 
 

@@ -159,6 +159,16 @@ const makeViewer = (canvas, projected = false) => {
     keys[event.key]();
   });
   canvas.addEventListener("dblclick", reset);
+  // On paper stands what is seen at that moment: what WebGL drew is gone by then.
+  const paper = Object.assign(document.createElement("canvas"), {className: "print"});
+  paper.setAttribute("role", "img");
+  paper.setAttribute("aria-label", "The mesh, as it was turned");
+  canvas.parentElement.append(paper);
+  addEventListener("beforeprint", () => {
+    if (!canvas.clientWidth) return;
+    draw();
+    Object.assign(paper, {width: canvas.width, height: canvas.height}).getContext("2d").drawImage(canvas, 0, 0);
+  });
   reset();
   new ResizeObserver(draw).observe(canvas);  // within the same frame, so that nothing flickers
   return {show, look, reset};
