@@ -68,8 +68,9 @@ def faces_page(name: str, faces: Sequence[FaceViews]) -> str:
     surfaces: dict[tuple[str, str], int] = {}
     shown = []
     for face in faces:
-        surface = surfaces.setdefault((encode_triangles(face.triangles, len(face.vertices)), encode_steps(face.uv)), len(surfaces))
+        surface = surfaces.setdefault(
+            (encode_triangles(face.triangles, len(face.vertices)), encode_steps(face.uv)), len(surfaces)
+        )
         shown.append((face, surface, encode_steps(in_unit_cube(face.vertices))))
     template = make_environment().get_template("faces.html")
     return template.render(name=name, faces=shown, surfaces=list(surfaces))
-

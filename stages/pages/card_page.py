@@ -16,7 +16,7 @@ _MARKDOWN = MarkdownIt("commonmark", {"html": False}).enable("table")
 
 
 class Part(NamedTuple):
-    """A heading, a table, or anything between."""
+    """A heading, a table, whose `body` is its caption, its `own` or its section's heading, or anything between."""
 
     kind: str
     level: int = 0
@@ -26,6 +26,7 @@ class Part(NamedTuple):
     header: Sequence[Markup] = ()
     rows: Sequence[Sequence[Markup]] = ()
     aligned: Sequence[bool] = ()
+    own: bool = True
     longest: int = 0
 
 
@@ -67,23 +68,23 @@ def read_parts(markdown: str, links: Mapping[str, str]) -> list[Part]:
             name = _address(title, {part.name for part in parts})
             parts.append(Part("heading", int(group[0].tag[1]), name, title))
         elif group[0].type == "table_open":
-            parts.append(_table(group, _caption(parts)))
+            parts.append(_table(group, *_caption(parts)))
         else:
             parts.append(Part("text", body=_html(group)))
         start = end
     return parts
 
 
-def _caption(parts: list[Part]) -> Markup:
-    """The paragraph before a table, which is taken away, where it ends with a colon; else the last heading."""
+def _caption(parts: list[Part]) -> tuple[Markup, bool]:
+    """The paragraph before a table, which is taken away, where it ends with a colon; else the last heading; and which."""
     last = str(parts[-1].body).strip()
     if parts[-1].kind == "text" and last.startswith("<p>") and last.endswith(":</p>") and last.count("<p>") == 1:
         parts.pop()
-        return Markup(last.removeprefix("<p>").removesuffix(":</p>"))
-    return Markup(html.escape(next(part.title for part in reversed(parts) if part.kind == "heading")))
+        return Markup(last.removeprefix("<p>").removesuffix(":</p>")), True
+    return Markup(html.escape(next(part.title for part in reversed(parts) if part.kind == "heading"))), False
 
 
-def _table(group: Sequence[Token], caption: Markup) -> Part:
+def _table(group: Sequence[Token], caption: Markup, own: bool) -> Part:
     rows: list[list[Token]] = []
     for token in group:
         if token.type == "tr_open":
@@ -92,9 +93,8 @@ def _table(group: Sequence[Token], caption: Markup) -> Part:
             rows[-1].append(token)
     header, *body = ([_html([cell]) for cell in row] for row in rows)
     texts = [[_text(cell) for cell in row] for row in rows[1:]]
-    return Part(
-        "table", body=caption, header=header, rows=body, aligned=numeric_columns(texts), longest=longest_name(texts)
-    )
+    aligned, longest = numeric_columns(texts), longest_name(texts)
+    return Part("table", body=caption, header=header, rows=body, aligned=aligned, longest=longest, own=own)
 
 
 def _end_of(tokens: Sequence[Token], start: int) -> int:

@@ -13,4 +13,3 @@ const place = (steps) => {
 };
 const decodeVertices = (text) => place(decode(text, Uint16Array));
 const decodeTriangles = (text, vertices) => decode(text, vertices.length / 3 <= 65535 ? Uint16Array : Uint32Array);
-

@@ -23,8 +23,8 @@ in vec3 position, normal; in vec2 uv; uniform mat3 turn; uniform vec2 scale; out
 void main() {
   vec3 p = turn * position;
   facing = turn * normal; own = normal; texel = uv;
-  float away = 5.0 - p.z;  // the camera is 5 radii away; near and far at 3.5 and 6.5
-  gl_Position = vec4(5.2 * scale * p.xy, (10.0 * away - 45.5) / 3.0, away);
+  float away = 5.0 - p.z;  // the camera is 5 radii away, from where the sphere fits; near and far at 3.5 and 6.5
+  gl_Position = vec4(4.8 * scale * p.xy, (10.0 * away - 45.5) / 3.0, away);
 }`;
 // A photo has its own light: little is added to it. The inside of the face has no photo, and where the photo itself is
 // laid over the mesh (`projected`), what turns away from it has none either.
