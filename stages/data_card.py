@@ -1,4 +1,4 @@
-"""Stage `data_card`: what the prepared set is, for people as a card, and a page of it, and for machines as Croissant."""
+"""Stage `data_card`: what the prepared set is, for people as a card and its page, for machines as Croissant."""
 
 from pathlib import Path
 

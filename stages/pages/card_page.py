@@ -76,7 +76,7 @@ def read_parts(markdown: str, links: Mapping[str, str]) -> list[Part]:
 
 
 def _caption(parts: list[Part]) -> tuple[Markup, bool]:
-    """The paragraph before a table, which is taken away, where it ends with a colon; else the last heading; and which."""
+    """Take away the paragraph before a table if it ends with a colon, or else the last heading's text; and whether."""
     last = str(parts[-1].body).strip()
     if parts[-1].kind == "text" and last.startswith("<p>") and last.endswith(":</p>") and last.count("<p>") == 1:
         parts.pop()

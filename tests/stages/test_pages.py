@@ -184,7 +184,8 @@ def test_keys_reach_everything_and_the_first_leads_past_the_header(page, folder,
     count = page.run(
         """(() => {
           const all = [...document.querySelectorAll("a[href], button, input, summary, canvas, [tabindex='0']")];
-          window.reachable = all.filter((each) => each.tabIndex === 0 && each.checkVisibility({contentVisibilityAuto: true}));
+          const seen = (each) => each.checkVisibility({contentVisibilityAuto: true});
+          window.reachable = all.filter((each) => each.tabIndex === 0 && seen(each));
           window.reached = new Set();
           addEventListener("focusin", (event) => window.reached.add(event.target));
           return window.reachable.length;

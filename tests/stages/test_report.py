@@ -207,7 +207,7 @@ class TestPages:
         # Three claims, two of them once more on crops by each of two sources.
         assert page.count(", over images alone</td>") == 3 + 2 * 2
         assert page.count("<td>no verdict</td><td></td>") == 3 + 2 * 2
-        # What the thesis says stands in the fourth column, the third cell after the row's head, which alone has these words.
+        # What the thesis says stands in the third cell after the row's head, which alone has these words.
         rows = [row.split("</td>") for row in page.split("<tr>") if "over images alone</td>" in row]
         assert not {word for row in rows for word in ("better", "worse", "hold") if word in str(row[3:])}
 

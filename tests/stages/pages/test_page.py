@@ -11,6 +11,7 @@ from pipeline.pages.templating import data_uri
 from stages.pages.page import (
     drop_empty_columns,
     interval_text,
+    is_wide,
     longest_name,
     mean_text,
     numeric_columns,
@@ -51,6 +52,14 @@ def test_numbers_intervals_and_counts_are_told_from_words():
     ]
     assert numeric_columns(rows) == [False, True, True, True, True, False, False, True]
     assert numeric_columns([]) == []
+
+
+def test_a_table_is_wide_by_its_longest_words():
+    row = ["1.000\u00a0(0.500\u00a0to\u00a01.500)"] * 4
+    assert not is_wide([row], ["a"] * 4)
+    assert is_wide([row * 2], ["a"] * 8)
+    assert not is_wide([["word " * 50] * 8], ["a"] * 8)
+    assert not is_wide([], ["a"])
 
 
 def test_a_name_has_as_many_letters_as_a_phone_has_room_for():
