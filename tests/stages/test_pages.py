@@ -10,13 +10,14 @@ from pipeline.crops.face_finding import Face
 from stages import data_card
 from stages.pages.card_page import card_page
 from stages.pages.data_card import data_card as write_data_card
-from stages.pages.model_card import model_card
+from stages.pages.model_card import CardData, CardFiles, model_card
 from stages.pages.review_page import review_page
 from stages.project.occlusion import read_shares
 from stages.project.params import DataParams
 from stages.project.results import read_results
 from tests.helpers.accessibility import violations
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
+from tests.helpers.made_networks import REAL
 from tests.helpers.small_project import (
     SETTINGS,
     SIZE,
@@ -26,10 +27,11 @@ from tests.helpers.small_project import (
     write_csv,
     write_occlusion,
 )  # fmt: skip
-from tests.stages.pages.test_model_card import DATA, FILES
 
 RESULTS = ("main", "index", "data", "model")
 NAMES = (*RESULTS, "meshes/final", "photo/index", "review")
+FILES = CardFiles(12_345, "ab" * 32, "cd" * 32, REAL, {"face model": "BFM's own"})
+DATA = CardData(False, SIZE, 1.5, [("AFLW2000", "learn", 1175)], {"train": 1175, "validation": 24, "test": 300})
 # Inner width of a sheet of A4 as the pages set it, upright and lying, in px.
 UPRIGHT, LYING = 688, 1032
 
