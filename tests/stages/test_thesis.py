@@ -194,7 +194,7 @@ class TestMainRunOfOurOwn:
         final = next(row for row in section.split("<tr>") if '<th scope="row">final</th>' in row)
         assert ">50.500<" in final
         assert ">2.250<" in final
-        assert section.count('alt="Error of the surface against cost') == 2
+        assert section.count('alt="Error of the surface in percent against cost') == 2
         left_out = re.findall("<p>Left out: (.*?)</p>", section)
         assert any(reason.startswith("CANDIDE-3") for reason in left_out)
         assert any("facemesh was not run" in reason for reason in left_out)
