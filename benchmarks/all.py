@@ -108,9 +108,20 @@ BENCHMARKS: dict[str, tuple[Figure, ...]] = {
         Figure("page with all that it needs (MB)", ("mb",)),
         Figure("camera to drawn mesh in Chromium, frames/s", ("frames_per_s",)),
     ),
-    "rehearsal": tuple(
-        Figure(f"{stage}, ms a sample of 20,000", ("20000", stage, "ms"), "of 5,000", ("5000", stage, "ms"))
-        for stage in ("index", "meshes", "aligned", "position_maps")
+    "rehearsal": (
+        *(
+            Figure(f"{stage}, ms a sample of 20,000", ("20000", stage, "ms"), "of 5,000", ("5000", stage, "ms"))
+            for stage in ("index", "meshes", "aligned", "position_maps", "augmented@full", "found@facemesh")
+        ),
+        *(
+            Figure(
+                f"20,000 samples through all data stages, {text}",
+                ("20000", "all", key),
+                "as told by make estimate",
+                ("20000", "all", f"told_{key}"),
+            )
+            for key, text in (("s", "s on one core"), ("gb", "GB"), ("peak_mb", "MB of a process"))
+        ),
     ),
 }
 

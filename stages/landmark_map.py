@@ -1,6 +1,6 @@
 """Stage `landmark_map`: how the 68 landmarks, as they are annotated, follow from the 468 points of Face Mesh."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
@@ -22,7 +22,10 @@ from stages.project.json_file import write_json
 from stages.project.params import DataParams
 from stages.project.params_file import read
 from stages.project.paths import LANDMARK_MAP, LANDMARK_MAP_METRICS, LEARN, subset_folder
-from stages.project.samples import read_part, subset_of
+from stages.project.samples import read_part, spread, subset_of
+
+# Faces of a part that are looked at, evenly spaced: 75 kB are held of each, which may not grow with the data.
+MOST_FACES = 5000
 
 
 @click.command()
@@ -31,7 +34,8 @@ def main() -> None:
     with sentences():
         begin_stage("landmark_map", LANDMARK_MAP.parent)
         data = read("data", DataParams)
-        train, validation = (stack(find_faces(data, read_part(Path(), part))) for part in ("train", "validation"))
+        parts = [spread(read_part(Path(), part), MOST_FACES) for part in ("train", "validation")]
+        train, validation = (stack(find_faces(data, names)) for names in parts)
         learnt = learn_map(**train)
         save_map(LANDMARK_MAP, learnt)
         counts = {name: len(part["meshes"]) for name, part in (("train", train), ("validation", validation))}
@@ -64,7 +68,7 @@ def compare(
     return metrics
 
 
-def find_faces(data: DataParams, sample_ids: list[str]) -> Iterator[tuple[MeshFace, NDArray[np.float64]]]:
+def find_faces(data: DataParams, sample_ids: Sequence[str]) -> Iterator[tuple[MeshFace, NDArray[np.float64]]]:
     """Find the annotated faces of samples, each with its true landmarks (68, 3) in pixels of the photo.
 
     These are ``pt3d_68`` where it is annotated, else the model's own.

@@ -31,12 +31,13 @@ from pipeline.store.files import write_bytes
 from pipeline.store.sentences import sentences
 from pipeline.store.tables import write_table
 from stages.project.paths import MODEL
+from stages.project.scan_units import landmark_extent, likely_unit
 
 # The jaw is left out: its landmarks lie where a photo's silhouette was, which on a scan is no place of its own.
 USED = slice(JAW.stop, LANDMARKS)
 COUNT = LANDMARKS - JAW.stop
 POINT_SUFFIXES = (".txt", ".npy", ".mat")
-COLUMNS = ("scan", "landmarks", "matched_percent", "median", "p95", "reason")
+COLUMNS = ("scan", "landmarks", "matched_percent", "median", "p95", "unit", "reason")
 
 
 @click.command()
@@ -101,7 +102,9 @@ def register(path: Path, out: Path, landmarks: Path | None, template: FaceModel)
     write_mesh(out / f"{path.stem}.ply", Mesh(result.vertices, template.triangles))
     picture = draw_scan(scan.vertices, scan.triangles, result.vertices, template.triangles)
     write_bytes(out / f"{path.stem}.png", encode_image(picture, ".png"))
-    return {"scan": path.stem, "landmarks": "found" if landmarks is None else "given", **describe(result)}
+    unit = likely_unit(landmark_extent(places)) or ""
+    known = {"scan": path.stem, "landmarks": "found" if landmarks is None else "given", "unit": unit}
+    return known | describe(result)
 
 
 def describe(result: Registration) -> dict[str, str]:

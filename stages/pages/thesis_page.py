@@ -13,7 +13,7 @@ from stages.pages.costs import Cost
 from stages.pages.face_scores import expression_rows, pose_floors, pose_rows
 from stages.pages.losses import FALLING_PERCENT
 from stages.pages.machine import describe_machine
-from stages.pages.methods import Metrics, method_header, method_row
+from stages.pages.methods import Metrics, method_header, method_row, surface_ends
 from stages.pages.occlusion import Occlusion, share_figures, share_header, share_rows
 from stages.pages.page import drop_empty_columns, render
 from stages.pages.plots import cost_figure, error_figure, gap_figure, scatter_figure, smoothness_figure
@@ -118,7 +118,7 @@ def thesis_page(findings: Findings) -> str:
     per_image = results[findings.variant].per_image
     claims = tables.claims_by_section(reference.claims, comparison)
     costs, machine = findings.costs, describe_machine()
-    networks = {name: (each.metrics, each.seed_count) for name, each in results.items()} | findings.volumes
+    networks = {name: (_with_surface(each), each.seed_count) for name, each in results.items()} | findings.volumes
     means = {name: summary.over_seeds["nme68_2d"] for name, summary in comparison.variants.items()}
     ours = [
         method_row(name, metrics, seeds, means.get(name), costs.get(name))
@@ -176,6 +176,12 @@ def thesis_page(findings: Findings) -> str:
         closed_below=CLOSED_BELOW,
         **_occlusion_values(findings.occlusion),
     )
+
+
+def _with_surface(results: Results) -> Metrics:
+    """Metrics of a variant, and the interval of its surface's error."""
+    row = results.described(COST_ERROR)
+    return results.metrics if row is None else results.metrics | surface_ends(row)
 
 
 def _occlusion_values(occlusion: Occlusion | None) -> dict[str, object]:

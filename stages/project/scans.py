@@ -12,9 +12,7 @@ from pipeline.store.arrays import Array
 from pipeline.store.checks import check
 from stages.project.results import FAILED_COLUMNS
 from stages.project.scan_benchmarks import BENCHMARKS, DISTANCE
-
-# Units of scans, and how many millimetres one is.
-UNITS = {"um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0}
+from stages.project.scan_units import UNITS
 
 
 def score_scans(

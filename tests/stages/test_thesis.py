@@ -32,6 +32,7 @@ from tests.helpers.small_project import (
     make_everything,
     make_project,
     read_json,
+    write_occlusion,
     write_run,
 )
 
@@ -326,6 +327,31 @@ class TestBenchmark:
         (folder / NAMES).unlink()
         with pytest.raises(ValueError, match=f"{NAMES} is missing: it names the rows"):
             read_benchmark(folder)
+
+
+def test_all_that_is_missing_is_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="Results of other stages are missing") as told:
+        thesis.check_inputs(["prn"], ["main", "prn"])
+    data = ("face_model", "uv_embedding", "landmark_map", "split", "settings")
+    runs = ("predict", "evaluate", "predict@prn", "evaluate@prn", "occlusion", "occlusion@prn")
+    assert [stage for stage in (*data, *runs) if f"{stage} (" not in str(told.value)] == []
+    assert "evaluate@prn (runs/prn/scores/metrics.json and 10 more)" in str(told.value)
+
+
+def test_nothing_is_missing_where_each_stage_left_its_files(tmp_path, monkeypatch):
+    """The main run is the variant `final`, which has no folder of its own; `vrn` has its metrics alone."""
+    make_everything(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    volume = dataclasses.replace(SETTINGS, network=dataclasses.replace(SETTINGS.network, regresses="volume"))
+    monkeypatch.setattr(thesis, "settings_of", lambda run: volume if run == "vrn" else SETTINGS)
+    for run in ("main", "final", "prn", "vrn"):
+        (tmp_path / f"data/settings/{run}.json").touch()
+    write_occlusion(tmp_path, "main")
+    thesis.check_inputs(["final", "prn", "vrn"], ["main"])
+    (tmp_path / "runs/prn/predictions.h5").unlink()
+    with pytest.raises(ValueError, match=r"makes all: predict@prn \(runs/prn/predictions.h5\)\.$"):
+        thesis.check_inputs(["final", "prn", "vrn"], ["main"])
 
 
 def test_the_machine_is_described_without_its_name():
