@@ -18,7 +18,8 @@ COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#7d5ba6", "#b08900", "#4a4e69")
 ERROR_LABEL, SHARE_LABEL = "NME (%)", "test images with at most this NME (%)"
 # Percent of a method's errors that the wide part of a figure of cumulative errors has.
 BULK_PERCENT = 95
-LEGEND_COLUMNS = 4
+# Of a figure, in inches; and letters of names that stand side by side above it.
+SIZE, NAMES_LETTERS = (5.4, 3.5), 56
 # Curves by name, each as (x, y).
 Curves = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
@@ -33,11 +34,12 @@ def encode_figure(figure: Figure) -> bytes:
 def name_curves(figure: Figure, axes: Axes) -> None:
     """Name the curves above the axes, where nothing is behind the names."""
     handles, names = axes.get_legend_handles_labels()
-    figure.legend(handles, names, loc="outside upper center", ncols=LEGEND_COLUMNS, frameon=False, fontsize="small")
+    columns = max(1, NAMES_LETTERS // (6 + max(map(len, names), default=0)))
+    figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False, fontsize="small")
 
 
 def _axes() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     axes.grid(alpha=0.3)
     return figure, axes
@@ -108,7 +110,7 @@ def error_figure(errors: Mapping[str, ArrayLike]) -> bytes:
     curves = {name: _steps(each, end) for name, each in values.items()}
     if bulk >= end:
         return curves_figure(curves, ERROR_LABEL, SHARE_LABEL)
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     most, rest = figure.subplots(1, 2, width_ratios=(4, 1))
     lowest = min(100 * np.mean(each <= bulk) for each in values.values())
     # A line at the edge of a part is drawn in its whole width.
