@@ -65,13 +65,13 @@ baseline:
 table: $(READY)
 	@dvc exp show --md --only-changed --drop '^(data|model|pipeline|stages|params.yaml|runs|reports|metrics/(data|export|thesis)).*'
 
-# The page on the main run. Where it lacks something that git knows the results of, that comes from the remote: the page, or all
+# The page on the main run, and beside it those of the cards. Where it lacks something that git knows the results of, that comes from the remote: the page, or all
 # that a new one needs.
 report: $(READY)
 	@$(MEND)
 	@if dvc remote list | grep -q . && ! dvc repro --dry --allow-missing report 2>/dev/null | grep -q 'are up to date'; then dvc pull; fi
 	@$(RUN_DVC) repro --allow-missing report $(BRIEFLY)
-	@test -f reports/main.html || dvc pull report
+	@test -f reports/main.html || dvc pull report data_card model_card
 
 dag: $(READY)
 	@python -m stages.dag

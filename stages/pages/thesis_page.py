@@ -142,7 +142,8 @@ def thesis_page(findings: Findings) -> str:
         claim_counts=tables.count_conclusions(claims),
         conclusions=tables.conclusion_rows(reference.claims, comparison),
         contradictions=reference.contradictions,
-        meshes=["truth", *results],
+        meshes={"truth": ""} | {name: mesh_error(result, findings.choice.front) for name, result in results.items()},
+        first_mesh=min(results, key=lambda name: comparison.variants[name].over_seeds["thesis_mesh"].mean),
         pictures=findings.pictures,
         graded=findings.graded,
         choice=findings.choice,
@@ -193,6 +194,12 @@ def _occlusion_values(occlusion: Occlusion | None) -> dict[str, object]:
         "share_rows": share_rows(occlusion),
         "share_figures": share_figures(occlusion),
     }
+
+
+def mesh_error(result: Results, sample: str) -> object:
+    """Error of a variant's mesh of a sample, by the network that is kept; nothing where it has none."""
+    errors = result.per_image.set_index("sample_id")["thesis_mesh"]
+    return float(errors[sample]) if sample in errors else ""
 
 
 def draw_errors(results: Mapping[str, Results], variants: tuple[str, ...]) -> ErrorCurves:

@@ -137,9 +137,8 @@ class TestPage:
         section = text.partition('<h2 id="by-crop">4.8 and 4.9 by found landmarks')[2].partition("<h2")[0]
         for variant in ("final", "prn"):
             for source, images, failed in (("annotation", 7, 2), ("facemesh", 6, 3)):
-                cells = [variant, source]
                 numbers = [3, images, failed]
-                row = "".join(f"<td>{cell}</td>" for cell in cells)
+                row = f'<th scope="row">{variant}</th><td>{source}</td>'
                 row += "".join(f'<td class="number">{number}</td>' for number in numbers)
                 assert section.count(row) == 1, (variant, source)
         scores = read_json(project / "metrics/thesis.json")["by_crop"]
@@ -193,10 +192,10 @@ class TestMainRunOfOurOwn:
         row = next(row for row in section.split("<tr>") if name in row)
         for number in ("7", "2", "1.234", "1.500", "33.000"):
             assert f">{number}<" in row
-        final = next(row for row in section.split("<tr>") if "<td>final</td>" in row)
+        final = next(row for row in section.split("<tr>") if '<th scope="row">final</th>' in row)
         assert ">50.500<" in final
         assert ">2.250<" in final
-        assert section.count('alt="Error of the surface against cost') == 2
+        assert section.count('alt="Error of the surface in percent against cost') == 2
         left_out = re.findall("<p>Left out: (.*?)</p>", section)
         assert any(reason.startswith("CANDIDE-3") for reason in left_out)
         assert any("facemesh was not run" in reason for reason in left_out)
@@ -207,10 +206,12 @@ class TestMainRunOfOurOwn:
         # prn has twice the shift of the main run, and final a third of it.
         assert metrics["claims"]["final_mesh"]["lower_by"] == pytest.approx(100 * (1 - 1 / 6), abs=1.0)
         page = (root / "reports/index.html").read_text()
-        assert "<td>best</td>" in page
+        assert '<th scope="row">best</th>' in page
         assert "over the images of final" in page
         assert {path.stem for path in (root / "reports/meshes").iterdir()} == {"truth", "best", "final", "prn"}
+        # Of these, final has the smallest error.
         assert 'src="meshes/final.html"' in page
+        assert "The first to be shown is that of final" in page
 
 
 @pytest.mark.parametrize(
