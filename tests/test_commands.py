@@ -172,7 +172,7 @@ class Clone:
 
 def shrink(params) -> None:
     """Few photos and short trainings, of one seed each."""
-    params["demo_data"] |= {"photos_per_subset": 6, "test_photos": 12}
+    params["demo_data"] |= {"photos_per_subset": 6, "test_photos": 20}
     params["train"]["budget"] = params["recipes"]["thesis"]["budget"] = 200
     for variant in params["variants"].values():
         variant.get("train", {}).pop("seeds", None)
