@@ -21,7 +21,7 @@ COPY --chown=1000:1000 Makefile requirements*.txt ./
 RUN test "$REQUIREMENTS" = requirements.txt || cp "$REQUIREMENTS" requirements.txt; make install
 
 COPY --chown=1000:1000 . .
-# The embedded face model, which the first photo would make: a container forgets it.
-RUN python -c 'from stages.photo.bundles import embedded_bundle; embedded_bundle()'
+# The embedded face model, which the first photo would make: a container forgets it. And what draws DVC's plots.
+RUN python -c 'from pipeline.commands.bundles import embedded_bundle; embedded_bundle()' && python -m stages.offline_plots
 
 CMD ["make", "repro"]

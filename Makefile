@@ -19,8 +19,10 @@ export FACE_DATA
 .PHONY: install repro thesis thesis-seeds baseline table report estimate dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-mobile bench-browser bench-occlusion bench-pose bench-photos bench-start \
   bench-shading bench-rehearsal bench-video bench-all check site requirements clean clean-all
 
-# What DVC says of the stages that had nothing to do is left out.
-BRIEFLY := | { grep --line-buffered -v -e "didn't change, skipping" -e '^Updating lock file' -e '^To track the changes' \
+# DVC, which says what to do where it fails. What it says of the stages that had nothing to do is left out, and what is left
+# goes on to its end when Ctrl-C is pressed.
+RUN_DVC := python -m stages.run_dvc
+BRIEFLY := | { trap '' INT; grep --line-buffered -v -e "didn't change, skipping" -e '^Updating lock file' -e '^To track the changes' \
   -e '^To enable auto staging' -e '^Use `dvc push`' -e '^	git add' -e '^	dvc config core.autostage' -e '^$$' || true; }
 # What a first run made is new to git.
 NEW := git status --porcelain -- dvc.lock ablation metrics
@@ -30,7 +32,7 @@ install: $(READY)
 
 repro: $(READY)
 	@$(MEND)
-	dvc repro $(BRIEFLY)
+	@$(RUN_DVC) repro $(BRIEFLY)
 	@python -m stages.print_metrics
 	@$(SAY_NEW)
 
@@ -40,7 +42,7 @@ thesis: $(READY)
 	@python -m stages.print_trainings
 	@$(ABLATION)
 	@$(MEND)
-	dvc repro -P $(BRIEFLY)
+	@$(RUN_DVC) repro -P $(BRIEFLY)
 	@python -m stages.print_metrics --all
 	@$(SAY_NEW)
 
@@ -49,7 +51,7 @@ thesis-seeds: $(READY)
 	@python -m stages.print_trainings
 	@$(ABLATION)
 	@$(MEND)
-	dvc exp run --all-pipelines -S 'train.seeds=[1,2,3]' $(BRIEFLY)
+	@$(RUN_DVC) exp run --all-pipelines -S 'train.seeds=[1,2,3]' $(BRIEFLY)
 	@python -m stages.print_metrics --all
 
 SAY_NEW = test -z "$$($(NEW))" || echo "git sees new results in dvc.lock and metrics/: training differs by processor, so \
@@ -63,13 +65,13 @@ baseline:
 table: $(READY)
 	@dvc exp show --md --only-changed --drop '^(data|model|pipeline|stages|params.yaml|runs|reports|metrics/(data|export|thesis)).*'
 
-# The page on the main run. Where it lacks something that git knows the results of, that comes from the remote: the page, or all
+# The page on the main run, and beside it those of the cards. Where it lacks something that git knows the results of, that comes from the remote: the page, or all
 # that a new one needs.
 report: $(READY)
 	@$(MEND)
 	@if dvc remote list | grep -q . && ! dvc repro --dry --allow-missing report 2>/dev/null | grep -q 'are up to date'; then dvc pull; fi
-	dvc repro --allow-missing report $(BRIEFLY)
-	@test -f reports/main.html || dvc pull report
+	@$(RUN_DVC) repro --allow-missing report $(BRIEFLY)
+	@test -f reports/main.html || dvc pull report data_card model_card
 
 dag: $(READY)
 	@python -m stages.dag
@@ -141,6 +143,7 @@ $(READY): requirements.txt requirements-networks.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps -r requirements-networks.txt
 	@$(VENV)/bin/python -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true # on all cores, where pip takes one
+	@test ! -d stages || $(VENV)/bin/python -m stages.offline_plots # not yet there where a container is made
 	@touch $@
 
 $(READY_DEV): requirements-dev.txt $(READY)
@@ -200,9 +203,9 @@ real real-gpu real-thesis thesis-scale: $(READY)
 	@test -d $(REAL)/.git || git clone --quiet . $(REAL)
 	git -C $(REAL) fetch --quiet ../.. HEAD
 	git -C $(REAL) reset --quiet --hard FETCH_HEAD
-	faces=$$(cd "$$FACE_DATA" && pwd) && cd $(REAL) && dvc config --local cache.dir ../../.dvc/cache && mkdir -p data && \
+	faces=$$(cd "$$FACE_DATA" && pwd) && cd $(REAL) && dvc config --local cache.dir ../../.dvc/cache && python -m stages.offline_plots && mkdir -p data && \
 	  ln -sfn "$$faces" data/raw && $(MEND) && \
-	  $(REAL_FIRST) dvc exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) \
+	  $(REAL_FIRST) $(RUN_DVC) exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) \
 	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) && python -m stages.print_metrics $(PRINTED)
 
 thesis-scale-dry: $(READY_DEV)

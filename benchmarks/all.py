@@ -1,8 +1,8 @@
 """Run the benchmarks one after the other, and put their figures in one table (`make bench-all`).
 
 Each is a process of its own, as its own make target runs it; what it prints goes to the error stream. Beside a figure
-that has a peer stands the peer's, measured in the same run. Prints a table in Markdown, then one line of JSON. Some
-hours on two cores; what is timed wants a machine that does nothing else.
+that has a peer stands the peer's, measured in the same run. Prints a table in Markdown, then one line of JSON. An
+hour on two cores, which should do nothing else.
 """
 
 import json
@@ -108,9 +108,20 @@ BENCHMARKS: dict[str, tuple[Figure, ...]] = {
         Figure("page with all that it needs (MB)", ("mb",)),
         Figure("camera to drawn mesh in Chromium, frames/s", ("frames_per_s",)),
     ),
-    "rehearsal": tuple(
-        Figure(f"{stage}, ms a sample of 20,000", ("20000", stage, "ms"), "of 5,000", ("5000", stage, "ms"))
-        for stage in ("index", "meshes", "aligned", "position_maps")
+    "rehearsal": (
+        *(
+            Figure(f"{stage}, ms a sample of 20,000", ("20000", stage, "ms"), "of 5,000", ("5000", stage, "ms"))
+            for stage in ("index", "meshes", "aligned", "position_maps", "augmented@full", "found@facemesh")
+        ),
+        *(
+            Figure(
+                f"20,000 samples through all data stages, {text}",
+                ("20000", "all", key),
+                "as told by make estimate",
+                ("20000", "all", f"told_{key}"),
+            )
+            for key, text in (("s", "s on one core"), ("gb", "GB"), ("peak_mb", "MB of a process"))
+        ),
     ),
 }
 

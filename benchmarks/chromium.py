@@ -87,6 +87,11 @@ class Page:
         )
         assert done, f"not within {seconds} s: {condition}; the page said {self.said}"
 
+    def open(self, page: Path) -> None:
+        """Open a file, and wait until all of it is there."""
+        self.call("Page.navigate", url=page.as_uri())
+        self.wait("document.readyState === 'complete'")
+
     def choose(self, selector: str, *files: Path) -> None:
         """Choose files as a person does by a file input."""
         root = self.call("DOM.getDocument")["root"]["nodeId"]
@@ -101,6 +106,18 @@ class Page:
             x, y = (a + part * (b - a) for a, b in zip(start, end, strict=True))
             self.call("Input.dispatchMouseEvent", type="mouseMoved", x=x, y=y, **common)
         self.call("Input.dispatchMouseEvent", type="mouseReleased", x=end[0], y=end[1], **common)
+
+    def press(self, key: str) -> None:
+        """Press and release a key by its name, as ``Tab`` or ``ArrowLeft``."""
+        code = {"Tab": 9, "Enter": 13, "ArrowLeft": 37, "ArrowUp": 38, "ArrowRight": 39, "ArrowDown": 40}[key]
+        text = {"text": "\r"} if key == "Enter" else {}
+        for kind in ("keyDown" if text else "rawKeyDown", "keyUp"):
+            self.call("Input.dispatchKeyEvent", type=kind, key=key, code=key, windowsVirtualKeyCode=code, **text)
+
+    def prefer(self, scheme: str, media: str = "") -> None:
+        """Show the page in a colour scheme, ``light`` or ``dark``, and if asked as for another medium, ``print``."""
+        features = [{"name": "prefers-color-scheme", "value": scheme}]
+        self.call("Emulation.setEmulatedMedia", media=media, features=features)
 
     def resize(self, width: int, height: int, phone: bool = False) -> None:
         """Make the window as large as that."""
@@ -133,8 +150,7 @@ def opening(page: Path, profile: Path, *flags: str, size: tuple[int, int] = (128
         for domain in ("Page", "Runtime", "Log", "Network", "DOM"):
             opened.call(f"{domain}.enable")
         opened.resize(*size)
-        opened.call("Page.navigate", url=page.as_uri())
-        opened.wait("document.readyState === 'complete'")
+        opened.open(page)
         yield opened
     finally:
         process.terminate()

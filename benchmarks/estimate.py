@@ -1,42 +1,58 @@
 """What the data stages will take for the params at hand, by a few of the pairs: time, disk, memory (`make estimate`).
 
 The stages run on some hundred pairs of the largest subset to learn from, on one core in a temporary folder, and what a
-sample takes is multiplied by how many pairs the raw folders hold. Photos of other sizes take other times, and a
-processor's time varies: the runs are made twice, and both ends are told. Prints a table, then one line of JSON.
+sample takes is multiplied by how many there will be. Photos of other sizes take other times, and a processor's time
+varies: the runs are made twice, and both ends are told. Prints a table, then one line of JSON.
 """
 
 import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 from ruamel.yaml import YAML
 
-from benchmarks.data import LEVELLED, SAMPLE_STAGES, run_alone, run_stage
+from benchmarks.data import run_alone, run_stage
+from benchmarks.data_stages import ALL, ONCE, Stage, expect_parts, list_stages, samples_of
 from pipeline.raw.annotations import list_pairs
 from pipeline.store.sentences import sentences
 from pipeline.store.shards import count_samples, list_shards
 from stages.print_trainings import count_trainings
-from stages.project.params import ComputeParams, DataParams
+from stages.project.params import ComputeParams, DataParams, SplitParams
 from stages.project.params_file import read, read_params
-from stages.project.paths import AUGMENTED, LEARN, subset_folder
-from stages.project.variants import resolve_variant
+from stages.project.samples import count_parts
 
-# Pairs that are timed, at least; a shard is whole where a stage's memory is measured.
-PAIRS, ROUNDS = 192, 2
+# Pairs that are timed, at least; a shard is whole where a stage's memory is measured. And how many times fewer ones
+# tell what a stage that makes no shards takes whatever their number.
+PAIRS, FEWER, ROUNDS = 192, 4, 2
+# MB of each face that two stages hold, up to a limit of faces, as the rehearsal has measured it; all others hold a
+# shard, or a few numbers a sample.
+HELD_MB = {"asm": 0.09, "landmark_map": 0.075}
+
+
+class Taken(NamedTuple):
+    """A run of a stage: its seconds, those of the processor, those outside of shards; bytes, and memory in MB."""
+
+    samples: int
+    seconds: float
+    processor: float
+    alone: float
+    size: int
+    peak_mb: float
 
 
 class Cost(NamedTuple):
-    """What a stage takes: seconds and bytes a sample, seconds of its own beside, and its peak memory in MB."""
+    """What a stage takes: seconds and bytes a sample, seconds of its own beside, its peak memory in MB, its samples."""
 
     sample_s: float
     sample_bytes: float
     alone_s: float
     peak_mb: float
+    samples: int
 
 
 class Work(NamedTuple):
@@ -56,23 +72,27 @@ def main(folder: Path | None) -> None:
     with sentences():
         data, compute, params = read("data", DataParams), read("compute", ComputeParams), read_params()
         counts = {name: len(list_pairs(data.folder(name)).pairs) for name in data.subsets}
-        policy = resolve_variant(params, None).train.policy
+        stages, pairs = list_stages(params), max(PAIRS, data.samples_per_shard)
         rounds = []
         with tempfile.TemporaryDirectory(dir=folder) as name:
             for number in range(ROUNDS):
-                rounds.append(measure(Path(name) / str(number), params, data, counts, policy))
+                few = measure(Path(name) / f"{number} few", params, data, counts, pairs // FEWER)
+                many = measure(Path(name) / f"{number}", params, data, counts, pairs)
+                rounds.append({stage: cost_of(stages[stage], few[stage], many[stage]) for stage in many})
+        parts = expect_parts(counts, data, read("split", SplitParams))
+        trainings = count_trainings(params).text
     workers = compute.workers or os.cpu_count() or 1
-    work = extrapolate(rounds, data, counts, workers)
+    work = extrapolate(rounds, stages, parts, workers)
     for line in table(work, workers):
         click.echo(line)
-    click.echo(f"Trainings: {count_trainings(params).text}, at 64 px and width 8 (docs/scale.md has other sizes).")
+    click.echo(f"Trainings: {trainings}, at 64 px and width 8 (docs/scale.md has other sizes).")
     click.echo(json.dumps({stage: each._asdict() for stage, each in work.items()}))
 
 
 def measure(
-    project: Path, params: dict[str, Any], data: DataParams, counts: dict[str, int], policy: str
-) -> dict[str, Cost]:
-    """Run the stages on some pairs of the largest subset to learn from, on one core.
+    project: Path, params: dict[str, Any], data: DataParams, counts: dict[str, int], pairs: int
+) -> dict[str, Taken]:
+    """Run the stages on so many pairs of the largest subset to learn from, on one core.
 
     Raises
     ------
@@ -83,30 +103,48 @@ def measure(
     if not learned:
         raise ValueError("No subset of data.subsets is to learn from: there is nothing to measure.")
     subset = max(learned, key=counts.__getitem__)
-    count = min(counts[subset], max(PAIRS, data.samples_per_shard))
-    copy_some(data, subset, count, project / "raw")
+    counted = min(counts[subset], pairs)
+    copy_some(data, subset, counted, project / "raw")
     chosen = {**params["data"]["subsets"][subset], "folder": subset, "boxes": "meshes"}
     changed = params["data"] | {"root": "raw", "subsets": {subset: chosen}, "levels": data.levels[:1]}
     split = params["split"] | {"tested": [subset], "test_every": 0}
-    YAML().dump(
-        params | {"data": changed, "split": split, "compute": {"workers": 1, "scheduler": ""}}, project / "params.yaml"
-    )
-    for stage in ("face_model", "uv_embedding"):
-        run_stage(project, [stage])
-    costs = {}
-    for stage in (*SAMPLE_STAGES, "augmented"):
-        if stage == "augmented":
-            run_stage(project, ["split"])
-        run = run_alone(project, [stage, policy if stage == "augmented" else subset])
-        level = data.levels[0] if stage in LEVELLED else None
-        out = (
-            AUGMENTED / policy / data.levels[0] if stage == "augmented" else subset_folder(stage, LEARN, subset, level)
-        )
-        shards = list_shards(project / out)
-        samples = max(1, sum(map(count_samples, shards)))
-        size = sum(path.stat().st_size for path in shards)
-        costs[stage] = Cost((run.seconds - run.alone) / samples, size / samples, run.alone, run.peak_mb)
-    return costs
+    # Fewer faces tell fewer components apart.
+    asm = params["asm"] | {"components": min(params["asm"]["components"], max(1, counted // 8))}
+    few = params | {"data": changed, "split": split, "asm": asm, "compute": {"workers": 1, "scheduler": ""}}
+    YAML().dump(few, project / "params.yaml")
+    for name in ONCE:
+        run_stage(project, [name])
+    return {name: measure_stage(project, stage) for name, stage in list_stages(few).items()}
+
+
+def measure_stage(project: Path, stage: Stage) -> Taken:
+    """Run a stage of one subset."""
+    (command,) = stage.runs
+    run = run_alone(project, command)
+    shards = [path for folder in stage.folders for path in list_shards(project / folder)]
+    samples = sum(map(count_samples, shards)) if stage.folders else samples_of(stage, parts_of(project))
+    size = sum(path.stat().st_size for path in shards)
+    return Taken(samples, run.seconds, run.processor, run.alone, size, run.peak_mb)
+
+
+def cost_of(stage: Stage, few: Taken, many: Taken) -> Cost:
+    """What a sample takes, and a stage whatever their number.
+
+    Of one that makes no shards it is the difference of few and many samples that tells, by the processor's seconds.
+    """
+    samples = max(1, many.samples)
+    if stage.folders:
+        sample_s, alone = (many.seconds - many.alone) / samples, many.alone
+    else:
+        sample_s = max(0.0, many.processor - few.processor) / max(1, many.samples - few.samples)
+        alone = max(0.0, many.seconds - samples * sample_s)
+    return Cost(sample_s, many.size / samples, alone, many.peak_mb, many.samples)
+
+
+def parts_of(project: Path) -> dict[str, float]:
+    """Samples of each part of the split, and of all."""
+    parts = count_parts(project)
+    return {ALL: sum(parts.values()), **parts}
 
 
 def copy_some(data: DataParams, subset: str, count: int, raw: Path) -> None:
@@ -122,28 +160,28 @@ def copy_some(data: DataParams, subset: str, count: int, raw: Path) -> None:
 
 
 def extrapolate(
-    rounds: list[dict[str, Cost]], data: DataParams, counts: dict[str, int], workers: int
+    rounds: list[dict[str, Cost]], stages: Mapping[str, Stage], parts: Mapping[str, float], workers: int
 ) -> dict[str, Work]:
-    """Multiply what a sample takes by how many each stage makes.
-
-    A stage that makes both levels makes each sample twice; what is augmented is of the subsets to learn from.
-    """
-    levels, learned = len(data.levels), sum(counts[name] for name in data.learned)
+    """Multiply what a sample takes by how many each stage makes; it starts as often as there are subsets."""
     work = {}
-    for stage in rounds[0]:
-        samples = learned if stage == "augmented" else sum(counts.values())
-        samples *= levels if stage in (*LEVELLED, "augmented") else 1
-        seconds = [each[stage].alone_s + samples * each[stage].sample_s / workers for each in rounds]
-        size = samples * max(each[stage].sample_bytes for each in rounds)
-        work[stage] = Work(samples, min(seconds), max(seconds), size, max(each[stage].peak_mb for each in rounds))
+    for name in rounds[0]:
+        stage, costs = stages[name], [each[name] for each in rounds]
+        samples = samples_of(stage, parts)
+        processes = workers if stage.folders else 1
+        seconds = [len(stage.runs) * cost.alone_s + samples * cost.sample_s / processes for cost in costs]
+        held = HELD_MB.get(name, 0.0)
+        peak = max(cost.peak_mb + held * max(0, samples - cost.samples) for cost in costs)
+        size = samples * max(cost.sample_bytes for cost in costs)
+        work[name] = Work(samples, min(seconds), max(seconds), size, peak)
     return work
 
 
 def table(work: dict[str, Work], workers: int) -> Iterator[str]:
     """What is printed of it."""
-    yield f"{'stage':14} {'samples':>9} {'time':>18} {'GB':>7} {'MB of memory a process':>23}"
+    wide = max(14, *map(len, work))
+    yield f"{'stage':{wide}} {'samples':>9} {'time':>18} {'GB':>7} {'MB of memory a process':>23}"
     for stage, each in work.items():
-        yield f"{stage:14} {each.samples:9,} {_span(each):>18} {each.size / 1e9:7.2f} {each.peak_mb:23.0f}"
+        yield f"{stage:{wide}} {each.samples:9,} {_span(each):>18} {each.size / 1e9:7.2f} {each.peak_mb:23.0f}"
     low, high, size = (sum(getattr(each, name) for each in work.values()) for name in ("low_s", "high_s", "size"))
     whole = Work(0, low, high, size, 0.0)
     yield (

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import click
 import numpy as np
-from tqdm import tqdm
 
 from benchmarks.aflw2000 import TruePhoto, read_photos
 from model.scores.protocols import error_3ddfa
@@ -21,6 +20,7 @@ from pipeline.commands.options import FILE, ReconstructorOptions
 from pipeline.commands.reconstructor import Reconstructor, open_reconstructor
 from pipeline.crops.detection import choose_by_union
 from pipeline.crops.face_finding import Face
+from pipeline.store.progress import show_progress
 
 RESAMPLES, SEED = 1000, 1
 
@@ -36,7 +36,7 @@ def measure(reconstructor: Reconstructor, folder: Path) -> dict[str, float]:
     rows: list[tuple[float, float, bool, float, float]] = []
     missed = 0
     surface = reconstructor.surface
-    for photo in tqdm(read_photos(folder, tested=True), total=300, unit="photo", disable=None):
+    for photo in show_progress(read_photos(folder, tested=True), "free_faces", "photo", 300):
         start = time.perf_counter()
         face = choose(reconstructor.find_faces(photo.pixels), photo)
         if face is None:

@@ -13,7 +13,6 @@ from pathlib import Path
 import click
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from benchmarks.aflw2000 import TruePhoto, read_photos
 from benchmarks.free_faces import RESAMPLES, SEED, choose
@@ -28,6 +27,7 @@ from pipeline.face.head_pose import estimate_pose
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.bfm import load_bfm
 from pipeline.store.arrays import Array
+from pipeline.store.progress import show_progress
 
 # Standard deviation of a found landmark, in parts of the landmarks' box.
 SIGMA = 0.035
@@ -66,7 +66,7 @@ def main() -> None:
     folder, model = data / "AFLW2000", at_landmarks(load_bfm(data / "bfm"))
     prior, reconstructor = read_prior(folder, model), open_reconstructor(ReconstructorOptions(), 1)
     rows = []
-    for photo in tqdm(read_photos(folder, tested=True), total=300, unit="photo", disable=None):
+    for photo in show_progress(read_photos(folder, tested=True), "head_pose", "photo", 300):
         face = choose(reconstructor.find_faces(photo.pixels), photo)
         if face is not None:
             found = reconstructor.reconstruct(photo.pixels, face)

@@ -9,13 +9,13 @@ from pathlib import Path
 
 import click
 import numpy as np
-from tqdm import tqdm
 
 from benchmarks.aflw2000 import read_photos
 from model.scores.protocols import error_3ddfa
 from model.scores.statistics import YAW_BINS, yaw_bin
 from pipeline.crops.landmark_map import apply_map, learn_map
 from pipeline.store.arrays import Array
+from pipeline.store.progress import show_progress
 from stages.project.annotated_face import annotated_face
 
 FOLDS = 5
@@ -25,7 +25,7 @@ Faces = dict[str, Array]
 def find(folder: Path, tested: bool) -> tuple[Faces, Array, int]:
     """Found faces, by what `learn_map` calls them, the yaw of each in degrees, and the number of photos."""
     found, yaws, count = [], [], 0
-    for photo in tqdm(read_photos(folder, tested), unit="photo", disable=None):
+    for photo in show_progress(read_photos(folder, tested), "landmark_map", "photo"):
         count += 1
         face = annotated_face(photo.pixels, photo.landmarks)
         if face is not None:

@@ -12,7 +12,6 @@ from pathlib import Path
 import click
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from benchmarks.aflw2000 import TruePhoto, read_photos
 from benchmarks.free_faces import RESAMPLES, SEED, choose
@@ -22,6 +21,7 @@ from model.scores.statistics import paired_interval
 from pipeline.commands.options import ReconstructorOptions
 from pipeline.commands.reconstructor import Reconstructor, open_reconstructor
 from pipeline.photo.masks import cover_faces, paint_over
+from pipeline.store.progress import show_progress
 
 EVERY = 15
 CASES = ("as it is", "covered", "with its mask")
@@ -63,7 +63,7 @@ def main() -> None:
     folder = Path(os.environ.get("FACE_DATA", "../shared/data")) / "AFLW2000"
     reconstructor = open_reconstructor(ReconstructorOptions(), 1)
     rows = []
-    for number, photo in enumerate(tqdm(read_photos(folder, tested=True), total=300, unit="photo", disable=None)):
+    for number, photo in enumerate(show_progress(read_photos(folder, tested=True), "masks", "photo", 300)):
         if number % EVERY == 0:
             rows.append(errors_of(reconstructor, photo, number // EVERY))
     errors, doubts = np.moveaxis(np.array(rows), -1, 0)

@@ -12,7 +12,6 @@ import click
 import numpy as np
 import scipy.optimize
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from benchmarks.aflw2000 import read_photos
 from benchmarks.free_faces import choose
@@ -21,6 +20,7 @@ from pipeline.crops.face_mesh import OUTER_CORNERS, find_faces, open_networks
 from pipeline.face.landmarks import LANDMARKS, MIRRORED
 from pipeline.face.similarity import apply_similarity, make_similarity
 from pipeline.store.arrays import Array
+from pipeline.store.progress import show_progress
 
 MOST_YAW_DEG = 45
 WEIGHTS = (-0.5, -0.25, 0.0, 0.25, 0.5, 0.75)
@@ -32,7 +32,7 @@ FIRST, SHORTLIST, BOUND = 30, 6, 0.08
 def read_faces(folder: Path) -> tuple[Array, Array]:
     """Points of Face Mesh (N, 468, 2) and true landmarks (N, 68, 2), both in sizes of the true face."""
     networks, meshes, truths = open_networks(), [], []
-    for photo in tqdm(read_photos(folder, tested=False), unit="photo", disable=None):
+    for photo in show_progress(read_photos(folder, tested=False), "mesh_landmarks", "photo"):
         face = choose(list(find_faces(photo.pixels, networks)), photo)
         if face is not None and abs(photo.yaw_deg) < MOST_YAW_DEG:
             size = np.sqrt(np.ptp(photo.landmarks[:, :2], axis=0).prod())

@@ -15,7 +15,6 @@ from typing import NamedTuple
 import click
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from benchmarks.aflw2000 import TruePhoto, read_photos
 from benchmarks.free_faces import RESAMPLES, SEED, choose
@@ -31,6 +30,7 @@ from pipeline.face.rendering import rasterize
 from pipeline.raw.annotations import read_annotation
 from pipeline.raw.bfm import load_bfm
 from pipeline.store.arrays import Image
+from pipeline.store.progress import show_progress
 from pipeline.uv.embedding import embed
 from pipeline.uv.masks import face_mask
 from pipeline.uv.operator import make_operator
@@ -117,7 +117,7 @@ def main() -> None:
     surface, reconstructor = read_surface(model), open_reconstructor(ReconstructorOptions(), 1)
     rows = []
     photos = read_photos(data / "AFLW2000", tested=True)
-    for number, photo in enumerate(tqdm(photos, total=300, unit="photo", disable=None)):
+    for number, photo in enumerate(show_progress(photos, "occlusion", "photo", 300)):
         if number % EVERY == 0:
             face = true_face(data / "AFLW2000", photo, model, surface)
             for kind, share, pixels in covered_photos(photo, face):

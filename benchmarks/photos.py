@@ -19,7 +19,6 @@ import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from model.scores.protocols import error_3ddfa
 from model.scores.statistics import YAW_BINS, bootstrap_interval, paired_interval, yaw_bin
@@ -38,6 +37,7 @@ from pipeline.photo.photo_files import open_photo
 from pipeline.photo.reconstruction import Reconstruction, read_face
 from pipeline.raw.photos import read_photo
 from pipeline.store.checkout import BUNDLE, SHAPES
+from pipeline.store.progress import show_progress
 from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.params import DataParams
@@ -74,7 +74,7 @@ def read_photos(root: Path, data: DataParams, find_faces: Finder) -> Iterator[Ph
     names = read_part(root, "test")
     rows = {row["sample_id"]: row for row in read_accepted(root, names)}
     places = locate(root, "on", names)
-    for sample in tqdm(read_truths(root, places), total=len(places), unit="photo", disable=None):
+    for sample in show_progress(read_truths(root, places), "photos", "photo", len(places)):
         row = rows[sample.sample_id]
         path = root / data.folder(subset_of(sample.sample_id)) / row["photo"]
         pixels = read_photo(path)

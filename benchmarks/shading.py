@@ -12,7 +12,6 @@ from typing import NamedTuple
 import click
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from pipeline.commands.bundles import embedded_bundle
 from pipeline.demo.dataset import generator_of
@@ -34,6 +33,7 @@ from pipeline.photo.detail import add_detail, levels_for, refine
 from pipeline.photo.labels import placed
 from pipeline.photo.photometric_stereo import brightness_of, estimate_lights, integrate, solve_normals
 from pipeline.store.arrays import Array, Image
+from pipeline.store.progress import show_progress
 
 SEED, SIZE, YAW_DEG = 7, 450, (0.0, 30.0)
 # Of the lamp off the viewer, and how much light is from around, in one photo.
@@ -114,7 +114,7 @@ def by_stereo(case: Case, number: int, kind: str) -> dict[str, float]:
 def measure(faces: int, bundle: Bundle) -> dict[str, list[float]]:
     """Errors of each face, by what they are of."""
     procedural, table = make_face(), dict[str, list[float]]()
-    for number in tqdm(range(faces), unit="face", disable=None):
+    for number in show_progress(range(faces), "shading", "face"):
         case = draw_case(number, procedural, bundle)
         generator = generator_of(f"lamp {number}", SEED)
         light, setting = draw_lamp(generator, SLANT_DEG), case.face.person.setting

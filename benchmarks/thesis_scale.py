@@ -23,6 +23,7 @@ from model.feed import Feed
 from model.regression import Regression, make_regression
 from model.settings import RANDOM, NetworkConfig
 from pipeline.face.face_model import FaceModel
+from pipeline.store.checks import check
 from pipeline.store.samples import locate
 from pipeline.store.sentences import sentences
 from pipeline.uv.position_map import UVLayout
@@ -148,13 +149,17 @@ def table_row(run: str, settings: VariantSettings, measured: Measured, whole: Wh
 
 @click.command()
 @click.option("--folder", type=Path, default=None, help="Where to work; a temporary folder by default.")
-def main(folder: Path | None) -> None:
+@click.option("--run", "wanted", multiple=True, help="A variant to run alone; all by default.")
+def main(folder: Path | None, wanted: tuple[str, ...]) -> None:
     """Make two training steps of each run of the thesis's scale, and say what memory and time the whole takes."""
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
     with sentences():
         params = override(read_params(), read_overrides())
         runs = {MAIN_RUN: resolve_variant(params, None)}
         runs |= {name: resolve_variant(params, name) for name in params["thesis"]["variants"]}
+        unknown = [name for name in wanted if name not in runs]
+        check(not unknown, f"There is no run {', '.join(unknown)}; there are {', '.join(runs)}.")
+        runs = {name: settings for name, settings in runs.items() if name in (wanted or runs)}
     click.echo(f"| {' | '.join(COLUMNS)} |\n|{'---|' * len(COLUMNS)}")
     step_seconds: dict[PhaseOf, float] = {}
     kinds: dict[Kind, Measured] = {}

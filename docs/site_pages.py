@@ -1,4 +1,4 @@
-"""What `make site` adds to docs/: the pages at the project's top, the drawn DAG, and the reference of each room.
+"""What `make site` adds to docs/: the pages at the project's top, and the reference of each room.
 
 A hook of MkDocs, which calls the functions named ``on_...``.
 """
@@ -11,8 +11,6 @@ ROOT = Path(__file__).resolve().parents[1]
 TOP_PAGES = {"README.md": "index.md", "CONTRIBUTING.md": "contributing.md", "CHANGELOG.md": "changelog.md"}
 PACKAGES = ("pipeline", "model", "stages")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^)\s]+)\)")
-MERMAID = re.compile(r"^```mermaid$.*?^```$", re.DOTALL | re.MULTILINE)
-DAG = "[![What depends on what](pictures/dag.svg)](pictures/dag.svg)"
 
 
 def on_config(config: Any) -> Any:
@@ -60,7 +58,7 @@ def reference(room: str, modules: list[str]) -> str:
 
 
 def from_docs(text: str, at_top: bool) -> str:
-    """Make a page's links relative to docs/, and its Mermaid diagram the drawn one.
+    """Make a page's links relative to docs/.
 
     Parameters
     ----------
@@ -87,5 +85,4 @@ def from_docs(text: str, at_top: bool) -> str:
         return f"{mark}[{shown}]({place}{hash_mark}{anchor})"
 
     pieces = re.split(r"(^```.*?^```$)", text, flags=re.DOTALL | re.MULTILINE)
-    moved = "".join(piece if piece.startswith("```") else LINK.sub(move, piece) for piece in pieces)
-    return MERMAID.sub(DAG, moved)
+    return "".join(piece if piece.startswith("```") else LINK.sub(move, piece) for piece in pieces)

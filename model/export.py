@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipeline.photo.onnx_session import open_session
+from pipeline.store.progress import show_steps
 from pipeline.store.quiet import quiet_stderr
 
 Photos = NDArray[np.float32]
@@ -52,18 +53,24 @@ def export(network: Any, folder: Path, photos: Photos) -> dict[str, Path]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     files = {name: folder / file for name, file in FORMATS.items()}
-    write_onnx(network, files["onnx"])
-    write_onnx_float16(files["onnx"], files["onnx_float16"])
     names = {layer.name for layer in network.layers}
     if "parameters" in names:
         del files["litert_int8"]
     if any(name.endswith("_codes") for name in names):
         del files["onnx_int8"]
-    else:
-        write_onnx_int8(files["onnx"], files["onnx_int8"], photos)
-    for name, precision in (("litert", "float32"), ("litert_float16", "float16"), ("litert_int8", "int8")):
-        if name in files:
-            write_litert(network, files[name], precision, photos)
+    onnx = files["onnx"]
+    write = {
+        "onnx": lambda path: write_onnx(network, path),
+        "onnx_float16": lambda path: write_onnx_float16(onnx, path),
+        "onnx_int8": lambda path: write_onnx_int8(onnx, path, photos),
+        "litert": lambda path: write_litert(network, path, "float32", photos),
+        "litert_float16": lambda path: write_litert(network, path, "float16", photos),
+        "litert_int8": lambda path: write_litert(network, path, "int8", photos),
+    }
+    with show_steps("export", len(files)) as begin:
+        for name, path in files.items():
+            begin(name)
+            write[name](path)
     return files
 
 

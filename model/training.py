@@ -9,7 +9,6 @@ import keras
 import numpy as np
 from keras import ops
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from model.checkpoint import Row, State, read_state, restore, write_checkpoint
 from model.feed import Batch, Feed, OnlineFeed, steps_of_epoch
@@ -19,6 +18,7 @@ from model.prediction import apply
 from model.recipe import Rate, make_optimizer, make_rate
 from model.settings import TrainConfig
 from model.step import Preparation, TrainingStep, itself
+from pipeline.store.progress import open_bar
 
 Report = Callable[[Row], None]
 # Of the loss before and after `train.euclidean_from`.
@@ -280,7 +280,7 @@ class Keeper(keras.callbacks.Callback):
             state,
         )
         self.fault = ""
-        self.progress: tqdm | None = None
+        self.progress: Any = None
 
     @property
     def rows(self) -> list[Row]:
@@ -293,9 +293,10 @@ class Keeper(keras.callbacks.Callback):
         return count >= self.rounds.number or (count > 0 and count - 1 - _best_row(self.rows) >= self.config.patience)
 
     def on_epoch_begin(self, epoch: int, *_: Any, **__: Any) -> None:
-        """Begin a bar of the round's steps."""
-        name = f"{self.phase.name}, round {epoch + 1} of {self.rounds.number}"
-        self.progress = tqdm(total=self.rounds.steps, unit="step", desc=name, leave=False, disable=None)
+        """Show a bar of the phase's steps; a round ends it, since its line is printed there."""
+        name = f"train: {self.phase.name}, round {epoch + 1} of at most {self.rounds.number}"
+        total, done = self.rounds.number * self.rounds.steps, epoch * self.rounds.steps
+        self.progress = open_bar(name, "step", total, done)
 
     def on_train_batch_end(self, *_: Any, **__: Any) -> None:
         """Move the bar."""

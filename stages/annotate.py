@@ -18,6 +18,7 @@ from pipeline.commands.results import check_folder
 from pipeline.photo.labels import check_coefficients
 from pipeline.store.checks import check
 from pipeline.store.files import digest_file, holding, write_bytes
+from pipeline.store.progress import show_progress, tell_beside
 from pipeline.store.sentences import sentences
 from stages.pages.review_page import REFUSE, review_page
 from stages.photo.annotating import (
@@ -83,12 +84,10 @@ def main(photos: tuple[str, ...], out: Path, verdicts: Path | None, options: Rec
         check(bool(photos) or out.is_dir(), f"{out} has no labels: name photos.")
         with holding(out):
             if photos:
-                from tqdm import tqdm
-
                 paths = list_named("annotate", photos)
-                for record in tqdm(annotate(paths, options, out), total=len(paths), unit="photo", disable=None):
+                for record in show_progress(annotate(paths, options, out), "annotate", "photo", len(paths)):
                     if record["error"]:
-                        click.echo(f"{record['photo']}: {record['error']}", err=True)
+                        tell_beside(f"{record['photo']}: {record['error']}")
             if verdicts is not None:
                 review(out, verdicts)
             settle(out)

@@ -13,6 +13,7 @@ from pipeline.photo.bundle import save_bundle
 from pipeline.photo.export_facts import ExportFacts, write_facts
 from pipeline.store.checkout import BUNDLE
 from pipeline.store.files import digest_file
+from pipeline.store.progress import show_progress
 from pipeline.store.sentences import sentences
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
@@ -62,7 +63,7 @@ def main() -> None:
             write_facts(path, facts)
         save_bundle(BUNDLE, bundle_of_run(settings, layout, files["onnx"], weights, root, margin))
         compared = compare(
-            read_truths(Path(), tested),
+            show_progress(read_truths(Path(), tested), "export", "photo", len(tested)),
             lambda photo: task.to_output(np.asarray(network.predict_on_batch(photo)["final"])),
             {name: open_maps(path, 1, layout) for name, path in files.items()},
             load_surface(MODEL, LAYOUT),

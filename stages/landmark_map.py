@@ -1,12 +1,11 @@
 """Stage `landmark_map`: how the 68 landmarks, as they are annotated, follow from the 468 points of Face Mesh."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import click
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from model.scores.protocols import error_3ddfa
 from pipeline.crops.face_mesh import POINTS, MeshFace
@@ -14,6 +13,7 @@ from pipeline.crops.landmark_map import ENOUGH, KEYPOINTS, apply_map, learn_map,
 from pipeline.crops.mesh_landmarks import read_landmarks
 from pipeline.face.landmarks import LANDMARKS
 from pipeline.raw.photos import read_photo
+from pipeline.store.progress import open_bar
 from pipeline.store.sentences import sentences
 from pipeline.store.shards import list_shards, read_shard
 from stages.project.annotated_face import annotated_face
@@ -22,7 +22,10 @@ from stages.project.json_file import write_json
 from stages.project.params import DataParams
 from stages.project.params_file import read
 from stages.project.paths import LANDMARK_MAP, LANDMARK_MAP_METRICS, LEARN, subset_folder
-from stages.project.samples import read_part, subset_of
+from stages.project.samples import read_part, spread, subset_of
+
+# Faces of a part that are looked at, evenly spaced: 75 kB are held of each, which may not grow with the data.
+MOST_FACES = 5000
 
 
 @click.command()
@@ -31,7 +34,8 @@ def main() -> None:
     with sentences():
         begin_stage("landmark_map", LANDMARK_MAP.parent)
         data = read("data", DataParams)
-        train, validation = (stack(find_faces(data, read_part(Path(), part))) for part in ("train", "validation"))
+        parts = [spread(read_part(Path(), part), MOST_FACES) for part in ("train", "validation")]
+        train, validation = (stack(find_faces(data, names)) for names in parts)
         learnt = learn_map(**train)
         save_map(LANDMARK_MAP, learnt)
         counts = {name: len(part["meshes"]) for name, part in (("train", train), ("validation", validation))}
@@ -64,25 +68,25 @@ def compare(
     return metrics
 
 
-def find_faces(data: DataParams, sample_ids: list[str]) -> Iterator[tuple[MeshFace, NDArray[np.float64]]]:
+def find_faces(data: DataParams, sample_ids: Sequence[str]) -> Iterator[tuple[MeshFace, NDArray[np.float64]]]:
     """Find the annotated faces of samples, each with its true landmarks (68, 3) in pixels of the photo.
 
     These are ``pt3d_68`` where it is annotated, else the model's own.
     """
     wanted = set(sample_ids)
-    bar = tqdm(total=len(sample_ids), unit="image", desc="landmark_map", disable=None)
-    for subset in dict.fromkeys(map(subset_of, sample_ids)):
-        for path in list_shards(subset_folder("meshes", LEARN, subset)):
-            shard = read_shard(path, ["sample_id", "photo", "photo_sha256", "landmarks"])
-            index = read_shard(subset_folder("index", LEARN, subset) / path.name, ["sample_id", "true_landmarks"])
-            annotated = dict(zip(index["sample_id"], index["true_landmarks"], strict=True))
-            for name, photo, digest, landmarks in zip(*shard.values(), strict=True):
-                if name in wanted:
-                    face = annotated_face(read_photo(data.folder(subset) / photo, digest), landmarks)
-                    truth = annotated[name] if np.isfinite(annotated[name]).all() else landmarks
-                    bar.update()
-                    if face is not None:
-                        yield face, truth.astype(np.float64)
+    with open_bar("landmark_map", "photo", len(wanted)) as bar:
+        for subset in dict.fromkeys(map(subset_of, sample_ids)):
+            for path in list_shards(subset_folder("meshes", LEARN, subset)):
+                shard = read_shard(path, ["sample_id", "photo", "photo_sha256", "landmarks"])
+                index = read_shard(subset_folder("index", LEARN, subset) / path.name, ["sample_id", "true_landmarks"])
+                annotated = dict(zip(index["sample_id"], index["true_landmarks"], strict=True))
+                for name, photo, digest, landmarks in zip(*shard.values(), strict=True):
+                    if name in wanted:
+                        face = annotated_face(read_photo(data.folder(subset) / photo, digest), landmarks)
+                        truth = annotated[name] if np.isfinite(annotated[name]).all() else landmarks
+                        bar.update()
+                        if face is not None:
+                            yield face, truth.astype(np.float64)
 
 
 if __name__ == "__main__":

@@ -8,13 +8,13 @@ from pathlib import Path
 import click
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from model.backend import check_backend, prepare_keras
 from pipeline.face.face_model import load_model
 from pipeline.photo.photo_files import encode_image
 from pipeline.store.arrays import Image
 from pipeline.store.checks import check
+from pipeline.store.progress import show_progress
 from pipeline.store.sentences import sentences
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import load_surface
@@ -62,7 +62,7 @@ def main(variant: str | None) -> None:
 
         rows: list[dict[str, object]] = []
         sheets: list[Image] = []
-        truths = tqdm(read_truths(Path(), places), total=len(places), unit="photo", desc="occlusion", disable=None)
+        truths = show_progress(read_truths(Path(), places), "occlusion", "photo", len(places))
         for sample in truths:
             cases = list(cover_sample(sample, surface, params))
             maps = predict(cases)

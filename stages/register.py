@@ -12,7 +12,6 @@ import click
 import numpy as np
 import scipy.spatial
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from pipeline.commands.options import FILE, FOLDER, expecting
 from pipeline.crops.face_mesh import open_networks
@@ -28,15 +27,17 @@ from pipeline.photo.scan_files import ScanFile, read_scan
 from pipeline.store.arrays import Array
 from pipeline.store.checks import check
 from pipeline.store.files import write_bytes
+from pipeline.store.progress import show_progress
 from pipeline.store.sentences import sentences
 from pipeline.store.tables import write_table
 from stages.project.paths import MODEL
+from stages.project.scan_units import landmark_extent, likely_unit
 
 # The jaw is left out: its landmarks lie where a photo's silhouette was, which on a scan is no place of its own.
 USED = slice(JAW.stop, LANDMARKS)
 COUNT = LANDMARKS - JAW.stop
 POINT_SUFFIXES = (".txt", ".npy", ".mat")
-COLUMNS = ("scan", "landmarks", "matched_percent", "median", "p95", "reason")
+COLUMNS = ("scan", "landmarks", "matched_percent", "median", "p95", "unit", "reason")
 
 
 @click.command()
@@ -60,7 +61,7 @@ def main(scans: tuple[Path, ...], out: Path, landmarks: Path | None, model: Path
         own = [scan for scan in scans if (out / f"{scan.stem}.ply").resolve() == scan.resolve()]
         check(not own, f"A mesh in {out} would replace the scan {own[0] if own else ''}: name another folder.")
         rows = []
-        for path in tqdm(scans, unit="scan", desc="register", disable=None):
+        for path in show_progress(scans, "register", "scan"):
             try:
                 rows.append(register(path, out, landmarks, template))
             except (ValueError, OSError) as error:
@@ -101,7 +102,9 @@ def register(path: Path, out: Path, landmarks: Path | None, template: FaceModel)
     write_mesh(out / f"{path.stem}.ply", Mesh(result.vertices, template.triangles))
     picture = draw_scan(scan.vertices, scan.triangles, result.vertices, template.triangles)
     write_bytes(out / f"{path.stem}.png", encode_image(picture, ".png"))
-    return {"scan": path.stem, "landmarks": "found" if landmarks is None else "given", **describe(result)}
+    unit = likely_unit(landmark_extent(places)) or ""
+    known = {"scan": path.stem, "landmarks": "found" if landmarks is None else "given", "unit": unit}
+    return known | describe(result)
 
 
 def describe(result: Registration) -> dict[str, str]:

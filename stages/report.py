@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from pipeline.photo.photo_files import encode_image
+from pipeline.store.progress import show_progress
 from pipeline.store.sentences import sentences
 from stages.pages.contact_sheet import contact_sheet
 from stages.pages.provenance import read_provenance
@@ -33,7 +34,7 @@ def report(root: Path, run: Run, data: DataParams, params: ReportParams) -> Path
     """Write reports/main.html and reports/contact_sheet.png of the project at `root`; returns the page's path."""
     results = read_results(root, run.variant, main=True)
     chosen = choose_samples(results.per_image, params.samples)
-    strips = list(draw_samples(root, run.level, data, chosen))
+    strips = list(show_progress(draw_samples(root, run.level, data, chosen), "report", "photo", len(chosen)))
     path = root / MAIN_PAGE
     path.parent.mkdir(parents=True, exist_ok=True)
     (root / CONTACT_SHEET).write_bytes(encode_image(contact_sheet(strips), ".png"))

@@ -26,7 +26,8 @@ from stages.project.published import read_benchmark
 from stages.project.result_params import EvaluateParams
 from stages.project.results import write_csv
 from stages.project.scan_benchmarks import BENCHMARKS
-from stages.project.scans import UNITS, score_scans
+from stages.project.scan_units import UNITS
+from stages.project.scans import score_scans
 
 DIRECTORY = click.Path(path_type=Path, exists=True, file_okay=False)
 # Metrics, and the tables of images, of protocols and of what failed.

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from model.layer_table import Row, layer_tables
+from pipeline.store.checks import check
 from pipeline.store.sentences import sentences
 from pipeline.uv.scaling import Scaling
 from stages.pages.by_crop import compare_crops
@@ -22,11 +23,27 @@ from stages.photo.applications import draw_applications
 from stages.photo.landmark_finders import open_finder
 from stages.project.beginning import begin_stage
 from stages.project.json_file import write_json
+from stages.project.occlusion import BY_SHARE
 from stages.project.params import CropParams, DataParams
 from stages.project.params_file import read
-from stages.project.paths import FOREIGN, LANDMARK_MAP, MAIN_RUN, THESIS_MESHES, THESIS_METRICS, THESIS_PAGE
+from stages.project.paths import (
+    FOREIGN,
+    LANDMARK_MAP,
+    LAYOUT,
+    MAIN_RUN,
+    MODEL,
+    PARTS,
+    SETTINGS,
+    SPLIT,
+    THESIS_MESHES,
+    THESIS_METRICS,
+    THESIS_PAGE,
+    occlusion_of,
+    predictions_of,
+    scores_of,
+)
 from stages.project.result_params import EvaluateParams, OcclusionParams
-from stages.project.results import read_results
+from stages.project.results import METRICS, read_results, result_files
 from stages.project.survey_params import ANNOTATED, SurveyParams
 from stages.project.variants import ThesisParams, VariantSettings, settings_of
 from stages.survey import open_landmarks
@@ -112,8 +129,10 @@ def main() -> None:
     """Compare the variants with each other and with the thesis."""
     with sentences():
         begin_stage("thesis", THESIS_METRICS, THESIS_PAGE, THESIS_MESHES)
+        others, occluded = read("thesis", ThesisParams).variants, [MAIN_RUN, *read("occlusion", OcclusionParams).runs]
+        check_inputs(list(others), occluded)
         settings, data = settings_of(MAIN_RUN), read("data", DataParams)
-        main_variant, others = settings.variant, read("thesis", ThesisParams).variants
+        main_variant = settings.variant
         starts = {main_variant: settings.train.init} | {name: source.init for name, source in others.items()}
         if THESIS_MODEL in others and main_variant != THESIS_MODEL:
             settings = settings_of(THESIS_MODEL)
@@ -125,12 +144,56 @@ def main() -> None:
         starts = {name: start for name, start in starts.items() if name not in volumes}
         costs = measure_networks(Path(), runs) | measure_methods(Path(), surveyed.methods, open_landmarks, data)
         layers = network_layers(settings, data.size)
-        margin, occluded = read("crop", CropParams).margin, [MAIN_RUN, *read("occlusion", OcclusionParams).runs]
+        margin = read("crop", CropParams).margin
         setup = Setup(main_variant, settings, layers, starts, data, margin, surveyed, costs, volumes, occluded)
         comparison = thesis(Path(), setup, read("evaluate", EvaluateParams))
     errors = {name: summary.over_seeds["thesis_mesh"].mean for name, summary in comparison.variants.items()}
     means = ", ".join(f"{name} {mean} %" for name, mean in errors.items())
     click.echo(f"thesis: mesh error {means}; reports/index.html")
+
+
+def check_inputs(variants: Sequence[str], occluded: Sequence[str]) -> None:
+    """Refuse a project that lacks what other stages make, and tell all of it at once.
+
+    Parameters
+    ----------
+    variants : sequence of str
+        Beside the main run.
+    occluded : sequence of str
+        Runs that have seen covered faces.
+
+    Raises
+    ------
+    ValueError
+        With all stages that have to run, each with the first file that it lacks.
+    """
+    needed: dict[str, list[Path]] = {
+        "face_model": [MODEL],
+        "uv_embedding": [LAYOUT],
+        "landmark_map": [LANDMARK_MAP],
+        "split": [SPLIT / f"{part}.csv" for part in PARTS],
+    }
+    files = {run: SETTINGS / f"{run}.json" for run in (MAIN_RUN, *variants)}
+    known = {run: settings_of(run) for run, path in files.items() if path.is_file()}
+    if MAIN_RUN in known:
+        files.pop(known[MAIN_RUN].variant, None)  # the main run is that variant
+    needed["settings"] = list(files.values())
+    for run in files:
+        at = "" if run == MAIN_RUN else f"@{run}"
+        if run in known and known[run].network.regresses == "volume":
+            # The scores of its surface are all that is shown.
+            needed[f"evaluate{at}"] = [scores_of(run) / METRICS]
+        else:
+            needed[f"predict{at}"] = [predictions_of(run)]
+            needed[f"evaluate{at}"] = result_files(Path(), run)
+    needed |= {f"occlusion@{run}".removesuffix(f"@{MAIN_RUN}"): [occlusion_of(run) / BY_SHARE] for run in occluded}
+    absent = {stage: [path for path in paths if not path.is_file()] for stage, paths in needed.items()}
+    told = [
+        f"{stage} ({paths[0]}{f' and {len(paths) - 1} more' if paths[1:] else ''})"
+        for stage, paths in absent.items()
+        if paths
+    ]
+    check(not told, f"Results of other stages are missing, `make thesis` makes all: {', '.join(told)}.")
 
 
 def network_layers(settings: VariantSettings, size: int) -> dict[str, list[Row]]:

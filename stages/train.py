@@ -15,6 +15,7 @@ from stages.project.beginning import WORK, begin_stage
 from stages.project.paths import LAYOUT, MAIN_RUN, RUNS, weights_of
 from stages.project.runs import choose_regression, find_samples
 from stages.project.training import checkpoint_key, train_seeds
+from stages.project.training_page import training_page
 from stages.project.variants import settings_of
 
 
@@ -41,7 +42,9 @@ def main(variant: str | None) -> None:
         work = WORK / f"train@{run}"
         open_work(work)
         checkpoint = work / checkpoint_key(settings, layout.size, [*samples["train"], *samples["validation"]])
-        trained = train_seeds(run, settings, layout, task, training, validation, checkpoint)
+        config = settings.train
+        with training_page(run, settings.variant, config.seeds, len(config.seeds) * config.budget) as show:
+            trained = train_seeds(run, settings, layout, task, training, validation, checkpoint, show)
         end(work)
     seconds = time.perf_counter() - start
     seen = trained.history[-1]["passes"] if trained.history else 0

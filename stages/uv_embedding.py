@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pipeline.face.face_model import load_model
 from pipeline.raw.matlab import read_arrays
 from pipeline.store.checks import check
+from pipeline.store.progress import show_steps
 from pipeline.store.sentences import sentences
 from pipeline.uv.diagnostics import diagnose, draw_layout
 from pipeline.uv.embedding import count_flipped, embed, from_table
@@ -30,22 +31,28 @@ def main() -> None:
         begin_stage("uv_embedding", LAYOUT.parent, UV_PICTURE)
         data, params = read("data", DataParams), read("uv_embedding", EmbeddingParams)
         size, model = data.size, load_model(MODEL)
-        if params.source == "file":
-            embedding = from_table(read_table(Path(data.root) / params.file, len(model.mean)), model.triangles)
-        else:
-            embedding = embed(model.mean, model.triangles)
-        uv = embedding.uv[: len(model.mean)]
-        operator = make_operator(embedding, size)
-        mean_map = render_map(operator, model.mean[None])[0]
-        landmark_uv = uv[model.landmarks]
-        mask = face_mask(mean_map, landmark_uv)
-        weights = weight_mask(mask, landmark_uv)
-        layout = UVLayout(uv, operator, mask, weights, nearest_texels(landmark_uv, size))
-        metrics = {"flipped_triangles": count_flipped(embedding), **diagnose(model, layout, mean_map)}
-        save_uv(LAYOUT, layout)
-        write_json(UV_METRICS, metrics)
-        UV_PICTURE.parent.mkdir(exist_ok=True)
-        cv2.imwrite(str(UV_PICTURE), cv2.cvtColor(draw_layout(layout, mean_map), cv2.COLOR_RGB2BGR))
+        with show_steps("uv_embedding", 5) as begin:
+            begin("embedding")
+            if params.source == "file":
+                embedding = from_table(read_table(Path(data.root) / params.file, len(model.mean)), model.triangles)
+            else:
+                embedding = embed(model.mean, model.triangles)
+            uv = embedding.uv[: len(model.mean)]
+            begin("operator")
+            operator = make_operator(embedding, size)
+            mean_map = render_map(operator, model.mean[None])[0]
+            begin("masks")
+            landmark_uv = uv[model.landmarks]
+            mask = face_mask(mean_map, landmark_uv)
+            weights = weight_mask(mask, landmark_uv)
+            layout = UVLayout(uv, operator, mask, weights, nearest_texels(landmark_uv, size))
+            begin("diagnostics")
+            metrics = {"flipped_triangles": count_flipped(embedding), **diagnose(model, layout, mean_map)}
+            begin("picture")
+            save_uv(LAYOUT, layout)
+            write_json(UV_METRICS, metrics)
+            UV_PICTURE.parent.mkdir(exist_ok=True)
+            cv2.imwrite(str(UV_PICTURE), cv2.cvtColor(draw_layout(layout, mean_map), cv2.COLOR_RGB2BGR))
     click.echo(
         f"uv_embedding: {size} px, {metrics['flipped_triangles']} flipped triangles, "
         f"round trip {metrics['round_trip_mean_percent']} % of the face's height in the mean"

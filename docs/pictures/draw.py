@@ -1,7 +1,8 @@
 """Draw the pictures of docs/ that are made from the project itself: ``python -m docs.pictures.draw``.
 
 ``frames.jpg`` shows every frame of docs/conventions.md on a face of the embedded set, by the functions that the stages
-call; ``dag.svg`` is what ``dvc dag`` says, the stages of a group as one, as reports/dag.md has it.
+call; ``photo.jpg`` is the README's, see `docs.pictures.photo`; ``dag.svg`` is what ``dvc dag`` says, the stages of a
+group as one, as reports/dag.md has it, and ``main_run.svg`` the README's part of it.
 """
 
 import subprocess
@@ -9,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import click
-import matplotlib as mpl
-import networkx
 import numpy as np
 from matplotlib import pyplot as plt
 from numpy.typing import NDArray
 
+from docs.pictures.graph import draw_graph
+from docs.pictures.photo import draw_photo
 from pipeline.crops.alignment import align, resample
 from pipeline.demo.dataset import deform, draw_person, photograph
 from pipeline.demo.face import ProceduralFace, make_face
@@ -28,6 +29,8 @@ from pipeline.uv.position_map import nearest_texels, render_map
 from stages.dag import EDGE, collapse
 
 FOLDER = Path(__file__).parent
+# Stand before all others, as the README says beside its picture.
+FIRST = ("code", "settings")
 PHOTO, CROP, TEXELS = 300, 256, 128
 NOSE = 30
 PORTRAIT = 200
@@ -36,11 +39,19 @@ MARGIN = 1.5
 
 @click.command()
 def main() -> None:
-    """Draw both."""
+    """Draw all."""
     draw_frames(FOLDER / "frames.jpg")
+    draw_photo(FOLDER / "photo.jpg")
     drawn = subprocess.run(["dvc", "dag", "--full", "--dot"], capture_output=True, text=True, check=True).stdout
-    draw_dag(FOLDER / "dag.svg", collapse(EDGE.findall(drawn)))
-    click.echo(f"frames.jpg and dag.svg in {FOLDER}")
+    edges = collapse(EDGE.findall(drawn))
+    draw_graph(FOLDER / "dag.svg", edges)
+    draw_graph(FOLDER / "main_run.svg", main_run(edges))
+    click.echo(f"frames.jpg, photo.jpg, dag.svg and main_run.svg in {FOLDER}")
+
+
+def main_run(edges: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The arrows between stages of the root's dvc.yaml, but for the two before all."""
+    return [edge for edge in edges if not any(":" in name or name in FIRST for name in edge)]
 
 
 def draw_frames(path: Path) -> None:
@@ -149,35 +160,6 @@ def _depth(panel: Any, crop_points: NDArray, face: ProceduralFace, scale: float)
     shown = panel.imshow(z - np.nanmin(z), cmap="viridis")
     panel.figure.colorbar(shown, ax=panel, shrink=0.7, label="z above the farthest point (px)")
     panel.set(title=f"depth: z to the viewer, as the crop's px\n(photo's z times {scale:.2f})", xlabel="x (px)")
-
-
-def draw_dag(path: Path, edges: list[tuple[str, str]]) -> None:
-    """Draw a graph in layers from left to right, each stage behind all that it depends on."""
-    graph = networkx.DiGraph(edges)
-    places: dict[str, tuple[float, float]] = {}
-    for column, layer in enumerate(networkx.topological_generations(graph)):
-        wanted = {name: np.mean([places[before][1] for before in graph.pred[name]] or [0.0]) for name in layer}
-        for row, name in enumerate(sorted(layer, key=lambda name: (wanted[name], name))):
-            places[name] = (column, row - (len(layer) - 1) / 2)
-    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "dag", "font.family": "sans-serif"}):
-        figure, panel = plt.subplots(figsize=(1.4 * (1 + max(x for x, _ in places.values())), 6), layout="constrained")
-        rows = [y for _, y in places.values()]
-        panel.set(xlim=(-0.6, max(x for x, _ in places.values()) + 0.6), ylim=(max(rows) + 0.7, min(rows) - 0.7))
-        boxes = {}
-        for name, place in places.items():
-            group, _, stage = name.rpartition(":")
-            box = {"boxstyle": "round,pad=0.35", "facecolor": "#fff3d6" if group else "#e3eefc", "edgecolor": "#556677"}
-            shown = f"{stage}\n@variant" if stage in ("train", "predict", "evaluate") and group else stage
-            text = panel.text(*place, shown, ha="center", va="center", fontsize=9, bbox=box, zorder=5)
-            boxes[name] = text.get_bbox_patch()
-        for first, second in graph.edges:
-            far = places[second][0] - places[first][0] > 1
-            arrow = {"arrowstyle": "->", "color": "#8899aa", "connectionstyle": f"arc3,rad={0.12 * far}"}
-            ends = {"patchA": boxes[first], "patchB": boxes[second], "shrinkA": 0, "shrinkB": 2}
-            panel.annotate("", places[second], places[first], arrowprops=arrow | ends)
-        panel.axis("off")
-        figure.savefig(path, metadata={"Date": None, "Creator": None}, facecolor="white")
-    plt.close(figure)
 
 
 if __name__ == "__main__":

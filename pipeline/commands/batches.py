@@ -18,10 +18,11 @@ from numpy.typing import NDArray
 
 from ..photo.masks import cover_faces, open_mask, paint_over
 from ..photo.photo_files import PHOTO_SUFFIXES, open_photo
-from ..photo.video_files import Video, describe_missing, open_video
+from ..photo.video_files import Video, count_frames, describe_missing, open_video
 from ..store.arrays import Image
 from ..store.checks import check
 from ..store.files import digest_file, digest_modules, while_unchanged
+from ..store.progress import tell_beside
 from .bundles import PACKAGE, choose_bundle
 from .files import WriteOptions, write_faces
 from .folders import PAGE, clear, utf8_name
@@ -171,6 +172,11 @@ def name_frames(video: str, every: int) -> Iterator[Photo]:
     return _name_frames(opened, every, Path(video) if Path(video).is_file() else None)
 
 
+def count_taken(video: str, every: int) -> int:
+    """Count the frames that `name_frames` takes of a video file; 0 where that is not known."""
+    return -(-count_frames(video) // every)
+
+
 def _name_frames(video: Video, every: int, file: Path | None) -> Iterator[Photo]:
     number = -1
     for number, (_, frame) in enumerate(video.frames):
@@ -180,7 +186,7 @@ def _name_frames(video: Video, every: int, file: Path | None) -> Iterator[Photo]
         if file is None:
             return
     if missing := describe_missing(video, number + 1):
-        click.echo(missing, err=True)
+        tell_beside(missing)
 
 
 def _whole(frame: Image) -> Opened:

@@ -15,6 +15,7 @@ from ..photo.mesh_files import to_mesh, write_mesh
 from ..photo.photo_files import encode_image
 from ..store.checks import check
 from ..store.files import write_bytes
+from ..store.progress import show_steps
 from ..store.sentences import sentences
 from .options import FILE, ReconstructorOptions, check_not_input, picture_option, reconstructor_options
 from .reconstructor import open_largest, open_reconstructor
@@ -57,10 +58,15 @@ def main(
             f"--shift is {' '.join(f'{part:g}' for part in shift)}; expected three numbers from {-MOST_SHIFT:g} to "
             f"{MOST_SHIFT:g}, each in distances of the outer eye corners.",
         )
-        reconstructor = open_reconstructor(options, os.cpu_count() or 1)
-        picture, found = open_largest(photo, reconstructor)
-        triangles = reconstructor.surface.triangles
-        edited = edit_region(found.vertices, found.landmarks, region, scale, shift)
-        write_bytes(out, encode_image(warp_photo(picture, found.vertices, edited, triangles), out.suffix))
-        write_mesh(out.with_suffix(".obj"), to_mesh(edited, triangles))
+        with show_steps("edit", 4) as begin:
+            begin("networks")
+            reconstructor = open_reconstructor(options, os.cpu_count() or 1)
+            begin("face")
+            picture, found = open_largest(photo, reconstructor)
+            begin("picture")
+            triangles = reconstructor.surface.triangles
+            edited = edit_region(found.vertices, found.landmarks, region, scale, shift)
+            write_bytes(out, encode_image(warp_photo(picture, found.vertices, edited, triangles), out.suffix))
+            begin("mesh")
+            write_mesh(out.with_suffix(".obj"), to_mesh(edited, triangles))
     click.echo(f"edit: {out} and {out.with_suffix('.obj')}")

@@ -5,8 +5,6 @@ and all numbers to DIR/faces.json.
 """
 
 import importlib
-import sys
-from collections.abc import Iterable
 from contextlib import closing
 from operator import length_hint
 from pathlib import Path
@@ -16,8 +14,9 @@ import click
 
 from ..store.checks import check
 from ..store.files import holding
+from ..store.progress import is_shown, show_progress, tell_beside
 from ..store.sentences import sentences
-from .batches import Batch, digest_maker, name_frames, name_photos, reconstruct_photos
+from .batches import Batch, count_taken, digest_maker, name_frames, name_photos, reconstruct_photos
 from .files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
 from .folders import list_named, remove_parts
 from .options import ReconstructorOptions, folder, reconstructor_options
@@ -35,15 +34,6 @@ class Kinds(click.ParamType):
             return value
         one = click.Choice(KINDS)
         return [one.convert(kind.strip(), param, context) for kind in value.split(",")]
-
-
-def _with_bar(results: Iterable[dict], photos: int) -> Iterable[dict]:
-    """Show on a terminal how many of the photos are done; a single one is, before the bar's library is imported."""
-    if photos == 1 or not sys.stderr.isatty():
-        return results
-    from tqdm import tqdm
-
-    return tqdm(results, total=photos or None, unit="photo")
 
 
 def _printable(name: str) -> str:
@@ -114,15 +104,17 @@ def main(
             check_folder(out, [photo.name for photo in named], [path for photo in named for path in photo.files])
         wanted = WriteOptions(kinds, fill, unit, pupil_distance, detail)
         batch = Batch(options, wanted, out, digest_maker(options, wanted))
+        # One photo is done before the library of bars is imported.
+        total = length_hint(named) or (count_taken(video, every) if video and is_shown() else 0) or None
         results = []
         with holding(out):
             remove_parts(out)
             known = read_results(out, batch.maker)
             with closing(keep_results(out, reconstruct_photos(named, batch, known), known)) as kept:
-                for result in _with_bar(kept, length_hint(named)):
+                for result in kept if total == 1 else show_progress(kept, "reconstruct", "photo", total):
                     results.append(result)
                     if result["error"]:
-                        click.echo(f"{_printable(result['photo'])}: {result['error']}", err=True)
+                        tell_beside(f"{_printable(result['photo'])}: {result['error']}")
             remove_parts(out)
     missing = sum(bool(result["error"]) for result in results)
     doubted = sum(bool(face["doubt"]) for result in results for face in result["faces"])

@@ -4,7 +4,6 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import click
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +23,7 @@ from ..photo.reconstruction import Reconstruction, read_face
 from ..store.arrays import Array, Image
 from ..store.checks import check, check_all
 from ..store.memory import keep_memory
+from ..store.progress import tell_beside
 from ..store.sparse import SparseMatrix, take_columns
 from ..uv.surface import Surface
 from .bundles import choose_bundle, embedded_bundle
@@ -210,5 +210,5 @@ def open_largest(path: Path, reconstructor: Reconstructor) -> tuple[Image, Recon
     check(bool(faces), f"No face was found in {path}.")
     found = reconstructor.reconstruct(photo, faces[0])
     if found.doubt:
-        click.echo(f"{path}: {found.doubt}", err=True)
+        tell_beside(f"{path}: {found.doubt}")
     return photo, found

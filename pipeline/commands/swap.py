@@ -11,6 +11,7 @@ import click
 from ..photo.editing import swap_face
 from ..photo.photo_files import encode_image
 from ..store.files import write_bytes
+from ..store.progress import show_steps
 from ..store.sentences import sentences
 from .options import FILE, ReconstructorOptions, check_not_input, picture_option, reconstructor_options
 from .reconstructor import open_largest, open_reconstructor
@@ -25,8 +26,14 @@ def main(source: Path, target: Path, out: Path, options: ReconstructorOptions) -
     """Put the largest face in the photo SOURCE onto the largest in TARGET."""
     with sentences():
         check_not_input(out, source, target)
-        reconstructor = open_reconstructor(options, os.cpu_count() or 1)
-        (photo, ours), (other, theirs) = (open_largest(path, reconstructor) for path in (source, target))
-        swapped = swap_face(photo, ours.vertices, other, theirs.vertices, reconstructor.surface.triangles)
-        write_bytes(out, encode_image(swapped, out.suffix))
+        with show_steps("swap", 4) as begin:
+            begin("networks")
+            reconstructor = open_reconstructor(options, os.cpu_count() or 1)
+            begin("source")
+            photo, ours = open_largest(source, reconstructor)
+            begin("target")
+            other, theirs = open_largest(target, reconstructor)
+            begin("picture")
+            swapped = swap_face(photo, ours.vertices, other, theirs.vertices, reconstructor.surface.triangles)
+            write_bytes(out, encode_image(swapped, out.suffix))
     click.echo(f"swap: {out}")

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import click
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from ..crops.face_mesh import open_files
 from ..face.face_model import name_expressions
 from ..photo.bundle import load_bundle
 from ..photo.tracking import track_faces
-from ..photo.video_files import describe_missing, open_video
+from ..photo.video_files import count_frames, describe_missing, open_video
 from ..store.checks import check
 from ..store.files import holding
+from ..store.progress import is_shown, show_progress
 from ..store.sentences import sentences
 from .bundles import embedded_bundle
 from .options import FILE, folder
@@ -64,7 +64,8 @@ def main(video: str, out: Path, overlay: bool, bundle_file: Path | None) -> None
             frames, unwritten = 0, None
             try:
                 with closing(tracked):
-                    for time, photo, faces in tqdm(tracked, total=opened.length or None, unit="frame", disable=None):
+                    total = count_frames(video) if is_shown() else 0
+                    for time, photo, faces in show_progress(tracked, "track", "frame", total or None):
                         for face in faces:
                             seen.append(keep(frames, time, face, bundle))
                             portraits[face.number] = best_portrait(portraits.get(face.number), photo, face)

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from ..face.camera import euler_angles, project, rotation_matrix
 from ..raw.pair_files import EXPRESSION_COEFFICIENTS, SHAPE_COEFFICIENTS, jpeg_bytes, matlab_bytes, padded
 from ..store.arrays import Floats
+from ..store.progress import open_bar
 from .face import MICROMETRES, ProceduralFace, make_face
 from .paint import Look, draw_look
 from .photos import Setting, draw_photo, draw_setting
@@ -229,17 +230,24 @@ def write_dataset(root: Path, seed: int, photos_per_subset: int, test_photos: in
     face = make_face()
     write_face_model(root / "bfm", face)
     counts: dict[str, int] = {}
-    for subset, pattern in NAMES.items():
-        for number in range(photos_per_subset):
-            _write_training_photo(root, face, subset, pattern, number, seed, photo_size)
-        counts |= {f"300W_LP/{subset}": photos_per_subset, f"300W_LP/{subset}_Flip": photos_per_subset}
-    for number in range(test_photos):
-        name = f"image{2 + 2 * number:05d}"
-        person = draw_person(face, f"person of {name}", seed, photo_size)
-        side = 1.0 if generator_of(f"side of {name}", seed).random() < 0.5 else -1.0
-        photo, fit = photograph(face, person, name, seed, TEST_YAW_DEG[number % len(TEST_YAW_DEG)], side)
-        _write_pair(root / "AFLW2000" / name, face, photo, fit, person.setting.quality, test=True)
+    with open_bar("demo_data", "photo", 2 * len(NAMES) * photos_per_subset + test_photos) as bar:
+        for subset, pattern in NAMES.items():
+            for number in range(photos_per_subset):
+                _write_training_photo(root, face, subset, pattern, number, seed, photo_size)
+                bar.update(2)
+            counts |= {f"300W_LP/{subset}": photos_per_subset, f"300W_LP/{subset}_Flip": photos_per_subset}
+        for number in range(test_photos):
+            _write_test_photo(root, face, number, seed, photo_size)
+            bar.update()
     return counts | {"AFLW2000": test_photos}
+
+
+def _write_test_photo(root: Path, face: ProceduralFace, number: int, seed: int, photo_size: int) -> None:
+    name = f"image{2 + 2 * number:05d}"
+    person = draw_person(face, f"person of {name}", seed, photo_size)
+    side = 1.0 if generator_of(f"side of {name}", seed).random() < 0.5 else -1.0
+    photo, fit = photograph(face, person, name, seed, TEST_YAW_DEG[number % len(TEST_YAW_DEG)], side)
+    _write_pair(root / "AFLW2000" / name, face, photo, fit, person.setting.quality, test=True)
 
 
 def _write_training_photo(

@@ -1,6 +1,5 @@
 """The page of one photo: its faces, each with its pictures and its numbers, and its mesh to be turned."""
 
-import base64
 import dataclasses
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,9 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from .numbers import encode_steps, encode_triangles, in_unit_cube
 from .templating import make_environment
-
-STEPS = 65_535
 
 
 class Picture(NamedTuple):
@@ -70,28 +68,9 @@ def faces_page(name: str, faces: Sequence[FaceViews]) -> str:
     surfaces: dict[tuple[str, str], int] = {}
     shown = []
     for face in faces:
-        surface = surfaces.setdefault((_encode_triangles(face), _encode_steps(face.uv)), len(surfaces))
-        shown.append((face, surface, _encode_steps(_in_unit_cube(face.vertices))))
+        surface = surfaces.setdefault(
+            (encode_triangles(face.triangles, len(face.vertices)), encode_steps(face.uv)), len(surfaces)
+        )
+        shown.append((face, surface, encode_steps(in_unit_cube(face.vertices))))
     template = make_environment().get_template("faces.html")
     return template.render(name=name, faces=shown, surfaces=list(surfaces))
-
-
-def _in_unit_cube(vertices: NDArray) -> NDArray[np.float64]:
-    """Move and scale vertices (V, 3) in the pixel frame about the middle of the unit cube, y up."""
-    vertices = np.asarray(vertices, np.float64) * [1, -1, 1]
-    low, high = vertices.min(axis=0), vertices.max(axis=0)
-    return 0.5 + (vertices - (low + high) / 2) / max((high - low).max(), 1e-9)
-
-
-def _encode_steps(values: NDArray) -> str:
-    """Write values from 0 to 1 as little-endian uint16, in base64."""
-    return _base64(np.rint(np.clip(values, 0, 1) * STEPS).astype("<u2"))
-
-
-def _encode_triangles(face: FaceViews) -> str:
-    """Write indices as little-endian uint16 where there are few enough vertices, else uint32, in base64."""
-    return _base64(face.triangles.astype("<u2" if len(face.vertices) <= STEPS else "<u4"))
-
-
-def _base64(values: NDArray) -> str:
-    return base64.b64encode(values.tobytes()).decode("ascii")

@@ -72,6 +72,23 @@ def open_video(source: str) -> Video:
     return Video(name, rate, count, _read(capture, f"The {'video' if is_file else 'webcam'} {source}", is_file, rate))
 
 
+def count_frames(source: str) -> int:
+    """Count the frames that a video file has, by its packets and without decoding one; 0 for what is no such file.
+
+    What a file announces, `Video.length`, may be wrong: it is cut, say. An hour's packets are counted in a second.
+    """
+    if not Path(source).is_file():
+        return 0
+    with quiet_stderr():
+        # FFmpeg's packets as they are: one a frame.
+        capture = cv2.VideoCapture(source, cv2.CAP_FFMPEG, [cv2.CAP_PROP_FORMAT, -1])
+        frames = 0
+        while capture.grab():
+            frames += 1
+        capture.release()
+    return frames
+
+
 def describe_missing(video: Video, read: int) -> str:
     """Say that fewer frames of a video were read than its file announces; empty where none is missing, or not known."""
     if read >= video.length:

@@ -1,6 +1,7 @@
 """Files that are whole under their names, read once while they stay the same, and known by their bytes."""
 
 import contextlib
+import errno
 import fcntl
 import functools
 import hashlib
@@ -12,6 +13,9 @@ from pathlib import Path
 from typing import TypeVar
 
 Loaded = TypeVar("Loaded")
+# What the system says where there is no room, and where somebody may not write.
+FULL = (errno.ENOSPC, errno.EDQUOT)
+FORBIDDEN = (errno.EACCES, errno.EPERM, errno.EROFS)
 
 
 @contextlib.contextmanager
@@ -53,9 +57,16 @@ def naming(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise OSError(
-            f"{path} can't be written: {error.strerror or error}. Free the disk or the folder, and run it again."
-        ) from error
+        raise OSError(f"{path} can't be written: {error.strerror or error}. {_advise(error)}") from error
+
+
+def _advise(error: OSError) -> str:
+    """What to do about a file that can't be written."""
+    if error.errno in FULL:
+        return "Free the disk, and run it again."
+    if error.errno in FORBIDDEN:
+        return "Free the folder, or name another one."
+    return "Can files be made there? Name another folder."
 
 
 @contextlib.contextmanager

@@ -7,7 +7,6 @@ import itertools
 import logging
 import multiprocessing
 import os
-import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -16,10 +15,10 @@ from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
 
 from threadpoolctl import threadpool_limits
-from tqdm import tqdm
 
 from .memory import keep_memory
 from .parent import start_worker
+from .progress import open_bar, tell_beside
 
 Result = TypeVar("Result")
 CONNECT_SECONDS = 10
@@ -62,7 +61,7 @@ def map_shards(
     -----
     Each task computes with one thread, so that the bytes it writes do not depend on where it runs.
     """
-    with tqdm(total=len(tasks), desc=title, unit="shard", disable=None, leave=False) as bar:
+    with open_bar(title, "shard", len(tasks)) as bar:
         if scheduler:
             results = _map_on_cluster(function, tasks, scheduler)
         elif workers > 1 and len(tasks) > 1:
@@ -146,7 +145,7 @@ def _map_on_cluster(function: Callable[..., Result], tasks: Sequence[tuple], sch
     with _connect(scheduler) as client:
         left, waiting = deque(tasks), deque[Any]()
         if not _count_workers(client, scheduler):
-            tqdm.write(f"No worker is at {scheduler} yet; waiting for one.", file=sys.stderr)
+            tell_beside(f"No worker is at {scheduler} yet; waiting for one.")
         try:
             while left or waiting:
                 # Counted each time: workers come later, as jobs of a queue do, and go.

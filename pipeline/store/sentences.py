@@ -1,12 +1,15 @@
 """What a user can mend, said in one line without a traceback."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 
 import click
 
 # What the folder of this package is called where it is installed, and the extras that it has there.
 INSTALLED, EXTRAS = "uvface", ("network", "detail", "detect", "train")
+# A disk without space, or without any that the user may take.
+FULL = (errno.ENOSPC, errno.EDQUOT)
 OWN = (__name__.partition(".")[0], "model", "stages")
 
 
@@ -21,7 +24,9 @@ def sentences() -> Iterator[None]:
     """
     try:
         yield
-    except (ValueError, OSError) as error:
+    except OSError as error:
+        raise click.ClickException(_tell_full(error) if error.errno in FULL else str(error)) from error
+    except ValueError as error:
         raise click.ClickException(str(error)) from error
     except ImportError as error:
         package = (error.name or "").partition(".")[0]
@@ -34,3 +39,9 @@ def sentences() -> Iterator[None]:
         else:
             hint = "Is this the project's environment? `make install` makes it, `. .venv/bin/activate` enters it."
         raise click.ClickException(f"{fault}. {hint}") from error
+
+
+def _tell_full(error: OSError) -> str:
+    """Say what the system does not: what to do, and often it names no file."""
+    place = f"{error.filename} can't be written: the" if error.filename else "The"
+    return f"{place} disk is full. Free it, and run it again."

@@ -8,8 +8,10 @@ import pandas as pd
 
 from model.scores.protocols import PROTOCOLS
 from model.scores.statistics import Interval
+from model.scores.summary import ALL
+from pipeline.store.tables import read_table
 from stages.pages.costs import Cost
-from stages.pages.page import interval_text
+from stages.pages.page import interval_text, mean_text
 from stages.project.json_file import read_metrics
 from stages.project.paths import scores_of, survey_scores_of
 from stages.project.results import METRICS
@@ -22,7 +24,9 @@ OWN_LANDMARKS = ("nme68_2d", "nme68_2d_low", "nme68_2d_high", "nme68_2d_bins", "
 TRUTH = ["sample_id", "truth", "yaw_deg"]
 # Degrees; annotated angles are written with four digits.
 SAME_YAW = 0.01
-Metrics = Mapping[str, Any]
+Metrics = dict[str, Any]
+ENDS = ("low", "high")
+PROTOCOLS_TABLE = "protocols.csv"
 
 
 def read_foreign(folder: Path, ours: pd.DataFrame) -> tuple[dict[str, Metrics], list[str]]:
@@ -48,10 +52,11 @@ def read_foreign(folder: Path, ours: pd.DataFrame) -> tuple[dict[str, Metrics], 
         try:
             metrics = read_metrics(path, NEEDED, SHOWN, "write it with `python -m stages.score`")
             note = _compare_truths(path.with_name(f"{path.stem}_per_image.csv"), ours)
+            ends = read_surface_ends(path.with_name(f"{path.stem}_protocols.csv"))
         except (ValueError, OSError) as error:
             left_out.append(str(error))
         else:
-            methods[f"{path.stem} (scored from its files{note})"] = metrics
+            methods[f"{path.stem} (scored from its files{note})"] = metrics | ends
     return methods, left_out
 
 
@@ -76,7 +81,8 @@ def read_survey(root: Path, params: SurveyParams) -> tuple[dict[str, Metrics], l
             metrics = read_metrics(path, NEEDED[:2], SHOWN, f"run `python -m stages.survey {name}`")
             # An error of fewer landmarks is none to set beside that of 68.
             own = OWN_LANDMARKS if method.kind in FEWER_LANDMARKS else ()
-            methods[name] = {error: value for error, value in metrics.items() if error not in own}
+            own_errors = {error: value for error, value in metrics.items() if error not in own}
+            methods[name] = own_errors | read_surface_ends(path.with_name(PROTOCOLS_TABLE))
         except (ValueError, OSError) as error:
             left_out.append(str(error))
     return methods, left_out
@@ -92,7 +98,29 @@ def read_run(root: Path, run: str) -> Metrics:
     ValueError
         If they are damaged.
     """
-    return read_metrics(root / scores_of(run) / METRICS, NEEDED[:2], SHOWN, f"evaluate the variant {run!r} again")
+    path = root / scores_of(run) / METRICS
+    metrics = read_metrics(path, NEEDED[:2], SHOWN, f"evaluate the variant {run!r} again")
+    return metrics | read_surface_ends(path.with_name(PROTOCOLS_TABLE))
+
+
+def read_surface_ends(path: Path) -> dict[str, float]:
+    """Read the interval of the surface's error from a table of protocols; empty where there is none.
+
+    Raises
+    ------
+    ValueError
+        If the table is damaged.
+    """
+    if not path.is_file():
+        return {}
+    rows = list(read_table(path, ("error", "group"), ENDS))
+    found = [row for row in rows if (row["error"], row["group"]) == ("surface", ALL)]
+    return surface_ends(found[0]) if found else {}
+
+
+def surface_ends(row: Mapping[str, Any]) -> dict[str, float]:
+    """Interval of the surface's error, by the names that `method_row` knows, of a row of a table of protocols."""
+    return {f"surface_{end}": float(row[end]) for end in ENDS}
 
 
 def describe_survey(params: SurveyParams) -> dict[str, str]:
@@ -153,4 +181,10 @@ def method_row(
     mean, *ends = over_seeds or (kept, *(metrics[end] for end in ("nme68_2d_low", "nme68_2d_high") if end in metrics))
     counts = (seeds, metrics["images"], metrics["failed"], mean, interval_text(*ends) if ends else "")
     head = (name, *(cost or ("", "")), *counts, kept if over_seeds else "", metrics.get("nme68_2d_bins", ""))
-    return (*head, *(metrics.get(error, "") for error in list(PROTOCOLS)[1:]))
+    return (*head, *(_with_ends(error, metrics) for error in list(PROTOCOLS)[1:]))
+
+
+def _with_ends(error: str, metrics: Metrics) -> object:
+    """An error, with its interval where that is known; empty where the method lacks it."""
+    ends = [metrics[f"{error}_{end}"] for end in ENDS if f"{error}_{end}" in metrics]
+    return mean_text(metrics[error], *ends) if ends and error in metrics else metrics.get(error, "")

@@ -7,7 +7,7 @@ from pathlib import Path
 import pandas as pd
 from matplotlib.figure import Figure
 
-from stages.pages.plots import COLOURS, encode_figure
+from stages.pages.plots import COLOURS, SIZE, encode_figure, name_curves
 from stages.project.occlusion import ANYTHING, NOTHING, read_shares
 from stages.project.paths import MAIN_RUN, occlusion_of
 
@@ -85,7 +85,7 @@ def _curve(table: pd.DataFrame, kind: str, error: str) -> pd.DataFrame:
 
 def band_figure(curves: Mapping[str, pd.DataFrame], text: str) -> bytes:
     """Draw means against the covered share, each in the band of its 95 % interval."""
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     axes.grid(alpha=0.3)
     for index, (name, rows) in enumerate(curves.items()):
@@ -95,5 +95,5 @@ def band_figure(curves: Mapping[str, pd.DataFrame], text: str) -> bytes:
     axes.set_ylim(bottom=0)
     axes.set_xlabel("share of the face that is covered (%)")
     axes.set_ylabel(f"{text} (%)")
-    axes.legend()
+    name_curves(figure, axes)
     return encode_figure(figure)

@@ -13,6 +13,12 @@ from pipeline.pages.templating import make_environment
 
 # White space that may break a line.
 WHITE = re.compile(r"[^\S\u00a0]+")
+MOST_LETTERS = 16
+# A letter of a table on paper, what is between two columns, and the inner width of a sheet.
+LETTER_PX, GAP_PX, SHEET_PX = 6.2, 9.3, 688
+DIGIT = re.compile(r"\d")
+# Numbers, and what may stand between and behind several of them.
+FIGURES = re.compile(r"(?:[\d.,()%+/*\u2212\s-]|to|and|of|beyond|, over images alone)+")
 # Signs that Markdown may take for marks.
 MARKS = re.compile(r"[\\`*\[\]|~]|(?<!\w)_|_(?!\w)")
 
@@ -61,6 +67,31 @@ def three_digits(value: object) -> object:
     return f"{value:.3f}" if isinstance(value, (float, np.floating)) else value
 
 
+def is_wide(rows: Sequence[Sequence], header: Sequence[object]) -> bool:
+    """Whether a table is too wide for a sheet of A4 that stands, even where its cells break at every white space."""
+    columns = zip(header, *rows, strict=False)
+    longest = (max(len(word) for cell in column for word in WHITE.split(str(cell))) for column in columns)
+    return sum(LETTER_PX * letters + GAP_PX for letters in longest) > SHEET_PX
+
+
+def longest_name(rows: Sequence[Sequence]) -> int:
+    """How many letters the longest name in a table's first column has, as far as a phone has room for it."""
+    return min(max((len(str(row[0])) for row in rows), default=0), MOST_LETTERS)
+
+
+def numeric_columns(rows: Sequence[Sequence]) -> list[bool]:
+    """Which columns of a table hold numbers, intervals and counts alone, so that they stand best under each other.
+
+    A cell without any digit says that there is no number, and does not count.
+    """
+    columns = zip(*rows, strict=False) if rows else ()
+    return [_is_numeric([str(cell) for cell in column if DIGIT.search(str(cell))]) for column in columns]
+
+
+def _is_numeric(cells: Sequence[str]) -> bool:
+    return bool(cells) and all(FIGURES.fullmatch(cell) for cell in cells)
+
+
 def interval_text(low: object, high: object) -> str:
     """Interval in percent, kept on one line; an end that is no number, from a file of others, is shown as it is."""
     ends = (f"{float(end):.3f}" if isinstance(end, numbers.Real) else str(end) for end in (low, high))
@@ -80,6 +111,11 @@ def drop_empty_columns(header: Sequence[str], rows: Iterable[Sequence]) -> tuple
 
 
 _ENVIRONMENT = make_environment(Path(__file__).parent / "templates")
-_ENVIRONMENT.filters["three_digits"] = three_digits
+_ENVIRONMENT.filters |= {
+    "is_wide": is_wide,
+    "longest_name": longest_name,
+    "three_digits": three_digits,
+    "numeric_columns": numeric_columns,
+}
 _MARKDOWN = _ENVIRONMENT.overlay(autoescape=False, finalize=plain)
 _MARKDOWN.filters = _ENVIRONMENT.filters | {"cells": _join_cells}

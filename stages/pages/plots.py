@@ -18,6 +18,8 @@ COLOURS = ("#1b6ca8", "#c8553d", "#588157", "#7d5ba6", "#b08900", "#4a4e69")
 ERROR_LABEL, SHARE_LABEL = "NME (%)", "test images with at most this NME (%)"
 # Percent of a method's errors that the wide part of a figure of cumulative errors has.
 BULK_PERCENT = 95
+# Of a figure, in inches; and letters of names that stand side by side above it.
+SIZE, NAMES_LETTERS = (5.4, 3.5), 56
 # Curves by name, each as (x, y).
 Curves = Mapping[str, tuple[ArrayLike, ArrayLike]]
 
@@ -25,12 +27,19 @@ Curves = Mapping[str, tuple[ArrayLike, ArrayLike]]
 def encode_figure(figure: Figure) -> bytes:
     """Encode a figure as PNG, without the name and version of what drew it."""
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=110, metadata={"Software": None})
+    figure.savefig(buffer, format="png", dpi=160, metadata={"Software": None})
     return buffer.getvalue()
 
 
+def name_curves(figure: Figure, axes: Axes) -> None:
+    """Name the curves above the axes, where nothing is behind the names."""
+    handles, names = axes.get_legend_handles_labels()
+    columns = max(1, NAMES_LETTERS // (6 + max(map(len, names), default=0)))
+    figure.legend(handles, names, loc="outside upper center", ncols=columns, frameon=False, fontsize="small")
+
+
 def _axes() -> tuple[Figure, Axes]:
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     axes = figure.subplots()
     axes.grid(alpha=0.3)
     return figure, axes
@@ -85,7 +94,7 @@ def curves_figure(
     axes.set_ylabel(y_label)
     if log:
         axes.set_yscale("log")
-    axes.legend()
+    name_curves(figure, axes)
     return encode_figure(figure)
 
 
@@ -101,7 +110,7 @@ def error_figure(errors: Mapping[str, ArrayLike]) -> bytes:
     curves = {name: _steps(each, end) for name, each in values.items()}
     if bulk >= end:
         return curves_figure(curves, ERROR_LABEL, SHARE_LABEL)
-    figure = Figure(figsize=(6.4, 4.0), layout="constrained")
+    figure = Figure(figsize=SIZE, layout="constrained")
     most, rest = figure.subplots(1, 2, width_ratios=(4, 1))
     lowest = min(100 * np.mean(each <= bulk) for each in values.values())
     # A line at the edge of a part is drawn in its whole width.
@@ -114,7 +123,7 @@ def error_figure(errors: Mapping[str, ArrayLike]) -> bytes:
     rest.yaxis.tick_right()
     rest.set_title("the rest", fontsize="medium")
     most.set(xlabel=ERROR_LABEL, ylabel=SHARE_LABEL)
-    most.legend()
+    name_curves(figure, most)
     return encode_figure(figure)
 
 
@@ -142,7 +151,7 @@ def gap_figure(gaps: Mapping[str, CurveGap]) -> bytes:
     axes.axhline(0.0, color="#888888", linestyle=":")
     axes.set_xlabel(ERROR_LABEL)
     axes.set_ylabel(f"more {SHARE_LABEL}")
-    axes.legend()
+    name_curves(figure, axes)
     return encode_figure(figure)
 
 

@@ -13,7 +13,7 @@ from stages.pages.costs import Cost
 from stages.pages.face_scores import expression_rows, pose_floors, pose_rows
 from stages.pages.losses import FALLING_PERCENT
 from stages.pages.machine import describe_machine
-from stages.pages.methods import Metrics, method_header, method_row
+from stages.pages.methods import Metrics, method_header, method_row, surface_ends
 from stages.pages.occlusion import Occlusion, share_figures, share_header, share_rows
 from stages.pages.page import drop_empty_columns, render
 from stages.pages.plots import cost_figure, error_figure, gap_figure, scatter_figure, smoothness_figure
@@ -118,7 +118,7 @@ def thesis_page(findings: Findings) -> str:
     per_image = results[findings.variant].per_image
     claims = tables.claims_by_section(reference.claims, comparison)
     costs, machine = findings.costs, describe_machine()
-    networks = {name: (each.metrics, each.seed_count) for name, each in results.items()} | findings.volumes
+    networks = {name: (_with_surface(each), each.seed_count) for name, each in results.items()} | findings.volumes
     means = {name: summary.over_seeds["nme68_2d"] for name, summary in comparison.variants.items()}
     ours = [
         method_row(name, metrics, seeds, means.get(name), costs.get(name))
@@ -142,7 +142,8 @@ def thesis_page(findings: Findings) -> str:
         claim_counts=tables.count_conclusions(claims),
         conclusions=tables.conclusion_rows(reference.claims, comparison),
         contradictions=reference.contradictions,
-        meshes=["truth", *results],
+        meshes={"truth": ""} | {name: mesh_error(result, findings.choice.front) for name, result in results.items()},
+        first_mesh=min(results, key=lambda name: comparison.variants[name].over_seeds["thesis_mesh"].mean),
         pictures=findings.pictures,
         graded=findings.graded,
         choice=findings.choice,
@@ -177,6 +178,12 @@ def thesis_page(findings: Findings) -> str:
     )
 
 
+def _with_surface(results: Results) -> Metrics:
+    """Metrics of a variant, and the interval of its surface's error."""
+    row = results.described(COST_ERROR)
+    return results.metrics if row is None else results.metrics | surface_ends(row)
+
+
 def _occlusion_values(occlusion: Occlusion | None) -> dict[str, object]:
     """What the template has of covered faces."""
     if occlusion is None:
@@ -187,6 +194,12 @@ def _occlusion_values(occlusion: Occlusion | None) -> dict[str, object]:
         "share_rows": share_rows(occlusion),
         "share_figures": share_figures(occlusion),
     }
+
+
+def mesh_error(result: Results, sample: str) -> object:
+    """Error of a variant's mesh of a sample, by the network that is kept; nothing where it has none."""
+    errors = result.per_image.set_index("sample_id")["thesis_mesh"]
+    return float(errors[sample]) if sample in errors else ""
 
 
 def draw_errors(results: Mapping[str, Results], variants: tuple[str, ...]) -> ErrorCurves:

@@ -10,8 +10,7 @@ from numpy.typing import NDArray
 
 from model.settings import NetworkConfig
 from pipeline.face.camera import wrap_angle
-from pipeline.photo.mesh_files import to_mesh
-from pipeline.photo.mesh_viewer import viewer_page
+from pipeline.pages.mesh_page import mesh_page
 from pipeline.photo.photo_files import encode_image
 from pipeline.store.arrays import Image
 from pipeline.store.shards import read_shard
@@ -153,8 +152,9 @@ def write_meshes(folder: Path, examples: Examples) -> None:
     """Write a page for each of `example_meshes`, that shows it to be turned."""
     folder.mkdir(parents=True, exist_ok=True)
     for name, vertices in example_meshes(examples).items():
-        mesh = to_mesh(vertices, examples.surface.triangles)
-        (folder / f"{name}.html").write_text(viewer_page(mesh), encoding="utf-8")
+        title = f"Mesh of {examples.choice.front}, {'annotated' if name == 'truth' else name}"
+        page = mesh_page(title, vertices, examples.surface.triangles, "../index.html#photos")
+        (folder / f"{name}.html").write_text(page, encoding="utf-8")
 
 
 def true_vertices(sample: Truth, surface: Surface) -> NDArray[np.float64]:

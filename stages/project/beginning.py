@@ -9,6 +9,7 @@ import click
 from pipeline.store.files import naming
 from pipeline.store.parent import end_with_parent
 from pipeline.store.resume import sole_writer
+from stages.project.failures import end_briefly
 from stages.project.lock_files import keep_locks
 
 WORK = Path("work/shards")
@@ -35,6 +36,7 @@ def begin_stage(stage: str, *outputs: Path) -> None:
     if "DVC_STAGE" in os.environ:  # DVC sets it for what it runs
         end_with_parent()
         keep_locks()
+        click.get_current_context().with_resource(end_briefly(stage))
     click.get_current_context().with_resource(sole_writer(WORK / stage, click.echo))
     for output in outputs:
         with naming(output):

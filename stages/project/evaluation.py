@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from model.scores import smoothness
 from model.scores.summary import Metrics, describe, error_curves, smoothness_curves, summarise
@@ -19,6 +18,7 @@ from model.settings import TrainConfig
 from pipeline.face.face_model import load_model
 from pipeline.face.fit import load_prior
 from pipeline.store.checks import check
+from pipeline.store.progress import show_progress
 from pipeline.store.samples import Sample
 from pipeline.uv.map_fit import fit_map
 from pipeline.uv.position_map import load_uv, texel_model
@@ -175,7 +175,7 @@ def _errors(
     else:
         histograms = np.zeros((2, len(smoothness.CURVE_ANGLES_DEG) - 1), np.int64)
         rows = score_samples(truths, predict, judge, histograms, fitted)
-    scored = list(tqdm(rows, total=len(places), unit="image", desc=title, disable=None))
+    scored = list(show_progress(rows, title, "photo", len(places)))
     check(bool(scored), f"{title}: nothing could be scored. First: {failures[0][2] if failures else ''}")
     table = pd.DataFrame(scored).sort_values("sample_id", ignore_index=True)
     yaw = judge.benchmark.replace_yaw(table["sample_id"], samples.annotated_yaw(root, table["sample_id"]))

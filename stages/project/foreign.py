@@ -9,7 +9,6 @@ import numpy as np
 import pandas as pd
 import scipy.sparse
 from numpy.typing import NDArray
-from tqdm import tqdm
 
 from model.scores import smoothness
 from model.scores.expression import score_openings
@@ -26,6 +25,7 @@ from pipeline.raw.annotations import Annotation, read_annotation
 from pipeline.raw.pairs import describe_passed_over, list_annotations, photo_of
 from pipeline.raw.photos import check_photo, read_content
 from pipeline.store.checks import check
+from pipeline.store.progress import show_progress
 from pipeline.uv.position_map import load_uv
 from pipeline.uv.surface import Surface, load_surface, mesh_points
 from stages.project.frames import frame_hints, mean_offset
@@ -91,7 +91,7 @@ def score_folder(
         click.echo(f"score: passed over in {truths}: {describe_passed_over(passed_over)}")
     check(bool(annotations), f"{truths} holds no annotations (.mat).")
     scored, failed = [], []
-    for path in tqdm(annotations, unit="image", desc="score", disable=None):
+    for path in show_progress(annotations, "score", "photo"):
         sample_id = path.relative_to(truths).with_suffix("").as_posix()
         try:
             predicted = find_point_file(predictions, sample_id)

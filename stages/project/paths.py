@@ -43,6 +43,7 @@ THESIS_METRICS = Path("metrics/thesis.json")
 # Metrics of other methods, as `python -m stages.score` writes them.
 FOREIGN = Path("metrics/foreign")
 MAIN_PAGE, THESIS_PAGE = Path("reports/main.html"), Path("reports/index.html")
+DATA_PAGE, MODEL_PAGE = Path("reports/data.html"), Path("reports/model.html")
 CONTACT_SHEET, THESIS_MESHES = Path("reports/contact_sheet.png"), Path("reports/meshes")
 
 # The stages that every subset passes, in their order; the last two make a folder for each level.

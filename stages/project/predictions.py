@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from pipeline.store.checks import check
 from pipeline.store.encoding import encode_positions, position_range
+from pipeline.store.progress import open_bar
 from pipeline.store.samples import Sample, read_samples
 from pipeline.store.shards import append_images, read_dataset, reading, write_dataset, writing
 
@@ -78,9 +79,11 @@ def _append(
 ) -> list[Sample]:
     """Write the predictions of one network; returns the samples that they are of."""
     found: list[Sample] = []
-    for samples, values in batches:
-        found += samples
-        append_images(file, name, encode(values))
+    with open_bar(f"predict: {name}", "photo", count) as bar:
+        for samples, values in batches:
+            found += samples
+            append_images(file, name, encode(values))
+            bar.update(len(samples))
     check(
         len(found) == count,
         f"{name} of the predictions got {len(found)} for {count} test samples; this is a mistake in the stage.",

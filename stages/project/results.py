@@ -172,11 +172,7 @@ def read_results(root: Path, variant: str, main: bool) -> Results:
         If one is damaged: no table, without a column, or with something else where a number belongs.
     """
     run = MAIN_RUN if main else variant
-    metrics_path = root / scores_of(run) / METRICS
-    tables = {name: root / scores_of(run) / f"{name}.csv" for name in SCORES}
-    tables |= {"sources": root / scores_of(run) / SOURCES, "per_seed": root / scores_of(run) / PER_SEED}
-    tables |= {"fitted": root / scores_of(run) / FITTED / "protocols.csv"}
-    tables |= {name: root / RUNS / run / f"{name}.csv" for name in HISTORIES}
+    metrics_path, tables = root / scores_of(run) / METRICS, _tables_of(root, run)
     for path in (metrics_path, *tables.values()):
         if not path.is_file():
             raise FileNotFoundError(f"{path} is missing; train and evaluate the variant {variant!r} first.")
@@ -189,6 +185,23 @@ def read_results(root: Path, variant: str, main: bool) -> Results:
         check(path.is_file(), f"{path} is missing: {instead}.")
     by_source = {name: _read_results_table(path, *COLUMNS["per_seed"], instead) for name, path in paths.items()}
     return Results(variant, metrics, **read, found=by_source)
+
+
+def result_files(root: Path, run: str) -> list[Path]:
+    """The files that `read_results` reads of a run, but for those of crops by found landmarks."""
+    return [root / scores_of(run) / METRICS, *_tables_of(root, run).values()]
+
+
+def _tables_of(root: Path, run: str) -> dict[str, Path]:
+    """The tables of a run, by their names in `COLUMNS`."""
+    scores = root / scores_of(run)
+    return {
+        **{name: scores / f"{name}.csv" for name in SCORES},
+        "sources": scores / SOURCES,
+        "per_seed": scores / PER_SEED,
+        "fitted": scores / FITTED / "protocols.csv",
+        **{name: root / RUNS / run / f"{name}.csv" for name in HISTORIES},
+    }
 
 
 def _read_results_table(path: Path, texts: Sequence[str], numbers: Sequence[str], instead: str) -> pd.DataFrame:

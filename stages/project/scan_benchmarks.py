@@ -17,14 +17,13 @@ from pipeline.photo.point_files import read_point_file
 from pipeline.photo.surface_files import LANDMARKS, SURFACES, find_file, read_landmarks, read_surface
 from pipeline.store.arrays import Array
 from pipeline.store.checks import check
+from stages.project.scan_units import LEAST_MM, MOST_MM, landmark_extent, likely_unit
 
 NOW_LISTS = ("imagepathsvalidation.txt", "imagepathstest.txt")
 NOW_SCANS, NOW_LANDMARKS = "scans", "scans_lmks_onlypp"
 REALY_REGIONS, REALY_KEYPOINTS, REALY_SCALE = "REALY_scan_region", "REALY_HIFI3D_keypoints", "metrical_scale.txt"
 POINT_FILES = (".txt", ".npy", ".obj")
 DISTANCE = "distance"
-# Diagonal of the box of a face's landmarks in mm: no face is as small, or as large.
-LEAST_MM, MOST_MM = 20.0, 1000.0
 # Any unit does for predictions, but squares of their numbers are to be finite.
 LARGEST = 1e12
 
@@ -85,19 +84,25 @@ def _measure_now(face: Face, predictions: Path, vertices_of: NDArray | None, uni
         check(last < len(vertices), f"{stem} has {len(vertices)} vertices; --template asks for number {last}.")
         landmarks = vertices[vertices_of]
     scan, scan_landmarks = _read_scan(face.scan, face.landmarks)
-    _check_landmarks(face, landmarks, unit * scan_landmarks)
+    _check_unit(face, scan_landmarks, unit)
+    _check_sides(face, landmarks, scan_landmarks)
     errors = now.errors(vertices, triangles, landmarks, unit * scan, unit * scan_landmarks)
     return {DISTANCE: errors.astype(np.float32)}
 
 
-def _check_landmarks(face: Face, predicted: Array, scan: Array) -> None:
-    """Refuse a scan that is no face's size in mm, and a prediction whose left and right are exchanged."""
-    apart = float(np.linalg.norm(np.ptp(scan, axis=0)))
+def _check_unit(face: Face, landmarks: Array, unit: float) -> None:
+    """Refuse a scan that is no face's size in mm, and say in which unit it were one's."""
+    extent = landmark_extent(landmarks)
+    fitting = likely_unit(extent)
+    hint = f"--unit {fitting} makes a face of them" if fitting else "no unit of --unit makes a face of them"
     check(
-        LEAST_MM < apart < MOST_MM,
-        f"{face.landmarks} has landmarks over {apart:,.4g} mm, and a face's are over some 100: say by --unit what the "
-        "scans are in.",
+        LEAST_MM < unit * extent < MOST_MM,
+        f"{face.landmarks} has landmarks over {unit * extent:,.4g} mm, and a face's are over some 100: {hint}.",
     )
+
+
+def _check_sides(face: Face, predicted: Array, scan: Array) -> None:
+    """Refuse a prediction whose left and right are exchanged."""
     check(
         float(np.abs(predicted).max()) < LARGEST,
         f"{face.sample_id} has landmarks as far out as {np.abs(predicted).max():.3g}: no unit makes a face of them.",
@@ -137,9 +142,10 @@ def _measure_m3dfb(face: Face, predictions: Path, template: m3dfb.Template, unit
     check(face.landmarks.is_file(), f"{face.landmarks} is missing: the 51 landmarks of the scan.")
     scan = read_point_file(face.scan, np.inf)
     check(scan.shape[1] == 3, f"{face.scan} has points without z.")
-    landmarks = unit * read_landmarks(face.landmarks, m3dfb.LANDMARKS)
-    _check_landmarks(face, predicted[template.landmarks], landmarks)
-    return m3dfb.errors(predicted, unit * scan, landmarks, template)
+    landmarks = read_landmarks(face.landmarks, m3dfb.LANDMARKS)
+    _check_unit(face, landmarks, unit)
+    _check_sides(face, predicted[template.landmarks], landmarks)
+    return m3dfb.errors(predicted, unit * scan, unit * landmarks, template)
 
 
 def _list_realy(scans: Path, predictions: Path) -> list[Face]:
@@ -171,7 +177,9 @@ def _measure_realy(face: Face, predictions: Path, template: _RealyTemplate, _uni
     scale = np.loadtxt(face.scan.parents[1] / REALY_SCALE, ndmin=1)
     number = int(face.scan.name)
     check(1 <= number <= len(scale), f"{REALY_SCALE} has no line {number}, the scale of {face.scan}.")
-    found = realy.errors(vertices, triangles, keypoints, regions, read_landmarks(face.landmarks, realy.KEYPOINTS))
+    scan_keypoints = read_landmarks(face.landmarks, realy.KEYPOINTS)
+    _check_sides(face, keypoints, scan_keypoints)
+    found = realy.errors(vertices, triangles, keypoints, regions, scan_keypoints)
     return {name: np.array([scale[number - 1] * error]) for name, error in found.items()}
 
 

@@ -6,15 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from pipeline.store.arrays import Array
 from pipeline.store.checks import check
+from pipeline.store.progress import show_progress
 from stages.project.results import FAILED_COLUMNS
 from stages.project.scan_benchmarks import BENCHMARKS, DISTANCE
-
-# Units of scans, and how many millimetres one is.
-UNITS = {"um": 1e-3, "mm": 1.0, "cm": 10.0, "m": 1000.0}
+from stages.project.scan_units import UNITS
 
 
 def score_scans(
@@ -54,7 +52,7 @@ def score_scans(
     faces = benchmark.list_faces(scans, predictions)
     check(bool(faces), f"{scans} holds no scans as --protocol {protocol} has them, see docs/evaluation.md.")
     rows, measured, failed = [], [], []
-    for face in tqdm(faces, unit="face", desc="score", disable=None):
+    for face in show_progress(faces, "score", "face"):
         try:
             found = benchmark.measure(face, predictions, about, UNITS[unit])
         except (ValueError, OSError, RuntimeError) as error:  # the last of a solver that finds no end

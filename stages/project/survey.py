@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from model.scores.protocols import error_3ddfa
 from model.scores.scoring import score_landmarks, score_some_landmarks, score_surface
@@ -18,6 +17,7 @@ from pipeline.face.meshes import read_vertices
 from pipeline.raw.photos import read_photo
 from pipeline.store.arrays import Array, Image
 from pipeline.store.checks import check
+from pipeline.store.progress import show_progress
 from pipeline.store.samples import Sample, locate
 from pipeline.store.shards import list_shards, read_shard
 from pipeline.uv.position_map import load_uv
@@ -88,7 +88,7 @@ def survey(
     places = locate_meshes(root, test_ids)
     failed = [tuple(row) for row in samples.list_failures(root, None, test_ids, places)]
     rows = []
-    for place in tqdm(places, unit="image", desc=f"survey {name}", disable=None):
+    for place in show_progress(places, f"survey@{name}", "photo"):
         truth = read_truth(root, place, mesh)
         try:
             face = read_face(root, place, data, find, truth)

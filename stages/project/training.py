@@ -2,7 +2,8 @@
 
 import hashlib
 import importlib.metadata
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,7 +19,7 @@ from pipeline.store.samples import Sample
 from pipeline.uv.position_map import UVLayout
 from stages.project.paths import RUNS, seed_weights_of, weights_of
 from stages.project.runs import initial_network
-from stages.project.train_history import history_writer, write_history
+from stages.project.train_history import Row, history_writer, write_history
 from stages.project.variants import VariantSettings
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def train_seeds(
     training_feed: Feed | OnlineFeed,
     validation: Feed,
     checkpoint: Path,
+    show: Callable[[int, Row], None],
 ) -> "Trained":
     """Train from each seed, or go on from its checkpoint, and write the weights of each; the best are the run's.
 
@@ -60,6 +62,8 @@ def train_seeds(
     validation : Feed
     checkpoint : Path
         Where training is found again: a file for each seed is named after it.
+    show : callable
+        Told each seed and row as soon as it is complete.
 
     Returns
     -------
@@ -88,6 +92,7 @@ def train_seeds(
         if initial is not None:
             copy_weights(initial, model)
         with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+            write = history_writer(file)
             trained = training.train(
                 model,
                 training_feed,
@@ -98,7 +103,7 @@ def train_seeds(
                 config,
                 seed,
                 training.phases(config.strategy, "brief" in model.output, initial is not None),
-                report=history_writer(file),
+                report=partial(_tell_both, write, partial(show, seed)),
                 checkpoint=checkpoint.with_name(f"{checkpoint.name}-{seed}.h5"),
             )
         # A compiled network's file would hold its optimizer's variables too, twice as many as its weights. By default
@@ -112,3 +117,8 @@ def train_seeds(
     seeds = [{"seed": seed} | row for seed, each in every for row in each.history]
     write_history(folder / "seeds.csv", seeds, "seed")
     return best
+
+
+def _tell_both(first: Callable[[Row], None], second: Callable[[Row], None], row: Row) -> None:
+    first(row)
+    second(row)

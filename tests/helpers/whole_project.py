@@ -66,11 +66,16 @@ def shrink(params) -> None:
         params["thesis"]["variants"][name] = source
 
 
-def copy_project(folder: Path) -> None:
-    """Copy what git has of the project, as it is here, to a folder, with the smallest parameters."""
+def copy_files(folder: Path, but: tuple[str, ...]) -> None:
+    """Copy what git has of the project, as it is here, to a folder, but for what some paths begin with."""
     listed = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard", "-z").split("\0")
     for name in listed:
-        if name and (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "benchmarks/")):
+        if name and (ROOT / name).is_file() and not name.startswith(but):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(ROOT / name, folder / name)
+
+
+def copy_project(folder: Path) -> None:
+    """Copy the project to a folder, with the smallest parameters."""
+    copy_files(folder, but=("tests/", "docs/", "benchmarks/"))
     change(folder, shrink)

@@ -13,6 +13,7 @@ from pipeline.photo.bundle import save_bundle
 from pipeline.photo.photo_files import encode_image, open_photo
 from stages import browser_page as command
 from stages.photo.browser_runtime import find_runtime
+from tests.helpers.accessibility import violations
 from tests.helpers.photo_project import make_photo_project
 from tests.helpers.places import FACE_DATA, ROOT
 
@@ -57,6 +58,17 @@ def page(root):
         yield page
         assert page.said == []
         assert {url.split(":")[0] for url in page.asked} <= {"file", "blob", "data"}
+
+
+def test_it_breaks_no_rule_of_wcag_at_a_and_aa_with_a_photo_and_fits_a_phone(page, root):
+    choose(page, root / "photo.png")
+    for scheme in ("light", "dark"):
+        page.prefer(scheme)
+        assert violations(page) == []
+    page.prefer("light")
+    page.resize(360, 740, phone=True)
+    assert page.run("document.documentElement.scrollWidth") == 360
+    page.resize(1280, 900)
 
 
 def choose(page, path):

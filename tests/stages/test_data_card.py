@@ -18,7 +18,7 @@ from stages.pages.data_card import data_card
 from stages.project import data_facts
 from stages.project.data_sources import OWN, PROCEDURAL, PUBLISHED, list_sources, source_of
 from stages.project.params import DataParams, Subset
-from stages.project.paths import CROISSANT, DATA_CARD
+from stages.project.paths import CROISSANT, DATA_CARD, DATA_PAGE
 from tests.helpers.places import ROOT
 from tests.helpers.small_project import NO_FACE, PHOTO, SIZE, SUBSETS, YAW_DEG, write_csv
 
@@ -233,8 +233,10 @@ def test_the_stage_writes_the_same_bytes_twice_and_no_place_of_this_machine(root
     for _ in range(2):
         result = CliRunner().invoke(stage.main)
         assert result.exit_code == 0, result.output
-        assert result.output == "data_card: a set of your own; data/data_card.md, data/croissant.json\n"
-        written.append((DATA_CARD.read_bytes(), CROISSANT.read_bytes()))
+        assert (
+            result.output == "data_card: a set of your own; data/data_card.md, data/croissant.json, reports/data.html\n"
+        )
+        written.append((DATA_CARD.read_bytes(), CROISSANT.read_bytes(), DATA_PAGE.read_bytes()))
     assert written[0] == written[1]
     assert str(tmp_path).encode() not in b"".join(written[0])
     assert json.loads(written[0][1])["url"] == "data_card.md"
@@ -243,6 +245,7 @@ def test_the_stage_writes_the_same_bytes_twice_and_no_place_of_this_machine(root
     assert result.exit_code == 1
     assert "data.json is no file that can be read" in result.stderr
     assert not DATA_CARD.exists()
+    assert not DATA_PAGE.exists()
 
 
 @pytest.mark.slow

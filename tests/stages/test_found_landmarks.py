@@ -131,6 +131,18 @@ def test_of_enough_faces_the_map_is_learnt_from_the_training_part_alone(project,
     assert json.loads((project / "metrics/landmark_map.json").read_text()).keys() == {"train", "validation"}
 
 
+def test_of_many_faces_some_evenly_spaced_are_looked_at(project, monkeypatch):
+    looked_at = []
+    find = landmark_map_stage.find_faces
+    monkeypatch.setattr(landmark_map_stage, "MOST_FACES", 3)
+    monkeypatch.setattr(
+        landmark_map_stage, "find_faces", lambda data, names: looked_at.append(list(names)) or find(data, names)
+    )
+    must(landmark_map_stage)
+    train, validation = (read_ids(project, part) for part in ("train", "validation"))
+    assert looked_at == [[names[0], names[2], names[5]] for names in (train, validation)]
+
+
 # --- crops by what was found --------------------------------------------------------------------------------------
 
 

@@ -32,12 +32,12 @@ def test_each_seed_of_each_run_is_a_training(params, expected):
 
 def test_the_time_is_told_for_the_seeds_of_params_and_for_three_of_each(monkeypatch):
     monkeypatch.setattr(print_trainings, "read_params", lambda: with_train([1], prn={"budget": 30000}))
-    # 30,060 passes at 60 a second and three runs of 25 s: 576 s; 90,180 passes: 1,578 s.
+    # 30,060 passes at 60 a second, three runs of 25 s and 600 s of the rest: 1,176 s; 90,180 passes: 2,178 s.
     told = CliRunner().invoke(print_trainings.main).output
     assert told.startswith(
-        "make thesis: up to 3 trainings, 30,060 passes of a sample, some 10 minutes; make thesis-seeds, three "
-        "seeds of every run: up to 9 trainings, 90,180 passes of a sample, some 26 minutes. The time is that of "
-        "two cores at 64 px and width 8."
+        "make thesis: up to 3 trainings, 30,060 passes of a sample, some 20 minutes; make thesis-seeds, three "
+        "seeds of every run: up to 9 trainings, 90,180 passes of a sample, some 36 minutes. The time is the "
+        "processor's, of two cores at 64 px and width 8."
     )
 
 

@@ -44,7 +44,8 @@ def test_scans_become_a_set_of_meshes_in_correspondence(tmp_path):
     for row in read_rows(out):
         assert row["landmarks"] == "given"
         assert float(row["matched_percent"]) > 95
-        assert float(row["median"]) < 0.01  # of a scan 12 units high
+        assert float(row["median"]) < 0.01  # of a scan 12 units high,
+        assert row["unit"] == "cm"  # which makes a face of it
         assert (out / f"{row['scan']}.png").is_file()
     found = read_mesh_set(out, GRID**2)
     assert found.expressions == ("neutral", "smile")

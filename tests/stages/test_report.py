@@ -59,7 +59,10 @@ class TestPages:
     @pytest.mark.parametrize("name", ["main.html", "index.html"])
     def test_the_page_loads_nothing_but_its_own_meshes(self, project, name):
         page = Page(project / "reports" / name)
-        meshes = {link for link in page.links if not link.startswith(("data:image/", "#"))}
+        others = {"main.html", "index.html", "data.html", "model.html"}
+        links = {link for link in page.links if not link.startswith(("data:image/", "#"))}
+        assert others <= links
+        meshes = links - others
         variants = ("truth", "final", "prn") if name == "index.html" else ()
         assert meshes == {f"meshes/{variant}.html" for variant in variants}
         assert all((project / "reports" / link).is_file() for link in meshes)
@@ -70,9 +73,9 @@ class TestPages:
         page = Page(project / "reports/index.html")
         sections = re.findall(r'<h2 id="([^"]+)">', page.text)
         assert len(sections) == len(set(sections)) >= 15
-        contents = re.search(r"<nav.*?</nav>", page.text, re.DOTALL)[0]
+        contents = re.search(r'<nav class="contents".*?</nav>', page.text, re.DOTALL)[0]
         assert re.findall(r'href="#([^"]+)"', contents) == sections
-        assert {link[1:] for link in page.links if link.startswith("#")} == set(sections)
+        assert {link[1:] for link in page.links if link.startswith("#")} == {"content", *sections}
         claims = page.text.split('<table class="overview">')[1].split("</table>")[0]
         assert re.findall(r'href="#([^"]+)"', claims) == [f"4.{number}" for number in range(3, 10)]
 
@@ -111,7 +114,7 @@ class TestPages:
 
     def test_reasons_of_rejection_are_summed_up(self, project):
         page = (project / "reports/main.html").read_text()
-        assert re.search(r"Pose_Para is missing in …\.</td><td class=\"number\">2<", page)
+        assert re.search(r"Pose_Para is missing in …\.</th><td class=\"number\">2<", page)
 
     def test_a_demo_says_so_and_other_data_says_where_it_is_from(self):
         def said(*values):
@@ -200,17 +203,17 @@ class TestPages:
         assert (claim["seeds"], claim["against_seeds"]) == (3, seeds)
         assert claim["high"] < 0
         page = (root / "reports/index.html").read_text()
-        assert page.count(f"<td>3 and {seeds}</td>") == 3
+        assert page.count(f'<td class="aligned">3 and {seeds}</td>') == 3
         # Three claims, two of them once more on crops by each of two sources.
         assert page.count(", over images alone</td>") == 3 + 2 * 2
         assert page.count("<td>no verdict</td><td></td>") == 3 + 2 * 2
-        # What the thesis says stands in the fourth column, which alone has these words.
+        # What the thesis says stands in the third cell after the row's head, which alone has these words.
         rows = [row.split("</td>") for row in page.split("<tr>") if "over images alone</td>" in row]
-        assert not {word for row in rows for word in ("better", "worse", "hold") if word in str(row[4:])}
+        assert not {word for row in rows for word in ("better", "worse", "hold") if word in str(row[3:])}
 
     def test_every_number_of_the_thesis_says_from_how_many_seeds_ours_is(self, project):
         page = (project / "reports/index.html").read_text()
-        rows = re.findall(r"<tr><td>4\.\d</td><td>(?:final|prn)</td>(.*)</tr>", page)
+        rows = re.findall(r'<tr><th scope="row">4\.\d</th><td>(?:final|prn)</td>(.*)</tr>', page)
         assert len(rows) >= 5
         for row in rows:
             assert row.split("</td>")[2] == '<td class="number">3'

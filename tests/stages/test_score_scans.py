@@ -144,7 +144,7 @@ def test_a_wrong_unit_and_a_mirrored_prediction_are_told(m3dfb_folder):
     code, output, _ = run(folder, *options)
     assert code == 1
     assert "id0000.lmks has landmarks over" in output
-    assert "say by --unit what the scans are in" in output
+    assert "mm, and a face's are over some 100: --unit um makes a face of them." in output
     path = folder / "predicted/id0000.txt"
     kept = path.read_text()
     np.savetxt(path, np.loadtxt(path) * 1e200)
@@ -212,6 +212,15 @@ def test_realy_is_scored_by_region_for_each_view(realy_folder):
     assert metrics["all_mm"] == pytest.approx(np.mean(regions), abs=1e-4)
     assert [row["sample_id"] for row in read_rows(out.with_name("theirs_per_image.csv"))] == ["1_0", "1_1"]
     assert read_rows(out.with_name("theirs_failed.csv"))[0]["sample"] == "2"
+
+
+def test_a_mirrored_prediction_of_realy_is_told(realy_folder, tmp_path):
+    vertices, triangles = face_mesh(25)
+    write_mesh(tmp_path / "predicted/1.obj", vertices * [-1, 1, 1], triangles)
+    options = ("--scan", str(realy_folder), "--protocol", "realy", "--template", str(realy_folder / "ours.txt"))
+    code, output, _ = run(tmp_path, *options)
+    assert code == 1
+    assert "1 is mirrored: its landmarks fit the scan's much better with left and right exchanged" in output
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,7 @@ from tests.helpers.small_project import (
     make_everything,
     make_project,
     read_json,
+    write_occlusion,
     write_run,
 )
 
@@ -136,9 +137,8 @@ class TestPage:
         section = text.partition('<h2 id="by-crop">4.8 and 4.9 by found landmarks')[2].partition("<h2")[0]
         for variant in ("final", "prn"):
             for source, images, failed in (("annotation", 7, 2), ("facemesh", 6, 3)):
-                cells = [variant, source]
                 numbers = [3, images, failed]
-                row = "".join(f"<td>{cell}</td>" for cell in cells)
+                row = f'<th scope="row">{variant}</th><td>{source}</td>'
                 row += "".join(f'<td class="number">{number}</td>' for number in numbers)
                 assert section.count(row) == 1, (variant, source)
         scores = read_json(project / "metrics/thesis.json")["by_crop"]
@@ -192,10 +192,10 @@ class TestMainRunOfOurOwn:
         row = next(row for row in section.split("<tr>") if name in row)
         for number in ("7", "2", "1.234", "1.500", "33.000"):
             assert f">{number}<" in row
-        final = next(row for row in section.split("<tr>") if "<td>final</td>" in row)
+        final = next(row for row in section.split("<tr>") if '<th scope="row">final</th>' in row)
         assert ">50.500<" in final
         assert ">2.250<" in final
-        assert section.count('alt="Error of the surface against cost') == 2
+        assert section.count('alt="Error of the surface in percent against cost') == 2
         left_out = re.findall("<p>Left out: (.*?)</p>", section)
         assert any(reason.startswith("CANDIDE-3") for reason in left_out)
         assert any("facemesh was not run" in reason for reason in left_out)
@@ -206,10 +206,12 @@ class TestMainRunOfOurOwn:
         # prn has twice the shift of the main run, and final a third of it.
         assert metrics["claims"]["final_mesh"]["lower_by"] == pytest.approx(100 * (1 - 1 / 6), abs=1.0)
         page = (root / "reports/index.html").read_text()
-        assert "<td>best</td>" in page
+        assert '<th scope="row">best</th>' in page
         assert "over the images of final" in page
         assert {path.stem for path in (root / "reports/meshes").iterdir()} == {"truth", "best", "final", "prn"}
+        # Of these, final has the smallest error.
         assert 'src="meshes/final.html"' in page
+        assert "The first to be shown is that of final" in page
 
 
 @pytest.mark.parametrize(
@@ -325,6 +327,31 @@ class TestBenchmark:
         (folder / NAMES).unlink()
         with pytest.raises(ValueError, match=f"{NAMES} is missing: it names the rows"):
             read_benchmark(folder)
+
+
+def test_all_that_is_missing_is_told_at_once(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(ValueError, match="Results of other stages are missing") as told:
+        thesis.check_inputs(["prn"], ["main", "prn"])
+    data = ("face_model", "uv_embedding", "landmark_map", "split", "settings")
+    runs = ("predict", "evaluate", "predict@prn", "evaluate@prn", "occlusion", "occlusion@prn")
+    assert [stage for stage in (*data, *runs) if f"{stage} (" not in str(told.value)] == []
+    assert "evaluate@prn (runs/prn/scores/metrics.json and 10 more)" in str(told.value)
+
+
+def test_nothing_is_missing_where_each_stage_left_its_files(tmp_path, monkeypatch):
+    """The main run is the variant `final`, which has no folder of its own; `vrn` has its metrics alone."""
+    make_everything(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    volume = dataclasses.replace(SETTINGS, network=dataclasses.replace(SETTINGS.network, regresses="volume"))
+    monkeypatch.setattr(thesis, "settings_of", lambda run: volume if run == "vrn" else SETTINGS)
+    for run in ("main", "final", "prn", "vrn"):
+        (tmp_path / f"data/settings/{run}.json").touch()
+    write_occlusion(tmp_path, "main")
+    thesis.check_inputs(["final", "prn", "vrn"], ["main"])
+    (tmp_path / "runs/prn/predictions.h5").unlink()
+    with pytest.raises(ValueError, match=r"makes all: predict@prn \(runs/prn/predictions.h5\)\.$"):
+        thesis.check_inputs(["final", "prn", "vrn"], ["main"])
 
 
 def test_the_machine_is_described_without_its_name():

@@ -1,19 +1,7 @@
 "use strict";
 
-// Numbers of the page are base64 of little-endian arrays.
-const decode = (text, Numbers) => new Numbers(Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0)).buffer);
-
-// Vertices (V x 3) about the origin within the unit sphere, from their steps in the unit cube.
-const place = (steps) => {
-  const vertices = Float32Array.from(steps, (step) => step / 65535 - 0.5);
-  let radius = 0;
-  for (let i = 0; i < vertices.length; i += 3)
-    radius = Math.max(radius, Math.hypot(vertices[i], vertices[i + 1], vertices[i + 2]));
-  return vertices.map((value) => value / (radius || 1));
-};
-
 const faces = [...document.querySelectorAll(".face")];
-const links = [...document.querySelectorAll("nav a")];
+const links = [...document.querySelectorAll(".faces a")];
 const holder = document.getElementById("viewer");
 let viewer, chosenTab = null;
 
@@ -46,8 +34,8 @@ const selectFace = async (chosen) => {
   if (!image.complete) await new Promise((loaded) => image.addEventListener("load", loaded, {once: true}));
   if (chosen.hidden) return;  // another was chosen meanwhile
   const surface = document.getElementById(chosen.dataset.surface).dataset;
-  const vertices = place(decode(chosen.dataset.vertices, Uint16Array));
-  const triangles = decode(surface.triangles, vertices.length / 3 <= 65535 ? Uint16Array : Uint32Array);
+  const vertices = decodeVertices(chosen.dataset.vertices);
+  const triangles = decodeTriangles(surface.triangles, vertices);
   viewer.show(vertices, triangles, decode(surface.uv, Uint16Array), image);
 };
 
@@ -84,7 +72,9 @@ looks.forEach((button) => button.addEventListener("click", () => {
   viewer?.look(button.dataset.look === "texture");
 }));
 press("texture");
-const first = faces.find((face) => `#${face.id}` === location.hash) || faces[0];
+// The first that is shown is none that is likely wrong, unless all are.
+const first = faces.find((face) => `#${face.id}` === location.hash) || faces.find((face) => !face.querySelector(".warning"))
+  || faces[0];
 // An address that names a face chooses it; the browser would scroll to it too.
 for (const face of faces) face.removeAttribute("id");
 selectFace(first);

@@ -23,8 +23,8 @@ in vec3 position, normal; in vec2 uv; uniform mat3 turn; uniform vec2 scale; out
 void main() {
   vec3 p = turn * position;
   facing = turn * normal; own = normal; texel = uv;
-  float away = 5.0 - p.z;  // the camera is 5 radii away; near and far at 3.5 and 6.5
-  gl_Position = vec4(5.2 * scale * p.xy, (10.0 * away - 45.5) / 3.0, away);
+  float away = 5.0 - p.z;  // the camera is 5 radii away, from where the sphere fits; near and far at 3.5 and 6.5
+  gl_Position = vec4(4.8 * scale * p.xy, (10.0 * away - 45.5) / 3.0, away);
 }`;
 // A photo has its own light: little is added to it. The inside of the face has no photo, and where the photo itself is
 // laid over the mesh (`projected`), what turns away from it has none either.
@@ -159,6 +159,16 @@ const makeViewer = (canvas, projected = false) => {
     keys[event.key]();
   });
   canvas.addEventListener("dblclick", reset);
+  // On paper stands what is seen at that moment: what WebGL drew is gone by then.
+  const paper = Object.assign(document.createElement("canvas"), {className: "print"});
+  paper.setAttribute("role", "img");
+  paper.setAttribute("aria-label", "The mesh, as it was turned");
+  canvas.parentElement.append(paper);
+  addEventListener("beforeprint", () => {
+    if (!canvas.clientWidth) return;
+    draw();
+    Object.assign(paper, {width: canvas.width, height: canvas.height}).getContext("2d").drawImage(canvas, 0, 0);
+  });
   reset();
   new ResizeObserver(draw).observe(canvas);  // within the same frame, so that nothing flickers
   return {show, look, reset};

@@ -39,7 +39,7 @@ def test_each_face_has_its_pictures_by_tabs_its_numbers_and_its_files():
     ]
     assert re.findall(r'<img.* alt="(.*?)"', page) == ["The photo.", "The pose.", "The texture."]
     assert re.findall(r"<dt>(.*?)</dt><dd>(.*?)</dd>", page) == FACE.numbers
-    assert re.findall(r'<a href="(.*?)">(.*?)</a>', page) == [
+    assert re.findall(r'<a href="([^#].*?)">(.*?)</a>', page) == [
         ("face1.obj", "face1.obj"),
         ("face1%20a%26b.glb", "face1 a&amp;b.glb"),
     ]
@@ -59,7 +59,7 @@ def test_one_chooses_among_several_faces_by_their_thumbnails():
 
 def test_a_likely_wrong_face_is_marked_and_what_made_a_face_is_told():
     plain = faces_page("photo", [FACE])
-    assert "likely wrong" not in plain
+    assert 'role="note"' not in plain
     assert "Made by" not in plain
     told = faces_page("photo", [dataclasses.replace(FACE, warning="It is half hidden.", method="fit of a model")])
     assert '<p class="warning" role="note">It is half hidden.</p>' in told
@@ -95,7 +95,7 @@ def test_indices_have_two_bytes_where_that_is_enough(count, kind):
 def test_the_page_asks_for_nothing_and_is_the_same_each_time():
     page = faces_page("photo", [FACE, OTHER])
     assert "://" not in page
-    assert "default-src 'none'; img-src data:;" in page
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:; script-src 'unsafe-inline'\"" in page
     assert page == faces_page("photo", [FACE, OTHER])
 
 

@@ -8,7 +8,6 @@ import pytest
 import trimesh
 
 from pipeline.photo.mesh_files import Mesh, coloured, textured, to_mesh, write_mesh
-from pipeline.photo.mesh_viewer import viewer_page
 
 SIDE = 9
 
@@ -111,14 +110,6 @@ def test_the_same_mesh_has_the_same_bytes(bump, texture, tmp_path, ending):
 def test_another_kind_of_file_is_refused(bump, tmp_path):
     with pytest.raises(ValueError, match=r"face\.stl is no mesh file that can be written; expected one of \.obj"):
         write_mesh(tmp_path / "face.stl", to_mesh(*bump[:2]))
-
-
-def test_the_viewer_loads_nothing_and_its_page_has_the_same_bytes(bump):
-    mesh = to_mesh(*bump[:2])
-    page = viewer_page(mesh)
-    assert page == viewer_page(mesh)
-    assert 'src="http' not in page
-    assert "@import" not in page
 
 
 # A roof of two triangles over the square from (-1, -1) to (1, 1), its ridge from the lower left to the upper right.

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from pipeline.photo import video_files
-from pipeline.photo.video_files import open_video, open_writer
+from pipeline.photo.video_files import count_frames, open_video, open_writer
 
 
 def write(stem, rate, greys):
@@ -60,3 +60,29 @@ def test_a_name_that_is_no_text_is_refused_since_opencv_crashes_on_it(tmp_path):
         open_video(str(path))
     with pytest.raises(ValueError, match="is no text in UTF-8"):
         open_writer(path.with_suffix(""), 10, 32, 48)
+
+
+def test_frames_are_counted_as_they_are_there_not_as_the_file_announces_them(tmp_path):
+    rng = np.random.default_rng(0)
+    writer = cv2.VideoWriter(str(tmp_path / "whole.avi"), cv2.VideoWriter.fourcc(*"MJPG"), 25, (64, 48))
+    for _ in range(40):
+        writer.write(rng.integers(0, 255, (48, 64, 3), np.uint8))
+    writer.release()
+    content = (tmp_path / "whole.avi").read_bytes()
+    (tmp_path / "cut.avi").write_bytes(content[: len(content) // 2])
+    assert count_frames(str(tmp_path / "whole.avi")) == 40
+    cut_name = str(tmp_path / "cut.avi")
+    cut = open_video(cut_name)
+    assert cut.length == 40
+    # The one that is cut through may count.
+    assert len(list(cut.frames)) in (count_frames(cut_name), count_frames(cut_name) - 1)
+
+
+def test_frames_of_what_is_no_video_are_not_known(tmp_path, capfd):
+    (tmp_path / "text.mp4").write_text("no video")
+    assert [count_frames(source) for source in (str(tmp_path / "text.mp4"), str(tmp_path / "none.mp4"), "0")] == [
+        0,
+        0,
+        0,
+    ]
+    assert capfd.readouterr().err == ""

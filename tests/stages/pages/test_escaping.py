@@ -124,7 +124,7 @@ def test_the_photo_s_page_shows_the_file_s_name_as_it_is_and_runs_its_own_script
     assert page.texts.count(f"Face in {HOSTILE}") == 2
     assert page.tags.isdisjoint({"iframe", "object", "embed", "link", "base"})
     assert not {attribute for attribute in page.attributes if attribute.startswith("on")}
-    own = "".join((TEMPLATES / name).read_text().rstrip("\n") for name in ("mesh_viewer.js", "faces.js"))
+    own = "".join((TEMPLATES / name).read_text().rstrip("\n") for name in ("decode.js", "mesh_viewer.js", "faces.js"))
     assert text.lower().count("<script") == 1
     assert text.split("<script>\n")[1].split("</script>")[0] == own.rstrip("\n")
 

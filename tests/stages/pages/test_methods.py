@@ -34,6 +34,9 @@ def test_a_row_has_its_cost_and_may_lack_the_landmarks():
     row = dict(zip(method_header(), method_row("free", {"images": 5, "failed": 1, "surface": 2.5}), strict=True))
     assert (row["surface"], row["nme68 2d, mean over seeds"], row["95 % interval"]) == (2.5, "", "")
     assert (row["ms a face"], row["MB"]) == ("", "")
+    known = {"images": 5, "failed": 1, "surface": 2.5, "surface_low": 2.25, "surface_high": 3}
+    row = dict(zip(method_header(), method_row("free", known), strict=True))
+    assert row["surface"] == "2.500\u00a0(2.250\u00a0to\u00a03.000)"
     row = dict(zip(method_header(), method_row("ours", SCORES, 3, cost=Cost(12.5, 0.25)), strict=True))
     assert (row["ms a face"], row["MB"]) == (12.5, 0.25)
 
@@ -43,8 +46,10 @@ def test_the_survey_s_methods_are_read_and_what_is_not_there_is_said(tmp_path):
     for name, metrics in (("first", {"images": 5, "failed": 0, "surface": 2.5}), ("second", {"images": 5})):
         (tmp_path / f"runs/survey/{name}/scores").mkdir(parents=True)
         (tmp_path / f"runs/survey/{name}/scores/metrics.json").write_text(json.dumps(metrics))
+    protocols = "error,group,low,high\nsurface,yaw_00_30,1,2\nsurface,all,2.25,3\n"
+    (tmp_path / "runs/survey/first/scores/protocols.csv").write_text(protocols)
     methods, left_out = read_survey(tmp_path, SurveyParams(made))
-    assert methods == {"first": {"images": 5, "failed": 0, "surface": 2.5}}
+    assert methods == {"first": {"images": 5, "failed": 0, "surface": 2.5, "surface_low": 2.25, "surface_high": 3.0}}
     assert next(reason for reason in left_out if "second" in reason).endswith(
         "lacks failed: run `python -m stages.survey second`."
     )
@@ -69,7 +74,9 @@ def test_foreign_metrics_are_read_by_name_in_order(tmp_path):
     for name in ("b", "a"):
         (tmp_path / f"{name}.json").write_text(json.dumps(SCORES))
         theirs_of(tmp_path / f"{name}_per_image.csv")
-    named = [(f"{name} (scored from its files)", SCORES) for name in ("a", "b")]
+    (tmp_path / "b_protocols.csv").write_text("error,group,low,high\nsurface,all,1,2\n")
+    ends = {"a": {}, "b": {"surface_low": 1.0, "surface_high": 2.0}}
+    named = [(f"{name} (scored from its files)", SCORES | ends[name]) for name in ("a", "b")]
     methods, left_out = read_foreign(tmp_path, OURS)
     assert (list(methods.items()), left_out) == (named, [])
     assert read_foreign(tmp_path / "none", OURS) == ({}, [])

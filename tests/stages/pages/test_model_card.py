@@ -18,7 +18,7 @@ from stages import model_card as stage
 from stages.pages.model_card import CardData, CardFiles, model_card
 from stages.pages.page import plain
 from stages.project.occlusion import read_shares
-from stages.project.paths import MODEL_CARD
+from stages.project.paths import MODEL_CARD, MODEL_PAGE
 from stages.project.results import read_results
 from tests.helpers.made_networks import REAL
 from tests.helpers.places import ROOT
@@ -191,9 +191,11 @@ def test_the_stage_reads_the_run_and_its_bundle(project, embedded, tmp_path, mon
     for _ in range(2):
         result = CliRunner().invoke(stage.main)
         assert result.exit_code == 0, result.output
-        cards.append((root / MODEL_CARD).read_bytes())
+        cards.append(((root / MODEL_CARD).read_bytes(), (root / MODEL_PAGE).read_bytes()))
     assert cards[0] == cards[1]
-    card = cards[0].decode()
+    card, page = (content.decode() for content in cards[0])
+    assert '<a href="data.html">a card of its own</a>' in page
+    assert digest_file(root / BUNDLE) in page
     assert "| weights | 17 numbers" in card
     assert digest_file(root / BUNDLE) in card
     assert "It has learnt from procedural faces alone" in card

@@ -1,0 +1,40 @@
+"""Run DVC, and end a run that fails with what to do. A command, not a stage.
+
+``python -m stages.run_dvc repro -P``, which make runs instead of ``dvc repro -P``: the same, but for how it fails.
+"""
+
+import click
+
+from stages.project.failures import STOPPED, Failure, explain, keep_traceback
+
+
+@click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
+@click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
+def main(arguments: tuple[str, ...]) -> None:
+    """Run DVC with ARGUMENTS."""
+    from dvc.cli import DvcParserError, parse_args
+    from dvc.repo.open_repo import clean_repos
+    from dvc.ui import ui
+
+    try:
+        parsed = parse_args(list(arguments))
+        ui.enable()
+        status = parsed.func(parsed).do_run()
+    except DvcParserError:  # it has printed how it is used
+        status = 2
+    except KeyboardInterrupt:
+        status = _tell(STOPPED)
+    except Exception as error:
+        status = _tell(explain(error) or Failure(f"Error: {keep_traceback('dvc', error)}"))
+    finally:
+        clean_repos()
+    raise SystemExit(status)
+
+
+def _tell(failure: Failure) -> int:
+    click.echo(failure.text, err=True)
+    return failure.status
+
+
+if __name__ == "__main__":
+    main()
