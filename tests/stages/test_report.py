@@ -311,6 +311,9 @@ class TestCommands:
             "survey:\n  methods: {}\nreport:\n  samples: 3\nthesis:\n  variants:\n"
             "    prn: {init: random, policy: full, level: on}\n"
         )
+        (tmp_path / "data" / "settings").mkdir(parents=True, exist_ok=True)
+        for run in ("main", "prn"):
+            (tmp_path / "data" / "settings" / f"{run}.json").touch()
         monkeypatch.chdir(tmp_path)
 
         def settings_of(run):
@@ -354,7 +357,10 @@ class TestCommands:
         ("stage", "sentence"),
         [
             (report, "runs/main/scores/metrics.json is missing; train and evaluate the variant 'final' first"),
-            (thesis, "runs/main/scores/metrics.json is missing; train and evaluate the variant 'final' first"),
+            (
+                thesis,
+                "Results of other stages are missing, `make thesis` makes all: evaluate (runs/main/scores/metrics.json",
+            ),
         ],
     )
     def test_a_stage_too_early_says_what_to_run(self, stage, sentence):
