@@ -111,6 +111,20 @@ def unplaced(variables: Iterable[str], places: Mapping[str, list[str]]) -> list[
     return sorted(name for name in variables if name not in taken and not OPTIMIZER.fullmatch(name))
 
 
+def check_files(checkpoint: Path) -> None:
+    """Check that a checkpoint's files are there, without TensorFlow.
+
+    Raises
+    ------
+    FileNotFoundError
+        If one of them is missing.
+    """
+    for suffix in (".index", ".data-00000-of-00001"):
+        path = checkpoint.with_name(checkpoint.name + suffix)
+        if not path.is_file():
+            raise FileNotFoundError(f"{path} is missing; a checkpoint has an .index and a .data file.")
+
+
 def load_prnet(checkpoint: Path, model: Any) -> None:
     """Fill a Keras encoder-decoder with a checkpoint's values.
 
@@ -130,10 +144,7 @@ def load_prnet(checkpoint: Path, model: Any) -> None:
     """
     import tensorflow as tf
 
-    for suffix in (".index", ".data-00000-of-00001"):
-        path = checkpoint.with_name(checkpoint.name + suffix)
-        if not path.is_file():
-            raise FileNotFoundError(f"{path} is missing; a checkpoint has an .index and a .data file.")
+    check_files(checkpoint)
     try:
         reader = tf.train.load_checkpoint(str(checkpoint))
     except (tf.errors.OpError, RuntimeError, ValueError) as error:

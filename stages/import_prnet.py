@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from model.backend import prepare_keras
-from model.prnet_checkpoint import load_prnet
+from model.prnet_checkpoint import check_files, load_prnet
 from model.settings import NetworkConfig
 from model.weights import WeightsFacts, save_weights
 from pipeline.store.sentences import sentences
@@ -37,6 +37,7 @@ PRNET = NetworkConfig(
 def main(checkpoint: Path, out: Path) -> None:
     """Read the TensorFlow 1 CHECKPOINT (its files' common name, without .index) and write Keras weights."""
     with sentences():
+        check_files(checkpoint)  # before seconds of Keras's start
         prepare_keras()
         from model.networks import build_network
 

@@ -2,7 +2,6 @@
 
 import base64
 import csv
-import dataclasses
 import html.parser
 import json
 
@@ -350,11 +349,14 @@ def make_everything(root):
     evaluate.evaluate(root, "vrn", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
     data_report(root, data)
     report.report(root, report.Run("final", "on", 8), data, ReportParams(samples=7))
-    in_demo = dataclasses.replace(data, root="data/demo")
-    setup = thesis.Setup("final", SETTINGS, LAYERS, STARTS, in_demo, 1.5, volumes={"vrn": 1})
     (root / "data/demo").symlink_to(root / "raw")
-    thesis.thesis(root, setup, PARAMS)
+    make_thesis(root)
     return root
+
+
+def make_thesis(root):
+    in_demo = DataParams("data/demo", SUBSETS, SIZE, ["on"], 4, 0.5)
+    thesis.thesis(root, thesis.Setup("final", SETTINGS, LAYERS, STARTS, in_demo, 1.5, volumes={"vrn": 1}), PARAMS)
 
 
 def read_json(path):

@@ -6,6 +6,7 @@ Each test works on a copy of one small finished project, whose path has a space,
 import importlib.util
 import json
 import os
+import re
 import shutil
 from modulefinder import ModuleFinder
 from pathlib import Path
@@ -15,6 +16,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from tests.helpers.lookups import watch
+from tests.helpers.recipes import params_of, runs_again
 from tests.helpers.whole_project import change, copy_project, ran, run
 
 pytestmark = pytest.mark.slow
@@ -37,6 +39,24 @@ TESTED = {
 
 def groups(stages: set[str]) -> set[str]:
     return {stage.partition("@")[0] for stage in stages}
+
+
+def as_listed(stages: set[str]) -> set[str]:
+    """Name stages as docs/extending.md lists them: by one name for all subsets and runs, without the two that check."""
+    return {re.sub(r"^.*:|@.*", "", stage) for stage in stages} - {"code", "settings"}
+
+
+def stale(project: Path) -> set[str]:
+    return set(json.loads(run(project, "dvc", "status", "--json")))
+
+
+def lay_over(params, lines) -> None:
+    """Lay lines of params.yaml over it, as they stand there."""
+    for key, value in lines.items():
+        if isinstance(value, dict) and key in params:
+            lay_over(params[key], value)
+        else:
+            params[key] = value
 
 
 @pytest.fixture(scope="module")
@@ -93,8 +113,7 @@ def test_an_edit_re_runs_exactly_the_stages_that_import_the_module(project):
         with (project / file).open("a") as module:
             module.write("# a comment\n")
         run(project, "dvc", "repro", "code")
-        stale = set(json.loads(run(project, "dvc", "status", "--json")))
-        names = {name.rpartition(":")[2].partition("@")[0] for name in stale}
+        names = as_listed(stale(project))
         known = set(YAML(typ="safe").load(project / "dvc.yaml")["stages"])
         known |= set(YAML(typ="safe").load(project / "ablation/stages.yaml")["stages"])
         assert names == {stage for stage in known if file in needs[stage]} - {"detected", "profiled"}, file
@@ -111,17 +130,18 @@ def modules_by_finder(folder: Path, stage: str) -> set[str]:
 
 
 def test_another_test_set_costs_its_data_and_no_training(project):
-    def add(params):
-        params["data"]["subsets"]["MORE"] = {"folder": "300W_LP/HELEN", "use": "test", "boxes": "meshes"}
-
-    change(project, add)
+    lines = params_of("A test set")
+    (name,) = lines["data"]["subsets"]
+    lines["data"]["subsets"][name]["folder"] = "300W_LP/HELEN"  # the embedded set has no other
+    change(project, lambda params: lay_over(params, lines))
     again = ran(run(project, "dvc", "repro", "-P"))
-    data = {f"{stage}@MORE" for stage in ("index", "meshes", "aligned", "position_maps")} | {"settings", "split"}
+    assert as_listed(again) == runs_again("A test set")
+    data = {f"{stage}@{name}" for stage in ("index", "meshes", "aligned", "position_maps")} | {"settings", "split"}
     data |= {"found@facemesh"}
     assert {stage for stage in again if stage.partition("@")[0] not in {*TESTED, "ablation:thesis"}} == data
     assert groups(again) >= TESTED
     scores = (project / "runs/main/scores/protocols.csv").read_text().splitlines()
-    assert {row.split(",")[1] for row in scores} >= {"all", "AFLW2000", "MORE"}
+    assert {row.split(",")[1] for row in scores} >= {"all", "AFLW2000", name}
 
 
 def test_another_source_of_landmarks_costs_its_crops_and_no_training(project):
@@ -155,6 +175,57 @@ def test_a_policy_of_one_variant_makes_no_other_stale(project):
     again = ran(run(project, "dvc", "repro", "-P"))
     assert {stage for stage in again if "train" in stage} == {"ablation:train@prn"}
     assert {stage for stage in again if "augmented" in stage} == {"augmented@turned"}
+    assert as_listed(again) == runs_again("A policy")
+
+
+def test_a_variant_costs_its_own_training_and_the_tables(project):
+    lines = params_of("A variant")
+    (name,) = lines["variants"]
+    change(project, lambda params: lay_over(params, lines))
+    again = ran(run(project, "dvc", "repro", "-P"))
+    own = {f"ablation:{stage}@{name}" for stage in ("train", "predict", "evaluate")}
+    assert again == {"settings", "ablation:thesis", *own}
+    assert as_listed(again) == runs_again("A variant")
+    assert name in (project / "reports/index.html").read_text()
+
+
+# A term as docs/extending.md says what to touch for one: how far a map is from nought, in px.
+TERM = {
+    "model/settings.py": {
+        "    smoothness: float = 0.0\n": "    smoothness: float = 0.0\n    size: float = 0.0\n",
+        '("smoothness", self.smoothness))': '("smoothness", self.smoothness), ("size", self.size))',
+    },
+    "model/losses.py": {
+        "\n    def loss(true: Tensor, predicted: Tensor) -> Tensor:\n        return sum(": "    if terms.size:\n"
+        "        parts.append((terms.size, map_size(scaling)))\n"
+        "\n    def loss(true: Tensor, predicted: Tensor) -> Tensor:\n        return sum(",
+        "\ndef _length(": "\ndef map_size(scaling):\n    def loss(_true, predicted):\n"
+        "        return ops.mean(ops.abs(predicted), axis=(1, 2, 3)) * np.float32(scaling.divisor)\n\n"
+        "    return loss\n\n\ndef _length(",
+    },
+}
+
+
+def test_a_loss_term_is_committed_without_a_training_and_then_costs_its_variant(project):
+    for file, edits in TERM.items():
+        text = (project / file).read_text()
+        for old, new in edits.items():
+            assert text.count(old) == 1
+            text = text.replace(old, new)
+        (project / file).write_text(text)
+    change(project, lambda params: [params["loss"][output].update(size=0.0) for output in ("brief", "final")])
+    assert ran(run(project, "dvc", "repro", "code", "settings")) == {"code", "settings"}
+    assert as_listed(stale(project)) == runs_again("A loss term")
+    run(project, "dvc", "commit", "-f", *sorted(stale(project)))
+    assert ran(run(project, "dvc", "repro", "-P")) == set()
+
+    def add(params):
+        params["variants"]["prn_sized"] = {"network": {"residual": False}, "loss": {"final": {"size": 0.1}}}
+        params["thesis"]["variants"]["prn_sized"] = {"init": "random", "policy": "mild", "level": "on"}
+
+    change(project, add)
+    again = ran(run(project, "dvc", "repro", "ablation/dvc.yaml:evaluate@prn_sized"))
+    assert again == {"settings", *(f"ablation:{stage}@prn_sized" for stage in ("train", "predict", "evaluate"))}
 
 
 def test_a_parameter_makes_only_the_variants_stale_that_use_it(project):

@@ -5,6 +5,7 @@ import html
 import json
 import platform
 import re
+import shutil
 
 import cv2
 import numpy as np
@@ -29,8 +30,8 @@ from tests.helpers.small_project import (
     SIZE,
     STARTS,
     SUBSETS,
-    make_everything,
     make_project,
+    make_thesis,
     read_json,
     write_occlusion,
     write_run,
@@ -83,14 +84,14 @@ class TestReference:
 class TestPage:
     @pytest.fixture(scope="class")
     @staticmethod
-    def page(tmp_path_factory):
+    def page(tmp_path_factory, project):
         """A project with the scores of another method."""
-        root = tmp_path_factory.mktemp("foreign")
+        root = shutil.copytree(project, tmp_path_factory.mktemp("foreign") / "project", symlinks=True)
         (root / "metrics/foreign").mkdir(parents=True)
         metrics = {"images": 5, "failed": 2, "nme68_2d": 3.987, "nme68_2d_low": 3.8, "nme68_2d_high": 4.111}
         (root / "metrics/foreign/Their <method>.json").write_text(json.dumps(metrics))
         (root / "metrics/foreign/broken.json").write_text("{}")
-        make_everything(root)
+        make_thesis(root)
         return (root / "reports/index.html").read_text()
 
     def test_a_foreign_file_that_cannot_be_shown_is_told_on_the_page(self, page):
@@ -168,12 +169,11 @@ class TestMainRunOfOurOwn:
 
     @pytest.fixture(scope="class")
     @staticmethod
-    def root(tmp_path_factory):
+    def root(tmp_path_factory, project):
         """As `project`, but its main run is called best, final is a variant with a third of its errors, and one of two
         methods of the survey has run.
         """
-        root = tmp_path_factory.mktemp("own")
-        make_everything(root)
+        root = shutil.copytree(project, tmp_path_factory.mktemp("own") / "project", symlinks=True)
         write_run(root, "final", 1 / 3)
         evaluate.evaluate(root, "final", SETTINGS.train, PARAMS, SUBSETS, ["facemesh"])
         data = DataParams("data/demo", SUBSETS, SIZE, ["on"], 4, 0.5)
@@ -281,7 +281,7 @@ class TestFound:
         assert picture.shape == (360, 720, 3)
 
     @pytest.mark.parametrize("finds", [True, False])
-    def test_a_face_that_is_not_found_is_said_and_not_drawn(self, tmp_path, monkeypatch, finds):
+    def test_a_face_that_is_not_found_is_said_and_not_drawn(self, project, tmp_path, monkeypatch, finds):
         asked = []
 
         def find(photo, landmarks):
@@ -289,8 +289,9 @@ class TestFound:
             return landmarks[:, :2] + 1 if finds else None
 
         monkeypatch.setattr(thesis, "open_finder", lambda *_: find)
-        make_everything(tmp_path)
-        page = (tmp_path / "reports/index.html").read_text()
+        root = shutil.copytree(project, tmp_path / "project", symlinks=True)
+        make_thesis(root)
+        page = (root / "reports/index.html").read_text()
         assert set(asked) == {(60, 60, 3)}
         assert page.count("no face was found in this photo") == (0 if finds else 2)
         assert page.count('alt="Figure 3.3,') == page.count('alt="Figure 3.4,') == int(finds)
@@ -339,17 +340,17 @@ def test_all_that_is_missing_is_told_at_once(tmp_path, monkeypatch):
     assert "evaluate@prn (runs/prn/scores/metrics.json and 10 more)" in str(told.value)
 
 
-def test_nothing_is_missing_where_each_stage_left_its_files(tmp_path, monkeypatch):
+def test_nothing_is_missing_where_each_stage_left_its_files(project, tmp_path, monkeypatch):
     """The main run is the variant `final`, which has no folder of its own; `vrn` has its metrics alone."""
-    make_everything(tmp_path)
-    monkeypatch.chdir(tmp_path)
+    root = shutil.copytree(project, tmp_path / "project", symlinks=True)
+    monkeypatch.chdir(root)
     volume = dataclasses.replace(SETTINGS, network=dataclasses.replace(SETTINGS.network, regresses="volume"))
     monkeypatch.setattr(thesis, "settings_of", lambda run: volume if run == "vrn" else SETTINGS)
     for run in ("main", "final", "prn", "vrn"):
-        (tmp_path / f"data/settings/{run}.json").touch()
-    write_occlusion(tmp_path, "main")
+        (root / f"data/settings/{run}.json").touch()
+    write_occlusion(root, "main")
     thesis.check_inputs(["final", "prn", "vrn"], ["main"])
-    (tmp_path / "runs/prn/predictions.h5").unlink()
+    (root / "runs/prn/predictions.h5").unlink()
     with pytest.raises(ValueError, match=r"makes all: predict@prn \(runs/prn/predictions.h5\)\.$"):
         thesis.check_inputs(["final", "prn", "vrn"], ["main"])
 
