@@ -135,7 +135,7 @@ def test_predictions_are_in_px_and_agree_with_the_loss_that_was_reached(training
 
     made, _ = learnt
     chosen = made.samples.samples
-    maps = np.concatenate([each for _, each in prediction.predict(made.model, chosen, 4, made.task.to_maps, False)])
+    maps = np.concatenate([each for _, each in prediction.predict(made.model, chosen, 4, made.task.to_output, None)])
     true = read_samples(made.samples.samples, ["position_map"])["position_map"]
     shift = (maps - true)[..., 2].mean(axis=(1, 2), keepdims=True)
     error = np.abs(maps - true)

@@ -190,7 +190,7 @@ def test_the_stage_from_a_network_to_its_tables(project, tmp_path, monkeypatch):
         return {"final": np.broadcast_to(face_map(grid_uv(SIZE), dx=1.0), photos.shape).astype(np.float32)}
 
     network = types.SimpleNamespace(predict_on_batch=predict_on_batch)
-    task = types.SimpleNamespace(build=lambda: network, to_maps=lambda final: final)
+    task = types.SimpleNamespace(build=lambda: network, to_output=lambda final: final)
     monkeypatch.setattr(occlusion, "settings_of", lambda _: SETTINGS)
     monkeypatch.setattr(occlusion, "choose_regression", lambda *_: task)
     monkeypatch.setattr(occlusion, "load_run", lambda *_: None)
