@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -32,8 +33,12 @@ def open_finder(options: ReconstructorOptions, networks: dict[str, Network]) -> 
     ------
     ValueError
         If dlib is asked for, and is not installed or has no file of its predictor.
+    ModuleNotFoundError
+        If MTCNN is asked for, and is not installed.
     """
     if options.detector == "mtcnn":
+        if importlib.util.find_spec("mtcnn") is None:  # told here, not for each photo; its import takes ten seconds
+            raise ModuleNotFoundError("No module named 'mtcnn'", name="mtcnn")
         from ..crops.face_finding import find_faces as find_by_mtcnn
 
         return find_by_mtcnn
