@@ -214,7 +214,7 @@ thesis-scale-dry: $(READY_DEV)
 # Made things only: ignored files in the places that the pipeline writes to. Raw data a user brought (data/raw, or a folder
 # outside) is in none of them, and tracked files stay. What took long to get (environment, DVC's cache) goes by clean-all alone,
 # and .dvc/config.local, which a user wrote, by neither.
-MADE := dvc_plots runs reports metrics work .pytest_cache .ruff_cache .mypy_cache .hypothesis \
+MADE := build uvface.egg-info dvc_plots runs reports metrics work .pytest_cache .ruff_cache .mypy_cache .hypothesis \
   data/demo data/face_model data/uv_embedding data/code data/settings data/validation data/index data/split \
   data/detected data/meshes data/aligned data/position_maps data/augmented data/asm \
   data/landmark_map data/coefficient_prior data/found data/profiled data/multilinear_model \

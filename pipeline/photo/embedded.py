@@ -1,5 +1,7 @@
 """The bundle that everyone has: the procedural face and the networks of Face Mesh, nothing licensed, nothing learnt."""
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from ..demo.face import make_face
@@ -24,12 +26,17 @@ def embedded_model() -> tuple[FaceModel, Prior]:
     return model, Prior(np.zeros(len(sigma)), sigma)
 
 
-def make_embedded() -> Bundle:
+def make_embedded(files: Mapping[str, bytes] | None = None) -> Bundle:
     """Make the bundle; some seconds.
+
+    Parameters
+    ----------
+    files : mapping of str to bytes, optional
+        The networks, as `pipeline.crops.face_mesh.read_files` gives them; by default those of the installed package.
 
     Raises
     ------
     FileNotFoundError
         If the networks are not installed.
     """
-    return make_bundle(*embedded_model(), "embedded", LICENCE)
+    return make_bundle(*embedded_model(), "embedded", LICENCE, files)

