@@ -95,7 +95,8 @@ def test_training_that_was_killed_ends_with_the_bytes_of_a_run_that_was_not(proj
         [sys.executable, "-c", STAGE, str(ROOT)], cwd=folder, stdout=subprocess.PIPE, text=True, start_new_session=True
     )
     assert child.stdout is not None
-    assert child.stdout.readline().startswith("train: ")
+    assert child.stdout.readline().endswith("work/training/main.html\n")
+    assert child.stdout.readline().startswith("train: TensorFlow")
     for _ in range(rows_before_the_kill):
         assert " passes (" in child.stdout.readline()
     time.sleep(0.1)
