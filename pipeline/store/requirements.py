@@ -3,19 +3,18 @@
 import importlib.metadata
 import re
 
-from .sentences import INSTALLED
-
 # Packages whose modules have other names than they.
 PACKAGES = {"cv2": "opencv-python-headless", "PIL": "pillow"}
 
 
-def tell_missing(module: str) -> str:
+def tell_missing(module: str, installed: str) -> str:
     """Say in a sentence which packages are missing together with that of a module, and what installs all of them.
 
-    What is missing is looked for among what the package always needs, or what the module's extra asks for, too.
+    What is missing is looked for among what the package that is called `installed` always needs, and what the module's
+    extra asks for.
     """
     package = PACKAGES.get(module, module.replace("_", "-"))
-    wanted = read_requirements()
+    wanted = read_requirements(installed)
     extra = next((extra for extra, some in wanted.items() if package in some), None)
     if extra is None:
         return f"{package} is not installed: `pip install {package}`."
@@ -27,11 +26,11 @@ def tell_missing(module: str) -> str:
     return f"{fault}: `pip install {folder}` in the project's folder, or `pip install {by_hand}` anywhere."
 
 
-def read_requirements() -> dict[str, dict[str, str]]:
-    """Versions that are asked for by package: of each extra by its name, and under "" what is always needed."""
+def read_requirements(package: str) -> dict[str, dict[str, str]]:
+    """Versions that a package asks for by name: of each extra by its name, and under "" what is always needed."""
     wanted: dict[str, dict[str, str]] = {"": {}}
     try:
-        lines = importlib.metadata.requires(INSTALLED) or []
+        lines = importlib.metadata.requires(package) or []
     except importlib.metadata.PackageNotFoundError:
         return wanted
     for line in lines:

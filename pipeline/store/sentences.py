@@ -36,7 +36,7 @@ def sentences() -> Iterator[None]:
         if missing and __name__.partition(".")[0] == INSTALLED:
             from .requirements import tell_missing  # it reads what pip has written, which takes time to import
 
-            raise click.ClickException(tell_missing(package)) from error
+            raise click.ClickException(tell_missing(package, INSTALLED)) from error
         fault = f"{package} is not installed" if missing else f"{package or 'A package'} can't be loaded: {error}"
         hint = "Is this the project's environment? `make install` makes it, `. .venv/bin/activate` enters it."
         raise click.ClickException(fault if __name__.startswith(INSTALLED) else f"{fault}. {hint}") from error

@@ -68,7 +68,7 @@ def test_the_tables_of_a_run_have_the_error_that_there_is(project):
 def test_the_page_has_a_row_of_it(project):
     page = (project / "reports/index.html").read_text()
     surface = read_json(project / SCORES / "metrics.json")["surface"]
-    row = page[page.index("<td>vrn</td>") :]
+    row = page[page.index('<th scope="row">vrn</th>') :]
     assert f"{surface}" in row[: row.index("</tr>")]
 
 

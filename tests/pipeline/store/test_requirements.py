@@ -58,7 +58,7 @@ def missing(monkeypatch):
 )
 def test_all_that_is_missing_is_told_at_once(missing, names, module, said):
     missing.update(names)
-    assert requirements.tell_missing(module) == said
+    assert requirements.tell_missing(module, "uvface") == said
 
 
 def test_a_package_without_metadata_names_the_one_that_is_missing(monkeypatch):
@@ -66,7 +66,7 @@ def test_a_package_without_metadata_names_the_one_that_is_missing(monkeypatch):
         raise importlib.metadata.PackageNotFoundError(name)
 
     monkeypatch.setattr(importlib.metadata, "requires", requires)
-    assert requirements.tell_missing("scipy") == "scipy is not installed: `pip install scipy`."
+    assert requirements.tell_missing("scipy", "uvface") == "scipy is not installed: `pip install scipy`."
 
 
 def test_what_is_installed_is_known():
