@@ -93,7 +93,7 @@ STAND_INS = {
 BEFORE = {
     "docs/reviewers.md": ["cp ablation/stages.yaml ablation/dvc.yaml", "dvc repro ablation/dvc.yaml:evaluate@prn"]
 }
-BACK = ["git checkout -q .", "dvc checkout -q", "rm -f ablation/dvc.yaml ablation/dvc.lock"]
+BACK = ["rm -f ablation/dvc.yaml ablation/dvc.lock", "git checkout -q .", "dvc checkout -q"]
 # Commands that are of real faces, and are left out where there are none.
 REAL = ("FACE_DATA=", "M3DFB/")
 UNFILLED = re.compile(r"/path/to|\b(?:PHOTO|DIR|NAME|VIDEO|HOST|IMAGE)\b|\.\.\.(?= |$)")
@@ -243,9 +243,11 @@ def test_the_readme_s_commands_make_what_it_says(typed):
         ".npy",
         ".html",
     }
-    # The experiment has other numbers, of the same names and in the same form as those that the README shows.
+    # The experiment has other numbers, in the same form as those that the README shows; so few photos lack some.
     form = re.compile(r"^\| (?:Path|metrics/evaluation\.json) +\| (\S+) ", re.MULTILINE)
-    assert form.findall(printed) == form.findall(PAGES[README].read_text(encoding="utf-8"))
+    shown, here = form.findall(PAGES[README].read_text(encoding="utf-8")), form.findall(printed)
+    assert {"Metric", "dense_3d", "nme68_2d"} <= set(here)
+    assert here == [name for name in shown if name in here]
     # Back at the baseline.
     status = clone.type([". .venv/bin/activate", "git status --porcelain", "dvc status", "dvc exp list --name-only"])
     assert "up to date" in status
