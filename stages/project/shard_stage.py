@@ -127,7 +127,9 @@ def _report(
         taken - made <= max_reject_fraction * taken,
         f"{name} rejected {taken - made} of {taken} samples, more than data.max_reject_fraction "
         f"({max_reject_fraction:g}) allows; {folder / REJECTED} says why. First: "
-        f"{' - '.join(next(_rejected(unpaired, receipts), ()))}",
+        f"{' - '.join(next(_rejected(unpaired, receipts), ()))}. Mend or remove these pairs, or, where a small "
+        "set has a few such, allow more: dvc exp run -S data.max_reject_fraction="
+        f"{-(-100 * (taken - made) // max(taken, 1)) / 100:g}",
     )
 
 

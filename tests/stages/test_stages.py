@@ -171,6 +171,8 @@ def test_too_many_rejected_samples_stop_the_run(project, raw):
     result = call(index, "AFW")
     assert result.exit_code == 1
     assert "index@AFW rejected 1 of 6 samples, more than data.max_reject_fraction (0.02) allows" in result.output
+    assert "Mend or remove these pairs" in result.output
+    assert "dvc exp run -S data.max_reject_fraction=0.17\n" in result.output
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,14 @@ def test_cut_off_and_empty_files_and_texts_are_refused(tmp_path, suffix):
             open_photo(path)
 
 
+def test_a_jpeg_that_is_cut_off_is_said_to_end_too_early(tmp_path):
+    whole = save(tmp_path / "whole.jpg", np.random.default_rng(0).integers(0, 255, (64, 64, 3), np.uint8))
+    cut = tmp_path / "cut.jpg"
+    cut.write_bytes(whole.read_bytes()[:-500])
+    with pytest.raises(ValueError, match=r"cut\.jpg is damaged: the file ends too early\. Copy it again\.$"):
+        open_photo(cut)
+
+
 def test_a_file_that_cannot_be_read_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"gone\.jpg cannot be read: No such file"):
         open_photo(tmp_path / "gone.jpg")
