@@ -16,7 +16,7 @@ export NO_ALBUMENTATIONS_UPDATE := 1
 export ORT_DISABLE_TELEMETRY := 1
 export FACE_DATA
 
-.PHONY: install repro thesis thesis-seeds baseline table report estimate dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-mobile bench-browser bench-occlusion bench-pose bench-photos bench-start \
+.PHONY: .faces-there install repro thesis thesis-seeds baseline table report estimate dag test test-all real real-gpu real-thesis thesis-scale thesis-scale-dry bench-data bench-model bench-faces bench-masks bench-mobile bench-browser bench-occlusion bench-pose bench-photos bench-start \
   bench-shading bench-rehearsal bench-video bench-all check site requirements clean clean-all
 
 # DVC, which says what to do where it fails. What it says of the stages that had nothing to do is left out, and what is left
@@ -198,9 +198,11 @@ thesis-scale: OVERRIDES := ablation/thesis_scale.txt
 real-thesis thesis-scale: PRINTED := --all
 real-thesis thesis-scale: REAL_FLAGS = --all-pipelines $(FASTER) $$overrides
 real-thesis thesis-scale: REAL_FIRST = $(ABLATION) && overrides=$$(python -m stages.print_overrides $(OVERRIDES)) &&
-real real-gpu real-thesis thesis-scale: $(READY)
-	@test -d "$$FACE_DATA/bfm" && test -d "$$FACE_DATA/AFLW2000" || \
-	  { echo "FACE_DATA=$$FACE_DATA has no bfm/ and AFLW2000/; see docs/data.md."; exit 1; }
+# Looked at before anything is installed.
+.faces-there:
+	@missing=$$(for part in bfm AFLW2000; do test -d "$$FACE_DATA/$$part" || printf ' %s/' $$part; done); test -z "$$missing" || \
+	  { echo "FACE_DATA=$$FACE_DATA lacks$$missing; see docs/data.md."; exit 1; }
+real real-gpu real-thesis thesis-scale: .faces-there $(READY)
 	@echo "Real faces: $$(cd "$$FACE_DATA" && pwd), results in $(REAL); FACE_DATA=FOLDER names others."
 	@test -d $(REAL)/.git || git clone --quiet . $(REAL)
 	git -C $(REAL) fetch --quiet ../.. HEAD

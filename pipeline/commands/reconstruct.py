@@ -5,6 +5,7 @@ and all numbers to DIR/faces.json.
 """
 
 import importlib
+from collections.abc import Sequence
 from contextlib import closing
 from operator import length_hint
 from pathlib import Path
@@ -21,6 +22,9 @@ from .files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
 from .folders import list_named, remove_parts
 from .options import ReconstructorOptions, folder, reconstructor_options
 from .results import FACES_FILE, check_folder, keep_results, read_results
+
+# Doubtful photos that are named at the end.
+NAMED = 10
 
 
 class Kinds(click.ParamType):
@@ -39,6 +43,14 @@ class Kinds(click.ParamType):
 def _printable(name: str) -> str:
     """A name on one line, without what would steer a terminal."""
     return name if name.isprintable() else ascii(name)[1:-1]
+
+
+def name_doubted(photos: Sequence[str]) -> str:
+    """Say which photos have faces that are likely wrong, and where the reasons are; a name for each such face."""
+    names = list(dict.fromkeys(photos))
+    more = f" and {len(names) - NAMED} more" if len(names) > NAMED else ""
+    told = ", ".join(map(_printable, names[:NAMED]))
+    return f"Likely wrong, for the reason that {FACES_FILE} gives (doubt): {told}{more}."
 
 
 @click.command()
@@ -117,10 +129,12 @@ def main(
                         tell_beside(f"{_printable(result['photo'])}: {result['error']}")
             remove_parts(out)
     missing = sum(bool(result["error"]) for result in results)
-    doubted = sum(bool(face["doubt"]) for result in results for face in result["faces"])
+    doubted = [result["photo"] for result in results for face in result["faces"] if face["doubt"]]
     click.echo(
         f"reconstruct: {len(results)} photos, {sum(len(result['faces']) for result in results)} faces, "
-        f"{missing} photos without a face, {doubted} faces that are likely wrong; {out / FACES_FILE}"
+        f"{missing} photos without a face, {len(doubted)} faces that are likely wrong; {out / FACES_FILE}"
     )
+    if doubted:
+        tell_beside(name_doubted(doubted))
     if missing and not allow_missing:
         raise SystemExit(1)

@@ -191,7 +191,7 @@ def assert_one_sentence(run, process, *parts):
     assert len(lines) == 1, lines
     assert lines[0].startswith("Error: ")
     for part in parts:
-        assert part in lines[0]
+        assert part in lines[0], lines[0]
 
 
 def make_project(folder, code):

@@ -261,7 +261,7 @@ def test_make_real_runs_in_a_clone_on_faces_wherever_both_lie(stubbed, relative)
     assert calls().index("python -m stages.mend_locks") < calls().index(run)
     refused = make(clone, "real", python, "FACE_DATA=/no such folder")
     assert refused.returncode != 0
-    assert "FACE_DATA=/no such folder has no bfm/ and AFLW2000/; see docs/data.md." in refused.stdout
+    assert "FACE_DATA=/no such folder lacks bfm/ AFLW2000/; see docs/data.md." in refused.stdout
 
 
 def test_make_thesis_scale_runs_every_variant_with_all_that_the_scale_is(stubbed):

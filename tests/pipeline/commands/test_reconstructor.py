@@ -141,3 +141,10 @@ def test_the_options_of_a_bundle_open_it(folder):
     assert opened.made_by.startswith("fit of the face model 'embedded'")
     photo = skimage.data.astronaut()
     assert len(opened.find_faces(photo)) == 1
+
+
+def test_doubtful_photos_are_named_once_and_at_most_ten():
+    told = command.name_doubted(["a.jpg", "a.jpg", "b\nc.jpg"])
+    assert told == r"Likely wrong, for the reason that faces.json gives (doubt): a.jpg, b\nc.jpg."
+    many = command.name_doubted([f"{i}.jpg" for i in range(12)])
+    assert many.endswith("8.jpg, 9.jpg and 2 more.")
