@@ -65,7 +65,7 @@ def test_a_folder_that_may_not_be_written_is_named(undisturbed, place):
                 os.chown(path, OTHER_USER, OTHER_USER)
         closed.chmod(0o755 if root else 0o555)
         # Imports first: another user may not read this one's Python.
-        script = "import os, cv2, importlib.metadata, threadpoolctl, stages.index\n"
+        script = "import os, cv2, email.parser, importlib.metadata, threadpoolctl, stages.index\n"
         script += "from stages.project.params import DataParams\nfrom stages.project.params_file import read\n"
         script += "read('data', DataParams)\n"
         script += f"os.setgroups([]); os.setgid({OTHER_USER}); os.setuid({OTHER_USER})\n" if root else ""
