@@ -6,7 +6,7 @@ import pytest
 import skimage.data
 from click.testing import CliRunner
 
-from benchmarks.chromium import BROWSER, opening
+from benchmarks.chromium import opening
 from pipeline.commands.options import ReconstructorOptions
 from pipeline.commands.reconstructor import open_reconstructor
 from pipeline.photo.bundle import save_bundle
@@ -14,13 +14,11 @@ from pipeline.photo.photo_files import encode_image, open_photo
 from stages import browser_page as command
 from stages.photo.browser_runtime import find_runtime
 from tests.helpers.accessibility import violations
+from tests.helpers.browser import needs_browser
 from tests.helpers.photo_project import make_photo_project
 from tests.helpers.places import FACE_DATA, ROOT
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no chromium: install Debian's package of that name"),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 # Upright and turned faces of which Face Mesh is sure; one in doubt moves by as much where a pixel changes by one level.
 REAL = ("image00002", "image00175", "image01054", "image02416", "image03888")
 READY = "status.textContent.startsWith('Choose') || status.className"

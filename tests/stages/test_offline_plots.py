@@ -1,10 +1,16 @@
-"""The page that DVC's plots are put into; a browser shows it in tests/stages/test_browser.py."""
+"""The page that DVC's plots are put into, and what a browser shows of it."""
+
+import re
+import subprocess
 
 import pytest
 from click.testing import CliRunner
 
 from stages import offline_plots
 from stages.offline_plots import PLACES, make_page
+from tests.helpers.browser import LOOK, browse, inject, needs_browser
+from tests.helpers.dvc_project import git
+from tests.helpers.stage_runs import environment_of
 
 
 @pytest.fixture
@@ -57,3 +63,26 @@ def test_elsewhere_than_in_a_project_it_says_where_to_be(tmp_path, monkeypatch):
 def test_code_that_a_page_cannot_hold_is_refused(mark):
     with pytest.raises(ValueError, match="can't be put into a page"):
         make_page(f"a {mark} b")
+
+
+@pytest.mark.slow
+@needs_browser
+def test_plots_of_dvc_are_drawn_without_a_network(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    git(tmp_path, "init", "-q")
+    subprocess.run(["dvc", "init", "-q"], env=environment_of(), check=True)
+    (tmp_path / "history.csv").write_text("passes,loss,val_loss\n40,3,4\n80,2,3.5\n120,1.5,3\n")
+    (tmp_path / "dvc.yaml").write_text(
+        "plots:\n- Loss:\n    template: simple\n    x: passes\n    y:\n      history.csv: [loss, val_loss]\n"
+    )
+    offline_plots.main([], standalone_mode=False)
+    subprocess.run(["dvc", "plots", "show"], env=environment_of(), check=True, capture_output=True)
+    page = tmp_path / "dvc_plots/index.html"
+    assert not re.search(r'(src|href)="http', page.read_text(encoding="utf-8"))
+    dom, said = browse(inject(page, LOOK), tmp_path / "profile", "--dump-dom", "--window-size=1000,800")
+    # Vega tells that it is newer than what the charts were written for.
+    assert [line for line in said if "The compiled spec uses Vega" not in line] == []
+    assert re.search(r"asked 0</title>", dom)
+    assert re.search(r'<svg[^>]* class="marks" width="\d{3}"', dom)
+    assert ">val_loss<" in dom
+    assert len(re.findall('aria-roledescription="line mark"|mark-line', dom)) >= 1

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from benchmarks.chromium import BROWSER, opening
+from benchmarks.chromium import opening
 from pipeline.commands.files import WriteOptions, write_faces
 from pipeline.crops.face_finding import Face
 from stages import data_card
@@ -16,6 +16,7 @@ from stages.project.occlusion import read_shares
 from stages.project.params import DataParams
 from stages.project.results import read_results
 from tests.helpers.accessibility import violations
+from tests.helpers.browser import needs_browser
 from tests.helpers.made_faces import make_model, make_reconstructor, whole_surface
 from tests.helpers.made_networks import REAL
 from tests.helpers.small_project import (
@@ -35,10 +36,7 @@ DATA = CardData(False, SIZE, 1.5, [("AFLW2000", "learn", 1175)], {"train": 1175,
 # Inner width of a sheet of A4 as the pages set it, upright and lying, in px.
 UPRIGHT, LYING = 688, 1032
 
-pytestmark = [
-    pytest.mark.slow,
-    pytest.mark.skipif(BROWSER is None, reason="no chromium: install Debian's package of that name"),
-]
+pytestmark = [pytest.mark.slow, needs_browser]
 
 
 @pytest.fixture(scope="module")

@@ -1,10 +1,14 @@
-"""The page of a training, as far as it is written; a browser shows it in tests/stages/test_browser.py."""
+"""The page of a training: what is written, and what a browser shows of it."""
 
+import html
 import json
+import re
+import shutil
 
 import pytest
 
 from stages.project.training_page import TEMPLATE, training_page
+from tests.helpers.browser import LOOK, browse, inject, needs_browser
 
 ROW = {"passes": 40, "phase": "brief", "lr": 0.003, "loss": 2.5, "val_loss": 3.0}
 
@@ -66,3 +70,38 @@ def test_the_page_of_a_row_is_no_part_of_the_row():
 
 def test_the_page_asks_no_other_machine():
     assert "http" not in TEMPLATE.read_text().replace("http://www.w3.org/2000/svg", "")
+
+
+def training_row(number, phase, loss):
+    return {"passes": 40 * number, "phase": phase, "lr": 0.003, "loss": loss, "val_loss": loss + 1}
+
+
+def look_at(page, tmp_path, size="1000,800"):
+    dom, said = browse(page, tmp_path / "profile", "--dump-dom", f"--window-size={size}")
+    assert said == []
+    return html.unescape(dom)
+
+
+@pytest.mark.slow
+@needs_browser
+@pytest.mark.parametrize("size", ["1000,800", "500,800"])
+def test_a_training_is_seen_in_its_middle(tmp_path, size):
+    with training_page("main", "final", [1, 2, 3], 480) as show:
+        for seed, phases in ((1, ("brief", "brief", "all", "all")), (2, ("brief", "brief"))):
+            for number, phase in enumerate(phases, 1):
+                show(seed, training_row(number, phase, 10.0 / number))
+        page = tmp_path / "work/training/main.html"
+        dom = look_at(page, tmp_path, size)
+        assert "<title>Training final (main)</title>" in dom
+        assert "240 of at most 480 passes of a sample" in dom
+        # Two phases of the first seed and one of the second, each learnt and validated; a point a validation.
+        assert len(re.findall("<polyline", dom)) == 6
+        assert len(re.findall("<circle", dom)) == 6
+        assert ">seed 1, brief, 40 passes: 11<" in dom
+        watched = inject(page, LOOK)
+        shutil.copy(page.with_suffix(".js"), watched.with_suffix(".js"))
+        wide, asked = re.search(r"wide (.*) asked (\d+)</title>", look_at(watched, tmp_path, size)).groups()
+        # The table scrolls in a box of its own.
+        assert set(filter(None, wide.split(","))) <= {"TABLE", "TBODY", "TR", "TD", "TH"}
+        assert asked == "0"
+    assert "Done: 240 of at most 480" in look_at(page, tmp_path, size)
