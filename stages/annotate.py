@@ -19,7 +19,7 @@ from pipeline.photo.labels import check_coefficients
 from pipeline.store.checks import check
 from pipeline.store.files import digest_file, holding, write_bytes
 from pipeline.store.progress import show_progress, tell_beside
-from pipeline.store.sentences import sentences
+from pipeline.store.sentences import counted, sentences
 from stages.pages.review_page import REFUSE, review_page
 from stages.photo.annotating import (
     FACE_MODEL,
@@ -98,8 +98,9 @@ def main(photos: tuple[str, ...], out: Path, verdicts: Path | None, options: Rec
     faces = [face for record in records.values() for face in record["faces"]]
     refused = sum(face["verdict"] == REFUSE for face in faces)
     click.echo(
-        f"annotate: {len(records)} photos, {len(faces)} faces, {sum(not r['faces'] for r in records.values())} photos "
-        f"without one; {sum(bool(face['doubt']) for face in faces)} faces that are likely wrong, {refused} refused, "
+        f"annotate: {counted(len(records), 'photo')}, {counted(len(faces), 'face')}, "
+        f"{counted(sum(not r['faces'] for r in records.values()), 'photo')} without one; "
+        f"{counted(sum(bool(face['doubt']) for face in faces), 'face')} likely wrong, {refused} refused, "
         f"{sum(not face['verdict'] for face in faces)} not reviewed; {out / FACES}, {out / TABLE}, {out / PAGE}"
     )
     if not faces:

@@ -23,6 +23,7 @@ from ..store.arrays import Image
 from ..store.checks import check
 from ..store.files import digest_file, digest_modules, while_unchanged
 from ..store.progress import tell_beside
+from ..store.sentences import counted
 from .bundles import PACKAGE, choose_bundle
 from .files import WriteOptions, write_faces
 from .folders import PAGE, clear, utf8_name
@@ -30,6 +31,11 @@ from .options import ReconstructorOptions
 from .processes import KILLED, in_processes, prepare_processes, share_cores, tell_failure
 from .reconstructor import Reconstructor, open_reconstructor
 from .results import FACES_FILE
+
+# Why a photo that could be read has no face.
+NO_FACE = "No face was found in it."
+ALL_COVERED = "Its mask covers the face wholly."
+FACELESS = (NO_FACE, ALL_COVERED)
 
 
 class Opened(NamedTuple):
@@ -146,7 +152,7 @@ def find_masks(photos: list[Path], mask: Path) -> list[Path | None]:
     check(any(found), f"No mask in {mask} has the name of a photo: that of a.jpg is named a.jpg, or a.png.")
     others = len(set(masks) - set(found))
     if others:
-        click.echo(f"reconstruct: passed over in {mask}: {others} masks without a photo of their name")
+        click.echo(f"reconstruct: passed over in {mask}: {counted(others, 'mask')} without a photo of that name")
     return found
 
 
@@ -288,10 +294,10 @@ def reconstruct_photo(photo: Photo, known: dict | None, batch: Batch, threads: i
         reconstructor = open_once(batch.options, threads)
         picture, result["reduced"], covered = photo.decode()
         faces = reconstructor.find_faces(picture)
-        check(bool(faces), "No face was found in it.")
+        check(bool(faces), NO_FACE)
         if covered is not None:
             faces = cover_faces(faces, covered)
-            check(bool(faces), "Its mask covers the face wholly.")
+            check(bool(faces), ALL_COVERED)
         written = write_faces(folder, picture, faces, reconstructor, batch.write, covered, threads)
         return result | {"faces": written}
     except Exception as error:

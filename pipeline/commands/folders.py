@@ -33,8 +33,10 @@ def list_named(command: str, arguments: Iterable[str]) -> list[Path]:
     """
     photos = list_photos(arguments)
     for folder in dict.fromkeys(Path(argument) for argument in arguments if Path(argument).is_dir()):
-        if passed_over := describe_passed_over(count_passed_over(folder)):
-            click.echo(f"{command}: passed over in {folder}: {passed_over}")
+        passed = count_passed_over(folder)
+        if passed:
+            deeper = f"; '{folder}/**/*.jpg' names the photos in its folders" if "folders" in passed else ""
+            click.echo(f"{command}: passed over in {folder}: {describe_passed_over(passed)}{deeper}")
     return photos
 
 

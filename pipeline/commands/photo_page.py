@@ -40,12 +40,13 @@ def page_views(face: FaceInPhoto, numbers: dict) -> FaceViews:
 
 
 def page_numbers(numbers: dict) -> list[tuple[str, str]]:
-    """Show the numbers of a face, as faces.json has them, with their units."""
+    """Show the numbers of a face, as faces.json has them, with their units; the scale only where it is of mm."""
     pose, (x, y, width, height) = numbers["pose"], numbers["box"]
+    scale = [("Scale", f"{numbers['mm_per_px']:.2g} mm per px")] if "mm_per_px" in numbers else []
     return [
         *((name.capitalize(), f"{pose[name]:.1f}\N{DEGREE SIGN}") for name in ("yaw", "pitch", "roll")),
-        ("Scale", f"{pose['scale']:.4g} px per unit of the model"),
         ("Box", f"{width:.0f} \N{MULTIPLICATION SIGN} {height:.0f} px at ({x:.0f}, {y:.0f})"),
         ("Confidence", f"{numbers['confidence']:.3f}"),
         ("Seen in the photo", f"{100 * numbers['visible_share']:.0f} % of the face"),
+        *scale,
     ]

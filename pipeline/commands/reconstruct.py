@@ -16,8 +16,8 @@ import click
 from ..store.checks import check
 from ..store.files import holding
 from ..store.progress import is_shown, show_progress, tell_beside
-from ..store.sentences import sentences
-from .batches import Batch, count_taken, digest_maker, name_frames, name_photos, reconstruct_photos
+from ..store.sentences import counted, sentences
+from .batches import FACELESS, Batch, count_taken, digest_maker, name_frames, name_photos, reconstruct_photos
 from .files import DEFAULT_KINDS, KINDS, UNITS, WriteOptions
 from .folders import list_named, remove_parts
 from .options import ReconstructorOptions, folder, reconstructor_options
@@ -43,6 +43,22 @@ class Kinds(click.ParamType):
 def _printable(name: str) -> str:
     """A name on one line, without what would steer a terminal."""
     return name if name.isprintable() else ascii(name)[1:-1]
+
+
+def count_results(results: Sequence[dict]) -> str:
+    """Say what became of the photos: those without a face apart from those that failed, and nothing of what is none."""
+    faces = [face for result in results for face in result["faces"]]
+    without = sum(result["error"] in FACELESS for result in results)
+    failed = sum(bool(result["error"]) for result in results) - without
+    doubted = sum(bool(face["doubt"]) for face in faces)
+    told = [counted(len(results), "photo"), counted(len(faces), "face")]
+    if without:
+        told.append(f"{counted(without, 'photo')} without a face")
+    if failed:
+        told.append(f"{counted(failed, 'photo')} that failed")
+    if doubted:
+        told.append(f"{counted(doubted, 'face')} likely wrong")
+    return ", ".join(told)
 
 
 def name_doubted(photos: Sequence[str]) -> str:
@@ -130,10 +146,7 @@ def main(
             remove_parts(out)
     missing = sum(bool(result["error"]) for result in results)
     doubted = [result["photo"] for result in results for face in result["faces"] if face["doubt"]]
-    click.echo(
-        f"reconstruct: {len(results)} photos, {sum(len(result['faces']) for result in results)} faces, "
-        f"{missing} photos without a face, {len(doubted)} faces that are likely wrong; {out / FACES_FILE}"
-    )
+    click.echo(f"reconstruct: {count_results(results)}; {out / FACES_FILE}")
     if doubted:
         tell_beside(name_doubted(doubted))
     if missing and not allow_missing:

@@ -19,7 +19,7 @@ from ..photo.video_files import count_frames, describe_missing, open_video
 from ..store.checks import check
 from ..store.files import holding
 from ..store.progress import is_shown, show_progress
-from ..store.sentences import sentences
+from ..store.sentences import counted, sentences
 from .bundles import embedded_bundle
 from .options import FILE, folder
 from .video import (
@@ -87,4 +87,4 @@ def main(video: str, out: Path, overlay: bool, bundle_file: Path | None) -> None
             if unwritten:
                 raise unwritten
             check(bool(seen), f"No face was found in {video}; {table} is empty.")
-    click.echo(f"track: {frames} frames, {len(portraits)} faces; {table}")
+    click.echo(f"track: {counted(frames, 'frame')}, {counted(len(portraits), 'face')}; {table}")

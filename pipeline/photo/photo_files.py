@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from ..raw.photos import check_scans
 
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".heic", ".heif")
+VIDEO_SUFFIXES = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v", ".mpg", ".mpeg")
 HEIC_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 # Others are left out on purpose: for EPS, Pillow starts Ghostscript.
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF")
@@ -64,7 +65,10 @@ def list_photos(arguments: Iterable[str]) -> list[Path]:
         if argument and path.is_dir():
             found = _only_photos(path.iterdir())
             if not found:
-                raise FileNotFoundError(f"The folder {path} holds no photos ({', '.join(PHOTO_SUFFIXES)}).")
+                raise FileNotFoundError(
+                    f"The folder {path} holds no photos ({', '.join(PHOTO_SUFFIXES)}); "
+                    f"'{path}/**/*.jpg' names those in its folders."
+                )
         elif path.is_file():
             found = [path]
         elif any(sign in argument for sign in "*?["):
@@ -133,6 +137,10 @@ def open_photo(path: Path, behind: str = "white") -> tuple[NDArray[np.uint8], in
                 if usable:
                     return _decode(picture, behind)
     except PIL.UnidentifiedImageError as error:
+        if path.suffix.lower() in VIDEO_SUFFIXES:
+            raise ValueError(
+                f"{path} is a video: `reconstruct --video {path}` takes frames of it, `track` follows its faces."
+            ) from error
         raise ValueError(
             f"{path} is damaged, or no picture of kind {', '.join(FORMATS)} or HEIC; save it as one of them."
         ) from error

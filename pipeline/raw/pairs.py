@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from ..store.sentences import counted
+
 PHOTO_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".bmp")
 ANNOTATION_SUFFIX = ".mat"
 FOLDERS = "folders"
@@ -154,7 +156,9 @@ def photo_of(annotation: Path) -> Path | None:
 
 def describe_passed_over(passed: dict[str, int]) -> str:
     """Say what was passed over, as in ``3 hidden, 2 of other kinds``; empty where nothing was."""
-    return ", ".join(f"{count} {what}" for what, count in passed.items())
+    return ", ".join(
+        counted(count, "folder") if what == FOLDERS else f"{count} {what}" for what, count in passed.items()
+    )
 
 
 def _holds(question: Callable[[], bool]) -> bool:

@@ -42,6 +42,11 @@ def sentences() -> Iterator[None]:
         raise click.ClickException(fault if __name__.startswith(INSTALLED) else f"{fault}. {hint}") from error
 
 
+def counted(number: int, thing: str) -> str:
+    """Say how many there are of a thing whose plural ends in -s: ``1 photo``, ``1,200 photos``."""
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
+
+
 def _tell_full(error: OSError) -> str:
     """Say what the system does not: what to do, and often it names no file."""
     place = f"{error.filename} can't be written: the" if error.filename else "The"

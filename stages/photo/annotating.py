@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from pipeline.commands.batches import name_photos, open_once
+from pipeline.commands.batches import NO_FACE, name_photos, open_once
 from pipeline.commands.folders import utf8_name
 from pipeline.commands.options import ReconstructorOptions
 from pipeline.commands.pictures import around, draw_face, shrink_to
@@ -173,7 +173,7 @@ def annotate_photo(
     try:
         photo, _ = open_photo(path)
         faces = reconstructor.find_faces(photo)
-        check(bool(faces), "No face was found in it.")
+        check(bool(faces), NO_FACE)
         fits = [reconstructor.reconstruct(photo, face) for face in faces]
     except Exception as error:
         failed = record | {"error": utf8_name(tell_failure(error))}

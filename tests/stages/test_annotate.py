@@ -115,7 +115,7 @@ class TestPairs:
         assert [row["state"] for row in rows.values()] == ["no label"] * 2 + ["not reviewed"] * 3
         # 0.3 rad.
         assert float(rows[ONE, ONE]["yaw_deg"]) == 17.2
-        assert "4 photos, 3 faces, 2 photos without one; 1 faces that are likely wrong, 0 refused" in result.stdout
+        assert "4 photos, 3 faces, 2 photos without one; 1 face likely wrong, 0 refused" in result.stdout
         assert "none.jpg: No face was found in it." in result.stderr
 
     def test_the_stages_read_the_mesh_that_was_fitted(self, work, made_up):

@@ -39,7 +39,7 @@ def test_photos_become_faces_and_a_wall_is_told(project):
     photos = ("photo.png", "head_down.png", "wall.png")
     command = ("-m", "stages.reconstruct", *photos, "--out", "out", *BUNDLE)
     result = run(project, *command, code=1)
-    assert "reconstruct: 3 photos, 2 faces, 1 photos without a face" in result.stdout
+    assert "reconstruct: 3 photos, 2 faces, 1 photo without a face;" in result.stdout
     results = json.loads((project / "out/faces.json").read_text())
     upright, head_down, wall = results
     assert wall["error"] == "No face was found in it."

@@ -135,6 +135,9 @@ class TestWhatFails:
         assert result.stdout.splitlines()[0] == "reconstruct: passed over in in: 1 .mp4, 2 .txt, 1 hidden"
         assert result.exit_code == 0
         assert "passed over" not in call("in/a.png", "--out", "out", *PLY).stdout
+        Path("in/deeper").mkdir()
+        told = call("in", "--out", "out", *PLY).stdout.splitlines()[0]
+        assert told.endswith("1 .mp4, 2 .txt, 1 folder, 1 hidden; 'in/**/*.jpg' names the photos in its folders")
 
     def test_photos_among_which_the_results_would_lie_are_refused(self, folder):
         write_photo(Path("a/face1.png"), (30, 40))
@@ -235,7 +238,7 @@ class TestSecondRun:
 
     def test_other_photos_of_the_folder_stay_listed(self, folder):
         call("in/a.png", "in/b.png", "--out", "out", *PLY)
-        assert call("in/c.png", "--out", "out", *PLY).stdout.startswith("reconstruct: 1 photos, 1 faces")
+        assert call("in/c.png", "--out", "out", *PLY).stdout.startswith("reconstruct: 1 photo, 1 face;")
         assert faces() == [("c", 1), ("a", 1), ("b", 1)]
 
     def test_two_runs_into_one_folder_do_not_mix(self, folder):

@@ -104,7 +104,7 @@ class TestCommand:
         assert len([line for line in lines if line.startswith(("b: ", "c: "))]) == 2
         assert "damaged, or no picture" in results[1]["error"]
         assert results[2]["error"] == "No face was found in it."
-        assert "4 photos, 3 faces, 2 photos without a face" in result.stdout
+        assert "4 photos, 3 faces, 1 photo without a face, 1 photo that failed;" in result.stdout
         assert sorted(path.name for path in out.iterdir()) == ["a", "d", "faces.json"]
 
     def test_success_needs_a_face_in_every_photo_or_leave_to_miss_some(self, photos, tmp_path):
@@ -205,7 +205,7 @@ class TestCommand:
         assert capsys.readouterr().out == ""
         assert batches.find_masks(photos[1:], tmp_path) == [tmp_path / "b.jpg", None]
         assert capsys.readouterr().out == (
-            f"reconstruct: passed over in {tmp_path}: 1 masks without a photo of their name\n"
+            f"reconstruct: passed over in {tmp_path}: 1 mask without a photo of that name\n"
         )
         assert batches.find_masks(photos[:1], tmp_path / "b.jpg") == [tmp_path / "b.jpg"]
         for those, mask, sentence in (

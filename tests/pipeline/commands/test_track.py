@@ -55,7 +55,7 @@ def read_tree(path):
 def test_a_video_gives_a_table_a_glb_and_an_overlay(video, tmp_path, embedded):
     result = call(video, "--out", tmp_path / "out")
     assert result.exit_code == 0, result.output
-    assert result.stdout == f"track: {FRAMES} frames, 1 faces; {tmp_path / 'out/clip.csv'}\n"
+    assert result.stdout == f"track: {FRAMES} frames, 1 face; {tmp_path / 'out/clip.csv'}\n"
     assert {path.name for path in (tmp_path / "out").iterdir()} == {
         *("clip.csv", "clip_face1.glb", "clip_overlay.mp4", "clip_track.json")
     }

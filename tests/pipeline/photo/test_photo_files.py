@@ -236,13 +236,19 @@ def test_files_patterns_and_folders_keep_their_order_and_each_photo_comes_once(f
     [
         ("gone.jpg", "no photo or folder 'gone.jpg'"),
         ("", "no photo or folder ''"),
-        ("empty", "folder empty holds no photos"),
+        ("empty", r"folder empty holds no photos \(.*\); 'empty/\*\*/\*.jpg' names those in its folders"),
         ("photos/*.gif", r"pattern photos/\*.gif matches no photos"),
     ],
 )
 def test_arguments_that_name_nothing_are_said(folder, argument, message):
     with pytest.raises(FileNotFoundError, match=message):
         list_photos(["photos", argument])
+
+
+def test_a_video_is_sent_to_the_commands_that_take_it(tmp_path):
+    (tmp_path / "clip.MOV").write_bytes(b"\0\0\0\x14ftypqt  \0\0\0\0qt  ")
+    with pytest.raises(ValueError, match=r"clip\.MOV is a video: `reconstruct --video .*clip\.MOV` takes frames"):
+        open_photo(tmp_path / "clip.MOV")
 
 
 def test_an_encoded_png_has_the_pixels_and_a_jpeg_is_near_them(tmp_path):

@@ -23,7 +23,7 @@ def test_hidden_files_are_passed_over_and_told(tmp_path):
     listing = list_folder(tmp_path)
     assert listing.pairs == [("a.jpg", "a.mat")]
     assert listing.rejected == []
-    assert describe_passed_over(listing.passed_over) == "1 folders, 3 hidden, 2 of other kinds"
+    assert describe_passed_over(listing.passed_over) == "1 folder, 3 hidden, 2 of other kinds"
 
 
 @pytest.mark.parametrize("suffix", [".jpg", ".JPG", ".jpeg", ".jpe", ".jfif", ".JFIF", ".png", ".bmp", ".BMP"])

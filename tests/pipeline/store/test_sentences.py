@@ -5,7 +5,7 @@ import errno
 import click
 import pytest
 
-from pipeline.store.sentences import sentences
+from pipeline.store.sentences import counted, sentences
 
 
 @pytest.mark.parametrize(
@@ -33,3 +33,12 @@ def test_errors_become_sentences(error, said):
 def test_a_mistake_stays_one():
     with pytest.raises(KeyError), sentences():
         raise KeyError("width")
+
+
+def test_one_thing_is_told_as_one():
+    assert [counted(number, "photo") for number in (0, 1, 2, 1200)] == [
+        "0 photos",
+        "1 photo",
+        "2 photos",
+        "1,200 photos",
+    ]
