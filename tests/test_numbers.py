@@ -12,7 +12,10 @@ from pipeline.photo.bundle import save_bundle
 from tests.helpers.places import ROOT
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-PAGES = {name: (ROOT / f"docs/{name}.md").read_text(encoding="utf-8") for name in ("evaluation", "photos", "results")}
+PAGES = {
+    name: (ROOT / f"docs/{name}.md").read_text(encoding="utf-8")
+    for name in ("evaluation", "photos", "photos_measured", "results")
+}
 
 
 def rows_of(page, command):
@@ -45,7 +48,7 @@ def test_the_experiment_that_is_kept_is_scored_as_the_baseline_is():
     [
         ("real_gpu", "results", "| `best`, width 32 (`make real-gpu`) |"),
         ("real", "results", "| 250,000 | map |"),
-        ("photos", "photos", "| 297 of 300 |"),
+        ("photos", "photos_measured", "| 297 of 300 |"),
     ],
 )
 def test_numbers_of_runs_whose_files_were_not_kept_are_those_that_a_page_notes(name, page, row):
