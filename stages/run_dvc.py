@@ -3,6 +3,9 @@
 ``python -m stages.run_dvc repro -P``, which make runs instead of ``dvc repro -P``: the same, but for how it fails.
 """
 
+import logging
+from collections.abc import Callable
+
 import click
 
 from stages.project.failures import STOPPED, Failure, explain, keep_traceback
@@ -16,6 +19,7 @@ def main(arguments: tuple[str, ...]) -> None:
     from dvc.repo.open_repo import clean_repos
     from dvc.ui import ui
 
+    logging.getLogger("dvc.rwlock").addFilter(once("The run before was killed; the locks that it held are removed."))
     try:
         parsed = parse_args(list(arguments))
         ui.enable()
@@ -29,6 +33,20 @@ def main(arguments: tuple[str, ...]) -> None:
     finally:
         clean_repos()
     raise SystemExit(status)
+
+
+def once(sentence: str) -> Callable[[logging.LogRecord], bool]:
+    """Let a logger say `sentence` for the first warning, and nothing for the others: one for each file of a stage."""
+    told: list[logging.LogRecord] = []
+
+    def say(record: logging.LogRecord) -> bool:
+        if record.levelno != logging.WARNING:
+            return True
+        record.msg, record.args = sentence, ()
+        told.append(record)
+        return len(told) == 1
+
+    return say
 
 
 def _tell(failure: Failure) -> int:

@@ -1,5 +1,6 @@
 """Runs of DVC that fail, stop or are in each other's way, in a project of one stage."""
 
+import json
 import os
 import signal
 import subprocess
@@ -103,3 +104,17 @@ def test_a_file_that_dvc_cannot_read_is_named(project):
     assert "dvc.yaml" in err
     assert err.endswith(f"Mend that, and {GO_ON}\n")
     assert status == 1
+
+
+def test_locks_of_a_killed_run_are_told_once(project):
+    folder = project("touch made.txt")
+    gone = subprocess.Popen(["true"])
+    gone.wait()
+    holder = {"pid": gone.pid, "cmd": "dvc repro"}
+    locks = {"write": {}, "read": {str(folder / "made.txt"): [holder], str(folder): [holder]}}
+    (folder / ".dvc/tmp").mkdir(exist_ok=True)
+    (folder / ".dvc/tmp/rwlock").write_text(json.dumps(locks))
+    status, _, err = finish(start(folder))
+    assert status == 0
+    assert err.count("The run before was killed; the locks that it held are removed.") == 1
+    assert "RWLock" not in err
