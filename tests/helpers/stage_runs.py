@@ -48,6 +48,7 @@ def write_params(folder, root="raw", workers=1, scheduler="", samples_per_shard=
     params["data"] |= {"root": root, "subsets": describe(SUBSETS), "size": 64, "samples_per_shard": samples_per_shard}
     params["data"]["levels"] = ["on"]
     params["thesis"]["variants"] = {}
+    params["occlusion"]["runs"] = []
     params["compute"] |= {"workers": workers, "scheduler": scheduler}
     for section, values in sections.items():
         params[section] |= values
