@@ -1,7 +1,7 @@
 """How well the photo commands do without any licensed file, on the real photos of AFLW2000-3D (`make bench-faces`).
 
 Whole photos, no annotated box and no levelling: faces are found by BlazeFace and Face Mesh, and fitted by the embedded
-face model. Prints a table, then one line of JSON.
+face model; or, with a bundle that has one, drawn by a network of other photos. Prints a table, then one line of JSON.
 """
 
 import json
@@ -61,10 +61,11 @@ def measure(reconstructor: Reconstructor, folder: Path) -> dict[str, float]:
 
 @click.command()
 @click.option("--bundle", type=FILE, help="Another one, such as `stages.bundle --landmark-map` writes.")
-def main(bundle: Path | None) -> None:
+@click.option("--method", type=click.Choice(["fit", "network"]), default="fit", help="The network is the bundle's.")
+def main(bundle: Path | None, method: str) -> None:
     """Measure on the 300 photos of FACE_DATA's AFLW2000 that nothing was chosen on."""
     folder = Path(os.environ.get("FACE_DATA", "../shared/data")) / "AFLW2000"
-    row = measure(open_reconstructor(ReconstructorOptions(bundle=bundle, method="fit"), 1), folder)
+    row = measure(open_reconstructor(ReconstructorOptions(bundle=bundle, method=method), 1), folder)
     for name, value in row.items():
         click.echo(f"{name:24} {value}")
     click.echo(json.dumps(row))

@@ -71,7 +71,8 @@ def test_a_photo_without_a_face_can_be_neither_swapped_nor_edited(project):
     assert "No face was found in wall.png" in run(project, *edit, *BUNDLE, code=1).stderr
     asked = ("-m", "stages.reconstruct", "photo.png", "--out", "out2", "--method", "network")
     missing = run(project, *asked, code=1).stderr
-    assert "runs/main/export/bundle.face3d is missing: run `dvc repro export`" in missing
+    assert "needs a bundle with a network: name one by --bundle" in missing
+    assert "`dvc repro export` makes runs/main/export/bundle.face3d" in missing
 
 
 def test_many_photos_are_shared_among_processes_and_come_back_in_order(project):
