@@ -32,7 +32,8 @@ def project(tmp_path):
 
 def start(folder):
     environment = environment_of() | {"PYTHONPATH": str(ROOT)}
-    command = [sys.executable, "-m", "stages.run_dvc", "repro"]
+    # Where the tests run in the background of a script, SIGINT is ignored, and processes inherit that.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "stages.run_dvc", "repro"]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
     return subprocess.Popen(command, cwd=folder, env=environment, start_new_session=True, **pipes)
 
