@@ -17,6 +17,11 @@ ROWS = (
     ("real faces, the thesis's `final` at 64 px", "`make real-thesis`", "real/runs/final/scores/metrics.json"),
     ("real faces, PRNet's kind (`prn`) at 64 px", "`make real-thesis`", "real/runs/prn/scores/metrics.json"),
     ("real faces, whole photos, nothing trained", "`make bench-faces`", "noted/photos.json"),
+    (
+        "real faces, whole photos, `best` at 256 px, on a GPU",
+        "[a bundle](docs/photos_measured.md#landmarks)",
+        "noted/photos_network.json",
+    ),
 )
 HEADER = ("on", "command", "photos", "68 landmarks, xy (95 % interval)", "dense mesh, xyz")
 EVALUATION = "metrics/evaluation.json"

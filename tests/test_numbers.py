@@ -49,6 +49,7 @@ def test_the_experiment_that_is_kept_is_scored_as_the_baseline_is():
         ("real_gpu", "results", "| `best`, width 32 (`make real-gpu`) |"),
         ("real", "results", "| 250,000 | map |"),
         ("photos", "photos_measured", "| 297 of 300 |"),
+        ("photos_network", "photos_measured", "| with such a map and a network"),
     ],
 )
 def test_numbers_of_runs_whose_files_were_not_kept_are_those_that_a_page_notes(name, page, row):
