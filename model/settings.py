@@ -11,7 +11,13 @@ from pipeline.uv.scaling import SCALINGS
 STRATEGIES = ("joint", "frozen", "staged")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 BACKENDS = ("tensorflow", "jax")
-REGRESSED = ("position_map", "canonical_map", "coefficients", "volume")
+# What a network may put out, each with the keys of `network` that such a one does not look at.
+UNUSED = {
+    "position_map": ("passes",),
+    "canonical_map": ("passes", "residual", "lean"),
+    "coefficients": ("levels", "residual", "lean"),
+    "volume": ("passes", "residual", "lean"),
+}
 # Name in place of a variant's, where a network starts with weights drawn at random.
 RANDOM = "random"
 NORMS = ("l1", "euclidean", "l2")
@@ -96,11 +102,11 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         # A bottleneck has half of its block's channels, and the first block has twice this width.
-        own = ["passes"] if self.regresses == "coefficients" else ["levels"]
+        own = [name for name in ("levels", "passes") if name not in UNUSED.get(self.regresses, ())]
         counts = ["width", *own, *(RESIDUAL if self.refined else [])]
         momentum = self.batch_norm_momentum
         _check_all(
-            _one_of("network.regresses", self.regresses, REGRESSED),
+            _one_of("network.regresses", self.regresses, tuple(UNUSED)),
             *_at_least_one("network", self, counts),
             (0 <= momentum < 1, f"network.batch_norm_momentum is {momentum}; expected at least 0 and below 1."),
             _one_of("network.residual_join", self.residual_join, RESIDUAL_JOINS),

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from model.backend import check_backend
-from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
+from model.settings import RANDOM, UNUSED, LossConfig, NetworkConfig, TrainConfig
 from stages.project.multilinear_params import MultilinearParams
 from stages.project.params import (
     AsmParams,
@@ -203,7 +203,7 @@ def _chain(place: str, sources: dict[str, TrainingSource]) -> list[str]:
 
 def _size_problems(data: DataParams, settings: dict[str, VariantSettings]) -> Iterator[str]:
     """Networks that cannot halve, or gather, pixels of this size."""
-    networks = {name: each.network for name, each in settings.items() if each.network.regresses != "coefficients"}
+    networks = {name: each.network for name, each in settings.items() if "levels" not in UNUSED[each.network.regresses]}
     halved = {name: 2**network.levels for name, network in networks.items()}
     gathered = {name: network.residual_shrink for name, network in networks.items() if network.refined}
     for key, steps in (("levels", halved), ("residual_shrink", gathered)):

@@ -1,7 +1,7 @@
 """What a run is trained and applied with: its regression, its samples, the weights it starts from."""
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from model import regression
 from model.regression import Regression
-from model.settings import RANDOM, LossConfig, NetworkConfig, TrainConfig
+from model.settings import RANDOM, RESIDUAL, LossConfig, NetworkConfig, TrainConfig
 from model.weights import WeightsFacts, digest_uv, read_facts
 from pipeline.crops.online import border, unpack_crop
 from pipeline.face.face_model import load_model
@@ -25,8 +25,9 @@ from stages.project.paths import AUGMENTED, MODEL, VALIDATION, seed_weights_of, 
 from stages.project.samples import read_part
 from stages.project.variants import VariantSettings
 
-# What two networks must share for one to start from the other's weights: not the refinement.
-SHAPE = ("regresses", "width", "levels", "lean", "convolution")
+# What two networks must share for one to start from the other's weights: all that makes the encoder-decoder.
+APART = (*RESIDUAL, "residual", "residual_join", "passes", "batch_norm_momentum")
+SHAPE = tuple(field.name for field in fields(NetworkConfig) if field.name not in APART)
 
 
 def choose_regression(

@@ -9,7 +9,7 @@ from copy import deepcopy
 from pathlib import Path
 from typing import Any
 
-from model.settings import RANDOM, RESIDUAL, LossConfig, NetworkConfig, TrainConfig
+from model.settings import RANDOM, RESIDUAL, UNUSED, LossConfig, NetworkConfig, TrainConfig
 from pipeline.crops.policy import AugmentationPolicy
 from pipeline.store.checks import check, check_all
 from stages.project.json_file import read_json
@@ -18,13 +18,6 @@ from stages.project.params_file import PARAMS_FILE, read_params
 from stages.project.paths import MAIN_RUN, SETTINGS
 from stages.project.strict import build, nearest
 
-# Keys of `network` that a network does not look at, by what it regresses.
-UNUSED = {
-    "position_map": ("passes",),
-    "canonical_map": ("passes", "residual", "lean"),
-    "coefficients": ("levels", "residual", "lean"),
-    "volume": ("passes", "residual", "lean"),
-}
 SECTIONS = {"train": TrainConfig, "network": NetworkConfig, "loss": LossConfig}
 
 

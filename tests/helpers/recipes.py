@@ -20,6 +20,12 @@ def runs_again(name: str) -> set[str]:
     return set(re.findall(r"`(\w+)(?:@\w+)?`", sentence))
 
 
+def modules_of(name: str) -> set[str]:
+    """Modules that a recipe says to touch."""
+    touched = _recipe(name).partition("**Touch**")[2].partition("\n**Tests**")[0]
+    return set(re.findall(r"`((?:pipeline|model|stages)/[\w/]+\.py)`", touched))
+
+
 def params_of(name: str) -> dict[str, Any]:
     """Read the lines of params.yaml that a recipe shows."""
     (block,) = re.findall(r"^```yaml\n(.+?)^```", _recipe(name), re.MULTILINE | re.DOTALL)

@@ -13,6 +13,7 @@ from ruamel.yaml import YAML
 
 from stages import code
 from tests.helpers.places import ROOT
+from tests.helpers.recipes import modules_of, runs_again
 
 BUNDLE = Path("pipeline/photo/bundle.py")
 FILES = {
@@ -96,3 +97,20 @@ def test_an_edit_of_a_bundle_runs_what_writes_one_and_what_finds_by_one_and_trai
     stages = YAML(typ="safe").load(ROOT / "dvc.yaml")["stages"]
     needing = {name for name in stages if BUNDLE in code.import_closure(ROOT, Path(f"stages/{name}.py"))}
     assert needing == {"export", "found", "model_card"}
+
+
+@pytest.mark.parametrize(
+    ("recipe", "listed_by"),
+    [
+        ("A loss term", "A loss term"),
+        ("A network", "A loss term"),  # "as for a loss term"
+        ("A system of the survey", "A system of the survey"),
+    ],
+)
+def test_what_a_recipe_says_to_touch_is_imported_by_what_it_says_runs_again(recipe, listed_by):
+    dags = [YAML(typ="safe").load(ROOT / name)["stages"] for name in ("dvc.yaml", "ablation/stages.yaml")]
+    stages = {stage for dag in dags for stage in dag} - {"code", "settings"}
+    touched = {Path(module) for module in modules_of(recipe)}
+    assert len(touched) > 1
+    importing = {name for name in stages if touched & code.import_closure(ROOT, Path(f"stages/{name}.py"))}
+    assert importing == runs_again(listed_by)

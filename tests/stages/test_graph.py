@@ -144,6 +144,18 @@ def test_another_test_set_costs_its_data_and_no_training(project):
     assert {row.split(",")[1] for row in scores} >= {"all", "AFLW2000", name}
 
 
+def test_another_training_set_costs_its_data_and_all_that_learns(project):
+    lines = params_of("A training set")
+    (name,) = lines["data"]["subsets"]
+    lines["data"]["subsets"][name]["folder"] = "300W_LP/HELEN"  # the embedded set has no other
+    change(project, lambda params: lay_over(params, lines))
+    again = ran(run(project, "dvc", "repro", "-P"))
+    assert as_listed(again) == runs_again("A training set")
+    of_subsets = {stage for stage in again if stage.startswith(("index@", "meshes@", "aligned@", "position_maps@"))}
+    assert of_subsets == {f"{stage}@{name}" for stage in ("index", "meshes", "aligned", "position_maps")}
+    assert name in (project / "data/data_card.md").read_text()
+
+
 def test_another_source_of_landmarks_costs_its_crops_and_no_training(project):
     """Also one that has learnt from the training part itself: nothing that learns looks at what is found."""
     change(project, lambda params: params["crop"]["found"].update(asm="data/asm"))
