@@ -6,7 +6,7 @@ import re
 import pytest
 import skimage.data
 
-from docs import readme
+from docs import longer, readme
 from pipeline.api import Reconstructor
 from pipeline.photo.bundle import save_bundle
 from tests.helpers.places import ROOT
@@ -60,6 +60,25 @@ def test_numbers_of_runs_whose_files_were_not_kept_are_those_that_a_page_notes(n
     for error in ("nme68_2d_bins", "dense_3d"):
         assert error not in metrics or f" {metrics[error]:.2f} " in line, error
     assert metrics["images"] in (300, 297)
+
+
+def test_the_tables_of_networks_that_learnt_longer_are_what_their_errors_say():
+    assert longer.variants_table() in PAGES["results"]
+    assert longer.differences_table() in PAGES["results"]
+
+
+def test_the_table_of_256_px_is_what_its_scores_say():
+    assert longer.side_table() in PAGES["results"]
+
+
+@pytest.mark.parametrize("variant", longer.VARIANTS)
+def test_the_errors_of_each_seed_that_are_kept_hold_those_of_the_kept_network(variant):
+    metrics = json.loads((longer.KEPT / variant / "metrics.json").read_text(encoding="utf-8"))
+    names = {"thesis_mesh": "thesis_mesh", "nme68_2d": "nme68_2d", "dense_3d": "dense_3d", longer.BINS: "nme68_2d_bins"}
+    means = {error: longer.errors(variant, error).mean(axis=1) for error in names}
+    (seed,) = (row for row in range(5) if means["thesis_mesh"][row] == pytest.approx(metrics["thesis_mesh"], abs=6e-4))
+    for error, name in names.items():
+        assert means[error][seed] == pytest.approx(metrics[name], abs=6e-4), error
 
 
 def test_the_trace_that_a_page_shows_is_the_one_that_is_kept():
