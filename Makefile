@@ -58,12 +58,12 @@ SAY_NEW = test -z "$$($(NEW))" || echo "git sees new results in dvc.lock and met
 	none are published. 'make baseline' commits these, and 'dvc metrics diff' then compares with them."
 baseline:
 	@test -n "$$($(NEW))" || { echo "The results here are committed already, or none were made: make repro."; exit 1; }
-	@dvc status --quiet || { echo "Some results are not up to date (dvc status): make repro, or make thesis, first."; exit 1; }
+	@dvc status --quiet || { echo "Some results are not up to date: make repro, or make thesis, first; or another DVC is at work here. dvc status says which."; exit 1; }
 	git add dvc.lock ablation metrics
 	git commit --quiet -m "Results of this machine, the baseline of its experiments" -- dvc.lock ablation metrics
 
 table: $(READY)
-	@dvc exp show --md --only-changed --drop '^(data|model|pipeline|stages|params.yaml|runs|reports|metrics/(data|export|thesis)).*'
+	@dvc exp show --md --only-changed --drop '^(ablation|data|model|pipeline|stages|params.yaml|runs|reports|metrics/(data|export|foreign|thesis)).*|^(train|validation|images|failed|(map|table)_.*)$$|^(predicted|fitted|facemesh|network|asm|dlib|onnx|litert)[._].*'
 
 # The page on the main run, and beside it those of the cards. Where it lacks something that git knows the results of, that comes from the remote: the page, or all
 # that a new one needs.
@@ -143,7 +143,7 @@ $(READY): requirements.txt requirements-networks.txt
 	@echo "Installing the libraries into $(VENV), some 3 GB: minutes, without a word of pip's."
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile -r requirements.txt
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-compile --no-deps -r requirements-networks.txt
-	@echo "Compiling them, once ..."
+	@echo "Compiling them, once: up to a minute more ..."
 	@$(VENV)/bin/python -m compileall -qq -j 0 -x '/tests/' $(VENV)/lib || true # on all cores, where pip takes one
 	@test ! -d stages || $(VENV)/bin/python -m stages.offline_plots # not yet there where a container is made
 	@touch $@
@@ -180,11 +180,13 @@ REAL_DATA := data.root=data/raw '~data.subsets.IBUG_Flip' '~data.subsets.LFPW' '
 REAL_FIFTHS := $(foreach name,AFW AFW_Flip HELEN HELEN_Flip IBUG,'~data.subsets.$(name)') \
   split.test_every=5 split.validation_fraction=0.02
 BEST := train.variant=best train.policy=online train.level=off
-# Few faces lie on their side, and in an hour there is little time for them.
+# Few faces lie on their side, and in an hour there is little time for them. BUDGET=5000 is a trial.
+real: BUDGET := 250000
+real-gpu: BUDGET := 1500000
 real: REAL_PARAMS := $(REAL_FIFTHS) $(BEST) augmented.policies.online.far_share=0.1 network.width=16 network.levels=4 \
-  network.batch_norm_momentum=0.99 train.batch_size=16 train.lr=0.002 train.budget=250000
+  network.batch_norm_momentum=0.99 train.batch_size=16 train.lr=0.002 train.budget=$(BUDGET)
 real-gpu: REAL_PARAMS := $(REAL_FIFTHS) $(BEST) data.size=128 network.width=32 network.levels=4 network.batch_norm_momentum=0.99 \
-  train.batch_size=64 train.lr=0.002 train.precision=mixed_bfloat16 train.budget=1500000
+  train.batch_size=64 train.lr=0.002 train.precision=mixed_bfloat16 train.budget=$(BUDGET)
 # JAX, which trains faster on a GPU, where it is installed.
 FASTEST := -S train.backend=$$(python -c 'import jax; print("jax")' 2>/dev/null || echo tensorflow)
 real-gpu: REAL_FLAGS := $(FASTEST)

@@ -48,7 +48,11 @@ def main(
             (out.suffix == SUFFIX, f"--out is {out}; expected a name that ends in {SUFFIX}."),
             (not (bfm and ict), "Give --bfm or --ict, not both."),
             (linear is None or not (bfm or ict), "Give --linear or another face model, not both."),
-            ((bfm is None) == (prior is None), "--bfm and --prior go together: BFM's files say nothing of its spread."),
+            (
+                (bfm is None) == (prior is None),
+                f"--bfm and --prior go together: BFM's files say nothing of its spread. {PRIOR} is made by "
+                "`dvc repro coefficient_prior` of real faces, without training; make real has it below work/real/.",
+            ),
         )
         learnt = None
         if landmark_map is not None:

@@ -219,7 +219,7 @@ def typed(tmp_path_factory):
     copy_files(folder, but=("tests/", "docs/pictures/"))
     change(folder, shrink)
     makefile = folder / "Makefile"
-    makefile.write_text(re.sub(r"train\.budget=\d+", "train.budget=200", makefile.read_text()))
+    makefile.write_text(re.sub(r"BUDGET := \d+", "BUDGET := 200", makefile.read_text()))
     (folder / ".venv").symlink_to((ROOT / ".venv").resolve())
     for requirements in folder.glob("requirements*.txt"):
         os.utime(requirements, (0, 0))  # the environment is there
