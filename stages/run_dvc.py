@@ -10,6 +10,8 @@ import click
 
 from stages.project.failures import STOPPED, Failure, explain, keep_traceback
 
+NOT_MADE = "No file hash info found"
+
 
 @click.command(context_settings={"ignore_unknown_options": True, "help_option_names": []})
 @click.argument("arguments", nargs=-1, type=click.UNPROCESSED)
@@ -20,6 +22,8 @@ def main(arguments: tuple[str, ...]) -> None:
     from dvc.ui import ui
 
     logging.getLogger("dvc.rwlock").addFilter(once("The run before was killed; the locks that it held are removed."))
+    # Of an experiment in a new clone, for each output that no run has made yet.
+    logging.getLogger("dvc_data.index.checkout").addFilter(lambda record: NOT_MADE not in str(record.msg))
     try:
         parsed = parse_args(list(arguments))
         ui.enable()

@@ -33,8 +33,9 @@ def call(*arguments):
         (
             ["--out", "b.face3d", "--bfm", "bfm"],
             [
-                "--bfm and --prior go together: BFM's files say nothing of its spread. data/coefficient_prior/prior.h5 is "
-                "made by `dvc repro coefficient_prior` of real faces, without training; make real has it below work/real/."
+                "--bfm and --prior go together: BFM's files say nothing of its spread. data/coefficient_prior/prior.h5 "
+                "is made by `dvc repro coefficient_prior` of real faces, without training; make real has it below "
+                "work/real/."
             ],
         ),
         (
