@@ -182,8 +182,6 @@ REAL_FIFTHS := $(foreach name,AFW AFW_Flip HELEN HELEN_Flip IBUG,'~data.subsets.
 BEST := train.variant=best train.policy=online train.level=off
 # Few faces lie on their side, and in an hour there is little time for them. BUDGET=5000 is a trial.
 real: BUDGET := 250000
-# Without the stored copies of photos, which a network that is augmented online does not look at.
-real real-gpu: REAL_TARGETS := model_card data_card report
 real-gpu: BUDGET := 1500000
 real: REAL_PARAMS := $(REAL_FIFTHS) $(BEST) augmented.policies.online.far_share=0.1 network.width=16 network.levels=4 \
   network.batch_norm_momentum=0.99 train.batch_size=16 train.lr=0.002 train.budget=$(BUDGET)
@@ -214,7 +212,7 @@ real real-gpu real-thesis thesis-scale: .faces-there $(READY)
 	faces=$$(cd "$$FACE_DATA" && pwd) && cd $(REAL) && dvc config --local cache.dir ../../.dvc/cache && python -m stages.offline_plots && mkdir -p data && \
 	  ln -sfn "$$faces" data/raw && $(MEND) && \
 	  $(REAL_FIRST) $(RUN_DVC) exp run $(REAL_FLAGS) $(foreach param,$(REAL_DATA) $(REAL_PARAMS),-S $(param)) \
-	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) $(REAL_TARGETS) && python -m stages.print_metrics $(PRINTED)
+	  $$(test ! -d data/raw/benchmark || echo -S evaluate.benchmark=data/raw/benchmark) && python -m stages.print_metrics $(PRINTED)
 
 thesis-scale-dry: $(READY_DEV)
 	python -m benchmarks.thesis_scale
