@@ -8,7 +8,7 @@ import pytest
 
 from tests.helpers.places import ROOT
 
-PARTS = ["install", "site", "fast", "slow", "notebook"]
+PARTS = ["install", "site", "fast", "repro", "slow", "notebook"]
 
 
 @pytest.fixture
@@ -32,7 +32,7 @@ def nightly(tmp_path):
 
 @pytest.mark.parametrize(
     ("fails", "failed"),
-    [("nothing", []), ("pytest", ["slow"]), ("make", ["install", "site", "fast"]), ("python", ["notebook"])],
+    [("nothing", []), ("pytest", ["slow"]), ("make", ["install", "site", "fast", "repro"]), ("python", ["notebook"])],
 )
 def test_every_part_runs_and_has_its_line_whatever_failed_before_it(nightly, tmp_path, fails, failed):
     code, lines = nightly(fails)
