@@ -12,8 +12,7 @@ from pathlib import Path
 from typing import Any
 
 BROWSER = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-FLAGS = (
-    "--headless=new",
+OFFLINE = (
     "--no-sandbox",
     "--no-first-run",
     "--disable-background-networking",
@@ -24,8 +23,8 @@ FLAGS = (
     # Nothing resolves: what is shown came from the file.
     "--host-resolver-rules=MAP * ~NOTFOUND",
     "--hide-scrollbars",
-    "--remote-debugging-pipe",
 )
+FLAGS = ("--headless=new", *OFFLINE, "--remote-debugging-pipe")
 
 
 class Page:

@@ -9,24 +9,10 @@ import subprocess
 import cv2
 import pytest
 
-from benchmarks.chromium import BROWSER
+from benchmarks.chromium import BROWSER, OFFLINE
 
 needs_browser = pytest.mark.skipif(BROWSER is None, reason="no chromium: install Debian's package of that name")
-FLAGS = (
-    "--headless",
-    "--no-sandbox",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--use-angle=swiftshader",
-    "--enable-unsafe-swiftshader",
-    # Nothing resolves: what is shown came from the file.
-    "--host-resolver-rules=MAP * ~NOTFOUND",
-    "--enable-logging=stderr",
-    "--virtual-time-budget=8000",
-    "--hide-scrollbars",
-)
+FLAGS = ("--headless", *OFFLINE, "--enable-logging=stderr", "--virtual-time-budget=8000")
 # Runs in the page, and leaves in its title: pictures without pixels, what is wider than the window and in no box that
 # scrolls, what the network was asked for.
 LOOK = """<script>window.addEventListener("load", () => setTimeout(() => {
